@@ -25,6 +25,7 @@ from costlens_policy.assurance.domain import (
     Undecided,
 )
 from costlens_policy.assurance.domain.formulas import Standing
+from costlens_policy.assurance.domain.inputs import open_plan
 from costlens_policy.assurance.domain.trees import ASKED, Atom
 from costlens_policy.assurance.witness import Balances, Situation, Witness, shown, smallest
 from costlens_policy.checker.bundle import CheckedBundle, LinkedDocument
@@ -41,7 +42,6 @@ from costlens_policy.engine.decision import Balance, Decision
 from costlens_policy.errors import CostlensPolicyError
 from costlens_policy.expressions.runtime import CelError, to_python
 from costlens_policy.frozen import frozen
-from costlens_policy.money import ZERO
 
 __all__ = ["Rule", "Step", "Subject", "Witness", "shown"]
 
@@ -95,6 +95,7 @@ class Subject:
         self.bundle = bundle
         self.documents = Documents(bundle.linked, bundle.expressions, now.date())
         self.plan = compile_plan(bundle)
+        self._open = open_plan(self.plan)
         self.now = now
         self.domain = Domain(self.plan, now)
         self.rules = {section: tuple(self._rules(section)) for section in _SECTIONS}
@@ -216,7 +217,7 @@ class Subject:
 
     def context(self, situation: Situation) -> Context:
         """Return what the steps of a decision read. Raises ``RequestError`` where the request is not admitted."""
-        return open_context(self.plan, situation.request, situation.balances, situation.now)
+        return open_context(self._open, situation.request, situation.balances, situation.now)
 
     def decided(self, situation: Situation) -> Witness | None:
         """Return a situation with the engine's decision, None where the request is not admitted."""
@@ -294,22 +295,16 @@ class Subject:
         return None if found is None else found.decision
 
     def _balances(self, values: Assignment, request: Mapping[str, Any], now: datetime) -> Balances:
-        """Return the states of budgets that have the values which conditions read of them."""
-        fields: dict[str, dict[str, Any]] = {}
-        for read, value in values.items():
-            if read[0] == "budgets" and len(read) == 3 and value is not ABSENT:
-                fields.setdefault(read[1], {})[read[2]] = value
-        if not fields:
+        """Return the states of budgets, each for whom the request counts."""
+        states = {read[1]: value for read, value in values.items() if isinstance(value, Balance)}
+        if not states:
             return {}
-        found: dict[tuple[str, str], Balance] = {}
         try:
             context = self.context(Situation(request, {}, now))
-            for name, known in fields.items():
-                layer, step = self.plan.budgets[name]
-                found[step.id, context.key(step, layer)] = _balance(known, context.limit(step, layer))
+            places = {name: self.plan.budgets[name] for name in states}
+            return {(step.id, context.key(step, layer)): states[name] for name, (layer, step) in places.items()}
         except (CelError, CostlensPolicyError):
             return {}
-        return found
 
     def _says_something(self, read: tuple[str, ...], value: Any) -> bool:
         """Say whether a value is not the default, which would be there without being written."""
@@ -330,16 +325,6 @@ class Subject:
 def _outcome(witness: Witness) -> tuple[object, ...]:
     decision = witness.decision
     return decision.rule, decision.model, [(item.model, item.by) for item in decision.excluded]
-
-
-def _balance(fields: Mapping[str, Any], limit: Decimal) -> Balance:
-    """Return the balance under a limit that comes closest to what conditions read of it."""
-    amounts = {name: Decimal(repr(float(value))) for name, value in fields.items() if isinstance(value, int | float)}
-    held = max(ZERO, amounts.get("held", ZERO))
-    taken = amounts["used_ratio"] * limit if "used_ratio" in amounts else held
-    if "left" in amounts:
-        taken = limit - amounts["left"]
-    return Balance(used=max(ZERO, amounts.get("used", taken - held)), held=held)
 
 
 def _refuses(step: Step) -> bool:

@@ -15,12 +15,10 @@ from costlens_policy.assurance import Every, Goal, Holds, Not, Some, Subject
 from costlens_policy.assurance.domain.trees import Atom, Branch, Constant, Junction, Negation, Read, Tree, Use
 from costlens_policy.checker.reads import nodes_of
 from costlens_policy.compiler.formula import Formula
-from costlens_policy.expressions.tree import Call, Literal, Node, Select
+from costlens_policy.expressions.tree import Call, Select
 
 __all__ = ["atoms_of", "doubt_about"]
 
-_HOURS: Final = frozenset({"getHours", "getDayOfWeek"})
-_MONTHS: Final = frozenset({"getMonth"})
 _MOST_MEMBERS: Final = 6
 
 
@@ -104,10 +102,8 @@ def _has_each(prefixes: Set[str], texts: Sequence[str]) -> bool:
 
 def _doubt_of_budget(subject: Subject, read: Read) -> str:
     """Return why a state of a budget may fail to be read, or to be there."""
-    if len(read) != 3:
+    if len(read) != 2:
         return "`budgets` is read as a whole"
-    if read[2] in ("used_per_day", "projected_ratio", "exhausted_in"):
-        return f"`{read[2]}` of a budget may be absent"
     _, step = subject.plan.budgets[read[1]]
     if _may_fail(subject, step.scope) or (isinstance(step.limit, Formula) and _may_fail(subject, step.limit)):
         return f"the scope or limit of budget `{step.id}` may fail"
@@ -133,7 +129,7 @@ def _is_there(subject: Subject, node: Select) -> bool:
 
 
 def _doubt_of_times(subject: Subject, atoms: list[Atom]) -> str:
-    """Return why the times that are tried do not stand for all: they are the hours of a week and the days of a year."""
+    """Return why the times that are tried do not stand for all, beyond what the domain knows itself."""
     use = subject.domain.uses.by_read.get(("now",))
     reading = [atom for atom in atoms if ("now",) in atom.reads]
     if use is None or not reading:
@@ -141,20 +137,4 @@ def _doubt_of_times(subject: Subject, atoms: list[Atom]) -> str:
     named = sorted(value for value in use.literals if isinstance(value, datetime))
     if any((after - before).total_seconds() < 3 for before, after in pairwise(named)):
         return "conditions compare `now` with times next to each other"
-    if use.functions and named:
-        return "conditions read `now` and its parts at once"
-    if any(path[0] == "variables" for atom in reading for path in atom.formula.typed.references):
-        return "a variable reads the time"
-    zones = {zone for atom in reading for zone in _zones(atom.formula.typed.root)}
-    if len(zones) > 1:
-        return "conditions read the time in several zones"
-    if not (use.functions <= _HOURS or use.functions <= _MONTHS):
-        return "conditions read several parts of the date at once"
     return ""
-
-
-def _zones(root: Node) -> Iterator[str]:
-    for node in nodes_of(root):
-        if isinstance(node, Call) and node.function.startswith("get") and node.target is not None:
-            argument = node.arguments[0] if node.arguments else None
-            yield str(argument.value) if isinstance(argument, Literal) else "UTC" if argument is None else "?"

@@ -39,6 +39,8 @@ def _found(subject: Subject, at: int) -> Witness:
         ('request.?team.orValue("").startsWith("eu-") && request.tier != "pro"', '{team: "eu-other"}'),
         ('request.?metadata[?"plan"].orValue("") == "gold"', '{metadata: {"plan": "gold"}}'),
         ("request.?age.orValue(0) >= 18", "{age: 18}"),
+        ('budgets["b"].used_ratio > 0.5', "{} with 25.025 used of `p/b` of `none`"),
+        ('budgets["b"].left < 10.0 && request.?team.orValue("") == "x"', '{team: "x"} with 40.04 used of `p/b` of `x`'),
         ('now.getHours("UTC") == 3', "{} at 2026-01-06T03:30:00Z"),
     ],
 )

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import Any, Final
 
 from costlens_policy.assurance.domain.times import Clock
@@ -27,7 +26,10 @@ from costlens_policy.assurance.domain.trees import (
     Tree,
     Use,
 )
+from costlens_policy.assurance.domain.values import LOWER, UPPER
+from costlens_policy.checker.reads import nodes_of
 from costlens_policy.compiler.formula import Formula
+from costlens_policy.compiler.rules import BudgetStep
 from costlens_policy.expressions import BOOL, DYN, Node, ResolutionKind, Type
 from costlens_policy.expressions.tree import (
     Call,
@@ -45,13 +47,11 @@ from costlens_policy.expressions.tree import (
 
 __all__ = ["Uses"]
 
-_UPPER: Final = {code: code - 32 for code in range(ord("a"), ord("z") + 1)}
-_LOWER: Final = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 _ORDERS: Final = frozenset({"_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_"})
 _TEXT_TESTS: Final = {"startsWith": "prefixes", "endsWith": "suffixes", "contains": "parts", "matches": "patterns"}
 _CHANGES: Final[Mapping[str, Callable[[Any], Any]]] = {
-    "lowerAscii": lambda text: text.translate(_LOWER),
-    "upperAscii": lambda text: text.translate(_UPPER),
+    "lowerAscii": lambda text: text.translate(LOWER),
+    "upperAscii": lambda text: text.translate(UPPER),
     "size": len,
 }
 _CASES: Final = frozenset({"lowerAscii", "upperAscii"})
@@ -59,6 +59,8 @@ _TIMES: Final = frozenset({
     "getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear", "getHours", "getMinutes",
     "getSeconds", "getMilliseconds",
 })  # fmt: skip
+_SAFE: Final = frozenset({*_ORDERS, *_CASES, "@in", "orValue", "or", "!_", "_?_:_", "_+_", "string", "size"})
+"""Functions that give a value for every value."""
 _ROOTS: Final = frozenset({"request", "budgets", "now"})
 
 
@@ -78,13 +80,18 @@ class Uses:
     """Reads conditions, and gathers how each place is used by all of them."""
 
     def __init__(
-        self, models: Sequence[Mapping[str, Any]] = (), budgets: Mapping[str, str] = MappingProxyType({})
+        self,
+        models: Sequence[Mapping[str, Any]],
+        budgets: Mapping[str, tuple[int, BudgetStep]],
+        variables_of: Callable[[int], Mapping[str, Formula]],
     ) -> None:
         self.by_read: dict[Read, Use] = {}
         self.models = models
         """The records ``model`` of all that may serve."""
         self.budgets = budgets
-        """Budgets by the names that conditions use, as ``policy/budget``."""
+        """Budgets, each with its layer, by the names that conditions use."""
+        self.variables_of = variables_of
+        """The variables that a layer reads."""
         self._same: dict[tuple[str, int], Same] = {}
         self._trees: dict[tuple[int, int], tuple[Formula, Tree]] = {}
         """Each with its formula, so that the identity of that is not given away."""
@@ -370,7 +377,8 @@ class _Reader:
         if chain is None or chain[0] not in _ROOTS or (chain[:2] == ASKED and len(chain) > 2):
             return None
         if chain[0] == "budgets" and len(chain) > 1:
-            return ("budgets", self._uses.budgets.get(chain[1], chain[1]), *chain[2:])
+            known = self._uses.budgets.get(chain[1])
+            return ("budgets", chain[1] if known is None else known[1].id, *chain[2:])
         return chain
 
     def _fact(self, node: Node) -> Read | None:
@@ -409,6 +417,9 @@ class _Reader:
 
     def _note(self, read: Read, type_: Type) -> None:
         """Register a place, and those that it is inside of."""
+        if read[0] == "budgets" and len(read) > 1:
+            self._state(read)
+            return
         if read[-1:] and len(read) > 1 and read[0] == "request":
             for depth in range(2, len(read)):
                 self._uses.use(read[:depth]).has_children = True
@@ -419,6 +430,25 @@ class _Reader:
         self._describe(read, use)
         if use.type == DYN and len(read) != 2:
             use.type = _inner(type_)
+
+    def _state(self, read: Read) -> None:
+        """Register a field of a budget's state. Whose state it is depends on the scope, and both may fail."""
+        self._reads[read[:2]] = None
+        self._uses.use(read)
+        known = self._uses.budgets.get(read[1])
+        if known is None:
+            return
+        layer, step = known
+        for formula in (step.scope, step.limit):
+            if isinstance(formula, Formula):
+                inner = _Reader(self._uses, formula, layer, self._uses.variables_of(layer))
+                inner._reads = self._reads
+                inner._flow(formula.typed.root)
+                functions = {node.function for node in nodes_of(formula.typed.root) if isinstance(node, Call)}
+                if not functions <= _SAFE:
+                    self._searched = (
+                        self._searched or f"the {'scope' if formula is step.scope else 'limit'} of a budget"
+                    )
 
     def _describe(self, read: Read, use: Use) -> None:
         if read[0] != "request" or len(read) < 2:

@@ -6,20 +6,24 @@ Atoms are evaluated by the compiled expressions themselves, on a request that ha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
 from costlens_policy.assurance.domain.formulas import Every, Goal, Not, Outcome, Standing
+from costlens_policy.assurance.domain.inputs import open_plan, value_of
 from costlens_policy.assurance.domain.needs import Bits, Needs, exclude_each_other
 from costlens_policy.assurance.domain.reads import Uses
-from costlens_policy.assurance.domain.trees import ASKED, Atom, Read, Tree
+from costlens_policy.assurance.domain.states import FIELDS, critical_states
+from costlens_policy.assurance.domain.trees import ASKED, Atom, Read, Tree, Use
 from costlens_policy.assurance.domain.values import ABSENT, Absent, Critical, critical_values, value_key
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import Plan
+from costlens_policy.engine.facts import Balance
+from costlens_policy.errors import RequestError
 from costlens_policy.expressions import Value
-from costlens_policy.expressions.runtime import CelError, from_python
+from costlens_policy.expressions.runtime import CelError
 from costlens_policy.frozen import frozen
 
 __all__ = ["Assignment", "Domain", "Found", "Nothing", "Result", "Undecided"]
@@ -30,7 +34,8 @@ _MOST_WORK: Final = 60_000
 _MOST_WORK_IN_ALL: Final = 4_000_000
 _BEGIN: Final = datetime(2026, 1, 5, 12, 30, tzinfo=UTC)
 
-Assignment: TypeAlias = Mapping[Read, Value | Absent]
+Assignment: TypeAlias = Mapping[Read, Value | Absent | Balance]
+"""By place; the state of a budget is a balance."""
 
 
 @frozen
@@ -66,7 +71,8 @@ class Domain:
         self._now = now
         priced = [plan.snapshots.of(model, now.date()) for model in plan.catalogue]
         self.models = {item.model.name: item.view for item in priced}
-        self.uses = Uses(list(self.models.values()), {name: step.id for name, (_, step) in plan.budgets.items()})
+        self.uses = Uses(list(self.models.values()), plan.budgets, self._variables)
+        self._open = open_plan(plan)
         self._critical: dict[Read, Critical] = {}
         self._outcomes: dict[tuple[object, ...], Outcome] = {}
         self.needs = Needs(self.critical, self._at)
@@ -84,8 +90,20 @@ class Domain:
         return tree
 
     def _size(self, read: Read) -> int:
+        if read[0] == "budgets":
+            return sum(1 + use.size for use in self._fields(read[1]).values())
         use = self.uses.by_read.get(read)
         return 0 if use is None else use.size
+
+    def _fields(self, budget: str) -> Mapping[str, Use]:
+        """Return how the fields of a budget's state are read."""
+        uses = {name: self.uses.by_read.get(("budgets", budget, name)) for name in FIELDS}
+        return {name: use for name, use in uses.items() if use is not None}
+
+    def _states(self, budget: str) -> Critical:
+        _, step = self._plan.budgets[budget]
+        states, why = critical_states(step, {name: use.literals for name, use in self._fields(budget).items()})
+        return Critical(tuple(states), frozenset(), why)
 
     def _variables(self, layer: int) -> Mapping[str, Formula]:
         """Return the variables that a layer reads: its own, and those of the policy set. The default route, after the
@@ -163,12 +181,9 @@ class Domain:
         return outcome
 
     def _evaluated(self, atom: Atom, values: Assignment) -> Outcome:
-        inputs = Inputs.of({read: values[read] for read in atom.reads}, self.models)
-        inputs.name_budgets(self.uses.budgets)
-        variables = _Variables(self._variables(atom.layer), inputs)
         try:
-            value = atom.same.formula.evaluate(*inputs.roots(variables))
-        except CelError:
+            value = value_of(atom, values, self._open, self._now)
+        except (CelError, RequestError):
             return Outcome.ERROR
         if value is True or value is False:
             return Outcome.TRUE if value else Outcome.FALSE
@@ -181,19 +196,21 @@ class Domain:
             return Critical((*self.models.values(), ABSENT), frozenset(range(len(self.models) + 1)))
         if read[0] == "estimate" or read in (("request",), ("budgets",)):
             return Critical(why=f"`{read[0]}` is read as a whole")
+        if read[0] == "budgets":
+            return self._states(read[1])
         if read not in self.uses.by_read:
             return Critical(why=f"no condition reads `{'.'.join(read)}`")
         found = critical_values(self.uses.by_read[read], self._now)
-        if read[0] == "budgets":
-            return _kept(found, lambda value: not isinstance(value, int | float) or value >= 0)
         attribute = self._plan.attributes.get(read[1]) if len(read) == 2 else None
         if attribute is None:
             return found
         if attribute.never_negative:
             found = _kept(found, lambda value: not isinstance(value, int | float) or value >= 0)
         if attribute.max_size is not None:
-            most = attribute.max_size
+            most, before = attribute.max_size, len(found.values)
             found = _kept(found, lambda value: not isinstance(value, str | list | dict) or len(value) <= most)
+            if len(found.values) < before and not found.why:
+                found = replace(found, why=f"its size is at most {most}")
         return found if attribute.default is None else _ending_with(attribute.default, found)
 
 
@@ -222,66 +239,6 @@ def _ending_with(default: Value, found: Critical) -> Critical:
 
 def _equal(one: Any, other: Any) -> bool:
     return type(one) is type(other) and bool(one == other)
-
-
-@dataclass(slots=True)
-class Inputs:
-    """What expressions are given: a request, the states of budgets, a model and a time."""
-
-    request: dict[str, Value]
-    budgets: dict[str, dict[str, Value]]
-    model: Mapping[str, Value] | None
-    now: Value
-
-    @classmethod
-    def of(cls, values: Assignment, models: Mapping[str, Mapping[str, Value]]) -> Inputs:
-        found = cls({}, {}, None, from_python(_BEGIN))
-        for read in sorted(values, key=len):
-            value = values[read]
-            if value is ABSENT:
-                continue
-            if read[0] == "request":
-                found._put(read[1:], value)
-            elif read[0] == "budgets":
-                found.budgets.setdefault(read[1], {})[read[2]] = value
-            elif read[0] == "model":
-                found.model = models[str(value)]
-            elif read[0] == "now":
-                found.now = value
-        return found
-
-    def name_budgets(self, names: Mapping[str, str]) -> None:
-        """Let conditions find the budgets under all names that they go by."""
-        self.budgets.update({name: self.budgets[id_] for name, id_ in names.items() if id_ in self.budgets})
-
-    def _put(self, steps: Sequence[str], value: Value) -> None:
-        """Put a value into the request, unless what it is inside of is not there, or no object."""
-        place: Any = self.request
-        for step in steps[:-1]:
-            place = place.get(step) if isinstance(place, dict) else None
-        if isinstance(place, dict):
-            place[steps[-1]] = dict(value) if isinstance(value, dict) else value
-
-    def roots(self, variables: Mapping[str, Value]) -> tuple[Value, ...]:
-        return (self.request, variables, self.budgets, self.model, None, self.now)
-
-
-class _Variables(dict[str, Value]):
-    """The variables of one layer, evaluated when they are read."""
-
-    def __init__(self, formulas: Mapping[str, Formula], inputs: Inputs) -> None:
-        self._formulas = formulas
-        self._inputs = inputs
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._formulas
-
-    def __missing__(self, name: str) -> Value:
-        value = self[name] = self._formulas[name].evaluate(*self._inputs.roots(self))
-        return value
-
-    def get(self, name: str, default: Value = None) -> Value:
-        return self[name] if name in self._formulas else default
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ __all__ = ["ASKED", "Atom", "Branch", "Constant", "Junction", "Negation", "Read"
 
 Read: TypeAlias = tuple[str, ...]
 """A place that an expression reads: ``("request", "team")``, ``("request", "metadata", "plan")``, ``("model",)``,
-``("now",)``, ``("budgets", "p/month", "used_ratio")``."""
+``("now",)``, ``("budgets", "p/month")``, whose fields are only noted as uses."""
 
 
 @dataclass(slots=True)

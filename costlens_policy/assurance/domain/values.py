@@ -8,24 +8,28 @@ need not be there, absence. What is not understood gets examples, and is marked 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from itertools import combinations, pairwise
+from itertools import combinations, islice, pairwise, product
 from typing import Any, Final
 
 from costlens_policy.assurance.domain.examples import texts_matching
 from costlens_policy.assurance.domain.times import critical_times
 from costlens_policy.assurance.domain.trees import Use
+from costlens_policy.engine.facts import Balance
 from costlens_policy.expressions import DYN, Type, Value
 from costlens_policy.expressions.runtime import from_python
 
-__all__ = ["ABSENT", "Absent", "Critical", "critical_values", "value_key"]
+__all__ = ["ABSENT", "LOWER", "UPPER", "Absent", "Critical", "critical_values", "value_key"]
 
 _MOST_VALUES: Final = 5_000
 _MOST_MEMBERS: Final = 6
 _OTHER: Final = "other"
+UPPER: Final = {code: code - 32 for code in range(ord("a"), ord("z") + 1)}
+LOWER: Final = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
+"""How CEL changes the case of letters, of ASCII only."""
 _LONGEST: Final = {"string": 200_000, "list": 10_000}
 """Sizes of the longest values that are tried."""
 
@@ -51,7 +55,7 @@ class Critical:
     ``of_size`` is the size of the use that they were made for.
     """
 
-    values: tuple[Value | Absent, ...] = ()
+    values: tuple[Value | Absent | Balance, ...] = ()
     alone: frozenset[int] = frozenset()
     why: str = ""
     type: Type = DYN
@@ -66,12 +70,12 @@ class Critical:
     def _places(self) -> dict[object, int]:
         return {value_key(value): place for place, value in enumerate(self.values)}
 
-    def place_of(self, value: Value | Absent) -> int | None:
+    def place_of(self, value: Value | Absent | Balance) -> int | None:
         """Return the place of a value, None where it is not among them."""
         return self._places.get(value_key(value))
 
 
-def value_key(value: Value | Absent) -> object:
+def value_key(value: Value | Absent | Balance) -> object:
     """Return what two values share only if they are the same, type and all."""
     return (type(value), repr(value)) if isinstance(value, list | dict | float) else (type(value), value)
 
@@ -89,6 +93,7 @@ def critical_values(use: Use, now: datetime) -> Critical:
         values, why = values[:_MOST_VALUES], "it is compared with very many values"
     if use.type.name == "list" and len(use.members) > _MOST_MEMBERS:
         why = "very many elements are looked for in it"
+    why = why or _mixed(use)
     if any(size >= _LONGEST.get(use.type.name, size + 1) for size in use.sizes):
         why = "its size is compared with very large numbers"
     if use.type.name in ("dyn", "<unknown>", "null_type"):
@@ -98,6 +103,15 @@ def critical_values(use: Use, now: datetime) -> Critical:
     return Critical(
         tuple(values), frozenset(n for n, value in enumerate(values) if _is_alone(value, use)), why, use.type
     )
+
+
+def _mixed(use: Use) -> str:
+    """Return why its values do not stand for all where conditions ask about a place in several ways at once."""
+    if use.functions and (use.prefixes or use.suffixes or use.sizes):
+        return "its case and its parts are asked for at once"
+    if use.type.name == "map" and use.has_children and use.sizes:
+        return "its size and its entries are asked for at once"
+    return ""
 
 
 def _times(use: Use, now: datetime) -> Critical:
@@ -144,30 +158,74 @@ def _texts(use: Use) -> Iterator[str]:
     literals = sorted(value for value in use.literals if isinstance(value, str))
     yield from literals
     if "lowerAscii" in use.functions or "upperAscii" in use.functions:
-        for value in literals:
-            yield from (value.upper(), value.lower(), value.title(), value.swapcase())
-    other = _other((*literals, *use.prefixes, *use.suffixes, *use.parts))
+        yield from _spellings(literals)
+    other = _filler(use)
     begin, end = sorted(use.prefixes), sorted(use.suffixes)
     yield from (*begin, *end)
-    yield from (prefix + other for prefix in begin)
-    yield from (other + suffix for suffix in end)
-    yield from (prefix + other + suffix for prefix in begin for suffix in end)
+    around = [(prefix, suffix) for prefix in ("", *begin) for suffix in ("", *end)]
+    sizes = [size for size in _around(use.sizes) if size <= _LONGEST["string"]]
+    for prefix, suffix in around:
+        least = len(prefix) + len(suffix)
+        yield from (prefix + (other * size)[: size - least] + suffix for size in sizes if size > least)
+        if least in sizes:
+            yield prefix + suffix
+    yield from (prefix + other + suffix for prefix, suffix in around if prefix or suffix)
     yield from sorted(use.parts)
     yield from (f"{other} {part} {other}" for part in sorted(use.parts))
     for pattern in sorted(use.patterns):
         yield from texts_matching(pattern)
-    yield from ("x" * size for size in _around(use.sizes) if 0 <= size <= _LONGEST["string"])
     yield ""
     yield other
 
 
+def _spellings(literals: Sequence[str]) -> Iterator[str]:
+    """Yield each text in small and in capital letters, and in one other way that is not named."""
+    for word in sorted({literal.translate(LOWER) for literal in literals}):
+        yield from (word, word.translate(UPPER))
+        ways = product(*((letter, letter.translate(UPPER)) if letter.isascii() else (letter,) for letter in word))
+        named = {*literals, word, word.translate(UPPER)}
+        yield from islice((way for way in map("".join, ways) if way not in named), 1)
+
+
+def _filler(use: Use) -> str:
+    """Return a text that nothing names, and behind a named prefix or before a suffix makes no longer one of them."""
+    named = {str(value) for value in (*use.literals, *use.parts, *use.prefixes, *use.suffixes) if value != ""}
+    return next(filler for filler in _fillers(named) if _is_strange(filler, named) and _adds_nothing(filler, use))
+
+
 def _other(named: Iterable[str]) -> str:
     """Return a text that is none of those that are named, and begins or ends none of them."""
-    named = tuple(named)
-    name = _OTHER
-    while any(text.startswith(name) or name.startswith(text) or text.endswith(name) for text in named if text):
-        name += "z"
-    return name
+    known = {text for text in named if text}
+    return next(filler for filler in _fillers(known) if _is_strange(filler, known))
+
+
+def _is_strange(filler: str, named: Iterable[str]) -> bool:
+    return not any(
+        text.startswith(filler) or filler.startswith(text) or text.endswith(filler) or filler.endswith(text)
+        for text in named
+    )
+
+
+def _fillers(named: Iterable[str]) -> Iterator[str]:
+    """Yield texts that people can read, and in the end one of characters that no named text has."""
+    used = {character for text in named for character in text}
+    yield from ("other", "another", "something", "unknown")
+    yield from (character * 2 for character in "xqz#0" if character not in used)
+    yield from (chr(code) * 2 for code in range(0x4E00, 0x9FFF) if chr(code) not in used)
+
+
+def _adds_nothing(filler: str, use: Use) -> bool:
+    begins = all(
+        longer == prefix or not longer.startswith(prefix) or not (longer.startswith(prefix + filler[:1]))
+        for prefix in ("", *use.prefixes)
+        for longer in use.prefixes
+    )
+    ends = all(
+        longer == suffix or not longer.endswith(suffix) or not longer.endswith(filler[-1:] + suffix)
+        for suffix in ("", *use.suffixes)
+        for longer in use.suffixes
+    )
+    return begins and ends
 
 
 def _whole_numbers(use: Use) -> Iterator[int]:
@@ -203,10 +261,14 @@ def _lists(use: Use) -> Iterator[list[Any]]:
     other = _other(member for member in members if isinstance(member, str))
     yield [other]
     yield from ([*chosen, other] for size in (1, 2) for chosen in combinations(members, min(size, len(members))))
+    few = members[:_MOST_MEMBERS]
     for size in _around(use.sizes):
         if 0 < size <= _LONGEST["list"]:
-            yield [other] * size
-            yield from ([member, *[other] * (size - 1)] for member in members)
+            yield from ([member] * size for member in (*few, other))
+            for many in range(1, min(len(few), size - 1) + 1):
+                yield from ([*chosen, *[other] * (size - many)] for chosen in combinations(few, many))
+            yield from ([member, *[other] * (size - 1)] for member in members[_MOST_MEMBERS:])
+            yield from (list(chosen) for chosen in combinations(few, size) if size <= len(few))
 
 
 def _around(sizes: Iterable[int]) -> Iterator[int]:
