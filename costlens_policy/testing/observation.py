@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from costlens_policy.engine.budgets import BudgetStage, Costs, Verdict, added
 from costlens_policy.engine.context import Context, Refusal
-from costlens_policy.engine.decision import Decision
+from costlens_policy.engine.decision import Balance, Decision
 from costlens_policy.engine.preparation import Preparations
 from costlens_policy.engine.record import RuleOutcome, outcomes_of
 from costlens_policy.frozen import frozen
@@ -30,13 +30,17 @@ class Observation:
     refused_by: frozenset[str]
     thresholds: frozenset[tuple[str, int]]
     thresholds_at_all: frozenset[tuple[str, int]]
+    balances: Mapping[tuple[str, str], Balance]
+    """Those that were given, whether the decision read them or not."""
 
     def evaluated(self, rule: str) -> bool:
         return self.outcomes.get(rule, RuleOutcome.NOT_REACHED) is not RuleOutcome.NOT_REACHED
 
 
-def observe(decision: Decision, known: Vocabulary) -> Observation:
-    """Read what a decision did to the rules."""
+def observe(
+    decision: Decision, known: Vocabulary, balances: Mapping[tuple[str, str], Balance] | None = None
+) -> Observation:
+    """Read what a decision did to the rules. ``balances`` are those it was given; by default those that it read."""
     outcomes = outcomes_of(decision)
     budgets = {item.by for item in decision.excluded if known.is_rule(item.by, RuleKind.BUDGET)}
     excluded = _judged(decision, [item.model for item in decision.excluded if item.by in decision.plan.budgets])
@@ -52,7 +56,8 @@ def observe(decision: Decision, known: Vocabulary) -> Observation:
     served = [] if decision.model is None else [decision.model]
     thresholds = _active([*excluded, *_judged(decision, served)])
     at_all = thresholds | _active(_judged(decision, decision.fallbacks))
-    return Observation(decision, outcomes, refused_by, thresholds, at_all)
+    given = decision.balances_read if balances is None else balances
+    return Observation(decision, outcomes, refused_by, thresholds, at_all, given)
 
 
 def _of_fallbacks(decision: Decision) -> Iterator[str]:

@@ -292,7 +292,7 @@ class _CaseRunner:
         except RequestError as error:
             return _refused(case, error, self.timer() - started)
         seconds = self.timer() - started
-        observation = observe(decision, self.tested.known)
+        observation = observe(decision, self.tested.known, case.balances)
         self.counts.count(observation)
         if case.expect.request_error is not None:
             accepted = Difference("request_error", case.expect.request_error, ABSENT, "contains")

@@ -178,7 +178,7 @@ class _Asking:
     def __init__(self, observation: Observation) -> None:
         self._observation = observation
         self._decision = decision = observation.decision
-        self._context = Context(decision.plan, dict(decision.request), decision.balances_read, decision.now)
+        self._context = Context(decision.plan, dict(decision.request), observation.balances, decision.now)
 
     def close(self) -> None:
         self._context.close()

@@ -27,7 +27,7 @@ from costlens_policy.assurance import (
     Undecided,
     Witness,
 )
-from costlens_policy.assurance.domain import Assignment, trees
+from costlens_policy.assurance.domain import ABSENT, Assignment, trees
 from costlens_policy.assurance.ways import ways_of
 from costlens_policy.compiler.rules import BudgetStep, BySplit, RouteStep, routes_in
 from costlens_policy.documents.suite import Measure
@@ -35,7 +35,7 @@ from costlens_policy.engine.context import Context
 from costlens_policy.engine.decision import Balance
 from costlens_policy.engine.request import admit_request
 from costlens_policy.errors import CostlensPolicyError
-from costlens_policy.expressions.runtime import CelError
+from costlens_policy.expressions.runtime import CelError, to_python
 from costlens_policy.money import ZERO
 from costlens_policy.testing.coverage.aims import (
     Active,
@@ -80,7 +80,7 @@ def shown_by(
 ) -> frozenset[Aim]:
     """Return those of some aims that a decision shows."""
     counts = OutcomeCounts(conditions)
-    counts.count(observe(witness.decision, tested.known))
+    counts.count(observe(witness.decision, tested.known, witness.balances))
     return frozenset(aim for aim in aims if aim.times(counts))
 
 
@@ -304,7 +304,7 @@ class Reaching:
 
     def _base(self, values: Assignment) -> Situation | None:
         witness = self._subject.situated(values)
-        return None if witness is None else witness.situation
+        return None if witness is None else replace(witness.situation, request=_filled(witness.request, values))
 
     def _spent(self, aim: Aim, situation: Situation) -> Iterator[Situation]:
         """Yield a situation, and the same with the budgets used up that an aim is about."""
@@ -392,6 +392,15 @@ _PRESSES: Final[Sequence[Mapping[str, Any]]] = (
 def _is(tree: trees.Tree, truth: Truth) -> Goal:
     """Return the goal that a condition is true, or that it is false; one that fails is neither."""
     return Holds(tree, error=False) if truth is Truth.TRUE else Not(Holds(tree, error=True))
+
+
+def _filled(request: Mapping[str, Any], values: Assignment) -> Mapping[str, Any]:
+    """Add what is to be inside of a map that has its default, and was left out for that."""
+    filled: dict[str, Any] = {}
+    for read, value in values.items():
+        if read[0] == "request" and len(read) == 3 and value is not ABSENT and read[1] not in request:
+            filled.setdefault(read[1], {})[read[2]] = to_python(value)
+    return {**request, **filled}
 
 
 def _routes(layers: Iterable[Any]) -> Iterator[tuple[int, RouteStep]]:
