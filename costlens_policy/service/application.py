@@ -19,7 +19,7 @@ import msgspec
 import costlens_policy.service.bodies as bodies
 from costlens_policy.decision_log import DecisionLog
 from costlens_policy.errors import CostlensPolicyError, InputError
-from costlens_policy.guard import AsyncGuard
+from costlens_policy.guard import AsyncGuard, LoggingSink
 from costlens_policy.integrations.refusals import Refusal, refusal_of
 from costlens_policy.live import LivePolicies, PolicyStatus
 from costlens_policy.service.answers import encode
@@ -121,7 +121,9 @@ class Application:
         policies = LivePolicies(
             settings.source(), interval=settings.reload_seconds, on_change=self._policies_changed, log=log
         )
-        guard = AsyncGuard(policies, settings.ledger, lease=settings.lease)
+        self._metrics.begin(self._paths, policies.plan.budgets)
+        sinks = (LoggingSink(), self._metrics.alerted)
+        guard = AsyncGuard(policies, settings.ledger, lease=settings.lease, alert_sinks=sinks)
         guard.watch_ledger(self._metrics.ledger.observe)
         self._serving = Serving(guard, policies, self._metrics, settings.lease)
         self._watching = asyncio.create_task(self._watch())
@@ -154,6 +156,8 @@ class Application:
 
     def _policies_changed(self, status: PolicyStatus) -> None:
         self._metrics.reloaded("loaded" if status.is_current else "refused")
+        if status.is_current and self._serving is not None:
+            self._metrics.begin(self._paths, self._serving.policies.plan.budgets)
 
     async def _watch(self) -> None:
         """Give up what takes too long, take over changed keys, and show other workers how this one is."""
@@ -280,7 +284,8 @@ class Application:
         assert self._serving is not None, "it was started"
         if self._log is not None:
             self._metrics.log_dropped(self._log.status.dropped)
-        self._metrics.flush(ledger_up=not self._serving.guard.ledger_fault, in_flight=self._under_way)
+        guard, current = self._serving.guard, self._serving.policies.status.is_current
+        self._metrics.flush(ledger_up=not guard.ledger_fault, policies_current=current, in_flight=self._under_way)
 
 
 _TEXTS: Final[Mapping[str, tuple[Scope | None, Open]]] = {

@@ -177,7 +177,7 @@ async def _reserve(serving: Serving, body: wire.Reserve) -> wire.Reserved:
     if held and call.expires_at is None:
         serving.keep(call, lease)
     serving.metrics.decided(decision)
-    serving.metrics.reserved(held)
+    serving.metrics.reserved(held, decision.balances)
     try:
         decided = answers.decided(decision, None if sdk is not None else body.dialect)
         if sdk is not None and body.body is not None:

@@ -7,6 +7,7 @@ imported; whichever worker is asked adds them up.
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter as Counts
 from collections.abc import Iterable
 from decimal import Decimal
@@ -18,14 +19,15 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from costlens_policy.client.wire import HeldLine
-from costlens_policy.engine.decision import Decision
-from costlens_policy.guard import Charged
+from costlens_policy.engine.decision import BalanceSeen, Decision
+from costlens_policy.guard import Charged, Event
 
 __all__ = ["CONTENT_TYPE", "FOLDER", "Metrics"]
 
 CONTENT_TYPE: Final = b"text/plain; version=1.0.0; charset=utf-8"
 FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 _SECONDS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_LATELY: Final = 60.0
 _STATUS: Final = {status.value: str(status.value) for status in HTTPStatus}
 
 
@@ -68,6 +70,22 @@ class Metrics:
         self._reloads: Final = Counter(
             "costlens_policy_reloads", "Versions of the policies that were tried.", ("outcome",), registry=registry
         )
+        self._alerts: Final = Counter(
+            "costlens_policy_alerts", "Events that were delivered.", ("kind", "budget"), registry=registry
+        )
+        self._used: Final = Gauge(
+            "costlens_policy_budget_used_ratio",
+            "The largest share of its limit that a budget had used and held with a call of the last minute.",
+            ("budget",),
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+        self._policies_current: Final = Gauge(
+            "costlens_policy_policies_current",
+            "Whether the policies are those of their source: the least of all workers.",
+            registry=registry,
+            multiprocess_mode="livemin",
+        )
         self._ledger_up: Final = Gauge(
             "costlens_policy_ledger_up",
             "Whether the ledger answers: the least of all workers.",
@@ -86,6 +104,20 @@ class Metrics:
         self._decided: Final[dict[tuple[str, bool], int]] = {}
         self._answered: Final[dict[tuple[str, int], int]] = {}
         """What every request adds to, in less time still."""
+        self._shares: Final[dict[str, tuple[float, float]]] = {}
+        """By budget, the largest share of its limit that was seen lately, and when."""
+
+    def begin(self, endpoints: Iterable[str], budgets: Iterable[str]) -> None:
+        """Show zeros. A counter that comes with its first event shows no increase by it, and raises no alert."""
+        for what in ("request", "log entry"):
+            self._dropped.labels(what)
+        for outcome in ("loaded", "refused"):
+            self._reloads.labels(outcome)
+        for endpoint in endpoints:
+            self._answers.labels(endpoint, "500")
+        for budget in budgets:
+            self._denials.labels(budget)
+            self._alerts.labels("alert", budget)
 
     def decided(self, decision: Decision) -> None:
         """Count a decision, and each budget that had no room where it is a denial."""
@@ -112,11 +144,22 @@ class Metrics:
         """Count a version of the policies that was tried."""
         self._reloads.labels(outcome).inc()
 
-    def reserved(self, lines: Iterable[HeldLine]) -> None:
-        """Count what was held, on budgets of money."""
+    def alerted(self, event: Event) -> None:
+        """Count an event of the guard. It is one of its sinks, which threads call."""
+        self._alerts.labels(event.kind, event.budget).inc()
+
+    def reserved(self, lines: Iterable[HeldLine], balances: Iterable[BalanceSeen]) -> None:
+        """Count what was held, on budgets of money, and look at how full each budget is with the call."""
         for line in lines:
             if line.unit == "usd":
                 self._reserved.labels(line.budget).inc(float(Decimal(line.amount)))
+        now = time.monotonic()
+        for seen in balances:
+            if seen.limit > 0:
+                share = float((seen.used + seen.held + seen.call) / seen.limit)
+                most, when = self._shares.get(seen.budget, (share, now))
+                if share >= most or now - when > _LATELY:
+                    self._shares[seen.budget] = share, now
 
     def settled(self, charged: Charged) -> None:
         """Count what was charged, on budgets of money, once for each call."""
@@ -124,7 +167,7 @@ class Metrics:
             if line.unit == "usd":
                 self._settled.labels(line.budget).inc(float(line.amount))
 
-    def flush(self, *, ledger_up: bool, in_flight: int) -> None:
+    def flush(self, *, ledger_up: bool, policies_current: bool, in_flight: int) -> None:
         """Let all workers see what this one counted, and how it is."""
         for (rule, allowed), times in self._decided.items():
             self._counted[self._decisions, (rule, "allow" if allowed else "deny")] += times
@@ -135,6 +178,10 @@ class Metrics:
             taken.clear()
         for (counter, labels), times in counted.items():
             counter.labels(*labels).inc(times)
+        now = time.monotonic()
+        for budget, (share, when) in self._shares.items():
+            self._used.labels(budget).set(share if now - when <= _LATELY else 0)
+        self._policies_current.set(policies_current)
         self._ledger_up.set(ledger_up)
         self._in_flight.set(in_flight)
 
