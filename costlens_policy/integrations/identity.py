@@ -9,10 +9,10 @@ from typing import Any, Final, TypeAlias
 
 from costlens_policy.guard.errors import GuardError
 
-__all__ = ["Asking", "asking", "asking_now", "check_who", "who_asks"]
+__all__ = ["Asking", "asking", "asking_now", "check_asking", "check_who", "who_asks"]
 
-Asking: TypeAlias = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
-"""Attributes of every request of a client, or a function that gives them for the request under way."""
+Asking: TypeAlias = Mapping[str, Any] | Callable[[], Mapping[str, Any] | None]
+"""Attributes of every request of a client, or a function that gives those of the request under way, if it has any."""
 
 _ASKING: Final[ContextVar[Mapping[str, Any]]] = ContextVar("costlens_policy_asking")
 _NOBODY: Final[Mapping[str, Any]] = {}
@@ -42,9 +42,22 @@ def asking_now() -> Mapping[str, Any]:
 
 
 def who_asks(given: Asking | None) -> dict[str, Any]:
-    """Return the attributes of a client's next request: its own, and those of the blocks around, which win."""
-    own = given() if callable(given) else given or _NOBODY
-    return {**own, **asking_now()}
+    """Return the attributes of a client's next request: its own, and those of the blocks around, which win.
+
+    Raises ``GuardError`` for a function that returns something else than attributes, or None.
+    """
+    if not callable(given):
+        return {**(given or _NOBODY), **asking_now()}
+    own = given()
+    if own is not None and not isinstance(own, Mapping):
+        raise GuardError(f"`asking` must return a mapping of attributes at once, got `{type(own).__name__}`")
+    return {**(own or _NOBODY), **asking_now()}
+
+
+def check_asking(given: object) -> None:
+    """Raise ``GuardError`` for what gives no attributes."""
+    if given is not None and not callable(given) and not isinstance(given, Mapping):
+        raise GuardError(f"`asking` must be a mapping of attributes, or a function, got `{type(given).__name__}`")
 
 
 def check_who(who: Mapping[str, Any]) -> None:

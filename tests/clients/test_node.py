@@ -90,5 +90,6 @@ def test_what_is_packed():
     (packed,) = json.loads(ran.stdout)
     assert sorted(item["path"] for item in packed["files"]) == [
         "LICENSE", "README.md", "index.cjs", "index.d.mts", "index.d.ts", "index.mjs", "lib/connection.cjs",
-        "lib/errors.cjs", "lib/metering.cjs", "lib/openai.cjs", "lib/operations.cjs", "lib/router.cjs", "package.json",
+        "lib/errors.cjs", "lib/metering.cjs", "lib/openai.cjs", "lib/operations.cjs", "lib/options.cjs",
+        "lib/router.cjs", "package.json",
     ]  # fmt: skip

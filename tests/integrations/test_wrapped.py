@@ -245,7 +245,9 @@ def test_who_asks(guard_of: Callable[..., Guard], provider: FaultyProvider) -> N
         with asking(team="inner"):
             client.chat.completions.create(**CHAT)
         client.chat.completions.create(**CHAT, user="the provider's")
-    plain = wrap(bare("openai", provider), guard=guard)
+    with pytest.raises(GuardError, match="`asking` must return a mapping"):
+        wrap(bare("openai", provider), guard=guard, asking=lambda: "red").chat.completions.create(**CHAT)  # type: ignore
+    plain = wrap(bare("openai", provider), guard=guard, asking=lambda: None)
     plain.chat.completions.create(**CHAT, extra_body={"costlens": {"team": "keyword"}})
     assert {item.key for item in guard.spend()} == {"callable", "inner", "outer", "keyword"}
     assert all("costlens" not in body for body in provider.bodies)
@@ -391,6 +393,7 @@ def test_wrong_use_is_reported(guard_of: Callable[..., Guard], provider: FaultyP
             "must be one of `openai`, since requests are",
         ),
         ({"unguarded": "images"}, "must be a list of names"),
+        ({"asking": "red"}, "`asking` must be a mapping of attributes, or a function, got `str`"),
     ]:
         with pytest.raises(GuardError, match=problem):
             anything(**{"client": client, "guard": guard, **arguments})

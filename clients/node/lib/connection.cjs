@@ -4,8 +4,10 @@ const http = require("node:http");
 const https = require("node:https");
 
 const { DeniedError, ServiceError, UnavailableError } = require("./errors.cjs");
+const { checkFinite, checkOptions, checkedNumber } = require("./options.cjs");
 
 const DENIALS = new Set(["budget_exceeded", "policy_denied"]);
+const OPTIONS = ["url", "key", "timeout", "retries", "tls"];
 const UNIX = "unix:";
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 5000;
@@ -14,14 +16,16 @@ const LONGEST_PAUSE = 5000;
 class Connection {
   #headers; // private, so that nothing that prints a connection prints its key
 
-  constructor({ url = "http://127.0.0.1:8181", key, timeout = 10_000, retries = 3, tls = {} } = {}) {
+  constructor(options) {
+    checkOptions(options, OPTIONS, "a router");
+    const { url = "http://127.0.0.1:8181", key, timeout = 10_000, retries = 3, tls = {} } = options;
     const { base, socketPath } = addressOf(url);
     this._url = base;
     this._client = this._url.protocol === "https:" ? https : http;
     this._socketPath = socketPath;
     this.#headers = headersOf(key);
-    this._timeout = timeout;
-    this._retries = retries;
+    this._timeout = checkedNumber("timeout", timeout);
+    this._retries = checkedNumber("retries", retries, { isWhole: true });
     const agent = new this._client.Agent({ keepAlive: true, ...tls });
     Object.defineProperty(this, "_agent", { value: agent }); // not listed: its options may have a private key
   }
@@ -33,6 +37,7 @@ class Connection {
   /** Return the answer to a request as a value. Throws `ServiceError`. */
   async ask(method, path, body) {
     const content = body === undefined ? undefined : JSON.stringify(body);
+    if (content?.includes("null")) checkFinite(body);
     for (let attempt = 0; ; attempt++) {
       let answer;
       let failure;
@@ -57,7 +62,7 @@ class Connection {
         headers["content-type"] = "application/json";
         headers["content-length"] = Buffer.byteLength(content);
       }
-      const request = this._client.request(new URL(path, this._url), {
+      const request = this._client.request(new URL(this._url.pathname.replace(/\/$/, "") + path, this._url), {
         method,
         headers,
         agent: this._agent,

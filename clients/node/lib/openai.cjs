@@ -9,6 +9,7 @@
 const { UnavailableError } = require("./errors.cjs");
 const { metered } = require("./metering.cjs");
 const { dialectOf, passing } = require("./operations.cjs");
+const { checkOptions } = require("./options.cjs");
 
 const KEYWORD = "costlens";
 const PAUSE = 1000;
@@ -17,7 +18,9 @@ const FALLS_BACK = new Set([408, 429]);
 const WRAPPED = Symbol("costlens-policy");
 
 /** Return a client of the same class whose calls are guarded; whatever else could cost money is refused. */
-function wrapOpenAI(client, router, { attributes = {}, unguarded = [], lease, chargeFailures = false } = {}) {
+function wrapOpenAI(client, router, options = {}) {
+  checkOptions(options, ["attributes", "unguarded", "lease", "chargeFailures"], "a wrapped client");
+  const { attributes = {}, unguarded = [], lease, chargeFailures = false } = options;
   if (typeof client?.makeRequest !== "function" || typeof client.withOptions !== "function") {
     throw new TypeError("client must be a client of the package `openai`, version 5 or later");
   }

@@ -5,6 +5,7 @@ const { inspect } = require("node:util");
 
 const { Connection } = require("./connection.cjs");
 const { DeniedError } = require("./errors.cjs");
+const { checkOptions } = require("./options.cjs");
 
 /** What to send to one model: its `name`, and the `prompt` or `messages` as the policies rewrote them. */
 class Model {
@@ -111,7 +112,9 @@ class Router {
   }
 
   /** Decide a call and hold its worst case. The same `id` gives the same hold. Throws `DeniedError`. */
-  async reserve(attributes, { id = randomUUID(), lease, dialect = "openai-chat" } = {}) {
+  async reserve(attributes, options = {}) {
+    checkOptions(options, ["id", "lease", "dialect"], "a reservation");
+    const { id = randomUUID(), lease, dialect = "openai-chat" } = options;
     return new Reservation(this, await this._post("reserve", { request: requestOf(attributes), id, lease, dialect }));
   }
 
@@ -122,7 +125,9 @@ class Router {
   }
 
   /** Charge what a held call cost: by the provider's usage or its whole response, or by the text of the answer. */
-  settle(id, usage, { model, outputText, shape } = {}) {
+  async settle(id, usage, options = {}) {
+    checkOptions(options, ["model", "outputText", "shape"], "a settlement");
+    const { model, outputText, shape } = options;
     return this._post("settle", { id, usage: usage ?? undefined, model, output_text: outputText, shape });
   }
 
@@ -183,7 +188,7 @@ function modelOf(decision) {
 
 /** Return attributes under the names of the policy set. */
 function requestOf(attributes) {
-  const request = {};
+  const request = Object.create(null); // an attribute may have any name
   for (const [name, value] of Object.entries(attributes)) {
     const own = name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
     if (own in request) throw new TypeError(`${own} is given twice`);

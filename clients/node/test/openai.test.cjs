@@ -163,6 +163,7 @@ test("what nobody counts is refused, unless it is named", async () => {
 
 test("wrong use is reported", () => {
   const client = new Client([]);
+  assert.throws(() => wrapOpenAI(client, noting(), { attribute: {} }), /no option `attribute`/);
   assert.throws(() => wrapOpenAI({}, noting()), /must be a client of the package `openai`/);
   assert.throws(() => wrapOpenAI(wrapOpenAI(client, noting()), noting()), /wrapped already/);
   for (const unguarded of ["images", ["imagez"], [""], [7]]) {

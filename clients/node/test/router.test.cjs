@@ -134,6 +134,27 @@ test("a URL that is none is refused", () => {
   }
 });
 
+test("options that nobody reads, and numbers that are none, are refused", async () => {
+  for (const options of [{ uri: "x" }, { timeout: NaN }, { timeout: "5s" }, { retries: -1 }, { retries: 1.5 }]) {
+    assert.throws(() => new Router(options), TypeError);
+  }
+  answer();
+  await assert.rejects(router.reserve({ prompt: "Hi" }, { leese: "1m" }), /no option `leese`/);
+  await assert.rejects(router.settle("x", {}, { modle: "m" }), /no option `modle`/);
+  await assert.rejects(router.decide({ costBudget: NaN }), /must be finite/);
+  assert.equal(asked.length, 0);
+});
+
+test("a service may stand below a path, and attributes may have any name", async () => {
+  const below = new Router({ url: `http://127.0.0.1:${server.address().port}/policies/` });
+  answer({ body: DECISION }, { body: { budgets: [] } });
+  await below.decide(JSON.parse('{"constructor": "x", "__proto__": 3}'));
+  await below.spend({ key: "a b" });
+  assert.deepEqual(asked.map(({ url }) => url), ["/policies/v1/decide", "/policies/v1/spend?key=a+b"]);
+  assert.equal(JSON.stringify(asked[0].body.request), '{"constructor":"x","__proto__":3}');
+  below.close();
+});
+
 test("a key that cannot be sent is refused and not shown, and white space around one is not sent", async () => {
   for (const key of ["", " ", "clp_secret\nx", "clp_secret x", "clp_secret\u00e9", 3]) {
     assert.throws(() => new Router({ key }), (error) => error instanceof TypeError && !/secret/.test(error.message));

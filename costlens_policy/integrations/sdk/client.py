@@ -14,7 +14,7 @@ from functools import cached_property, lru_cache
 from typing import Any, Protocol, TypeVar, overload
 
 from costlens_policy.guard import AsyncGuard, Guard, GuardError
-from costlens_policy.integrations.identity import Asking
+from costlens_policy.integrations.identity import Asking, check_asking
 from costlens_policy.integrations.sdk.attempts import sdk_of
 from costlens_policy.integrations.sdk.calls import Wrapping, asend, send
 from costlens_policy.integrations.sdk.operations import Passing, check_connection
@@ -87,6 +87,7 @@ def wrap(
     needed = AsyncGuard if _awaits(client) else Guard
     if not isinstance(guard, needed):
         raise GuardError(f"`{type(client).__name__}` needs a guard of type `{needed.__name__}`, got `{guard!r}`")
+    check_asking(asking)
     passing = Passing.read(client, unguarded)
     for provider, other in (clients or {}).items():
         _check_other(client, provider, other)
