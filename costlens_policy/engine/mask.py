@@ -104,6 +104,7 @@ class Mask:
     def masked(self, exported: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
         """Return a decision's data (``Decision.to_dict``) with the mask on it. Raises as ``request`` does."""
         request, names = self.request(exported["request"], plan)
+        names |= self._in_keys(exported, plan)
         shown: dict[str, Any] = {**exported, **self._sent(exported), "request": request}
         shown["fallback_calls"] = [{**call, **self._sent(call)} for call in exported["fallback_calls"]]
         if self.texts != "keep":
@@ -130,6 +131,19 @@ class Mask:
                 texts = [value] if isinstance(value, str) else value if isinstance(value, list) else []
                 names |= {text: self._text(text, mode) for text in texts if isinstance(text, str) and text}
         return shown, names
+
+    def _in_keys(self, exported: Mapping[str, Any], plan: Plan) -> dict[str, str]:
+        """Return what stands for masked texts that scope keys of budgets have, such as a declared `customer`."""
+        keys = [item["key"] for item in exported["balances_read"]]
+        found: dict[str, str] = {}
+        for name, value in exported["request"].items():
+            mode = self.mode_of(name, plan)
+            if mode == "keep" or name in _SENT or name in _SPOKEN:
+                continue
+            for text in _texts_in(value):
+                if any(text == key or (len(text) >= _SHORT and text in key) for key in keys):
+                    found[text] = self._text(text, mode)
+        return found
 
     def _check_names(self, plan: Plan) -> None:
         known = STANDARD_ATTRIBUTES.keys() | plan.attributes.keys()
@@ -225,6 +239,14 @@ class Mask:
         if part["text"].startswith("model.") or is_label or part["value"][:1] not in ('"', "[", "{"):
             return part
         return {**part, "value": _size(part["value"])}
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    if isinstance(value, str) and value:
+        yield value
+    elif isinstance(value, list | dict):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _texts_in(item)
 
 
 def _unused(name: str, taken: Mapping[str, Any]) -> str:

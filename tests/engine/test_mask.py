@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from costlens_policy import load
 from costlens_policy.engine.mask import Mask
 from tests.conftest import ROOT
+from tests.guard.company import write_company
 
 ENGINE = load(ROOT / "policies")
 KEY = b"a key of sixteen"
@@ -164,3 +166,21 @@ def test_no_text_or_name_is_left_in_what_is_sent(value: Any) -> None:
     exported = {"request": request, "messages": request["messages"], "tools": [value], "params": {}, "prompt": None}
     shown, _ = Mask().request(exported["request"], ENGINE.plan)
     assert "Qsecret" not in json.dumps([shown, Mask()._sent({**exported, "system": None})])
+
+
+@pytest.mark.parametrize("mode", ["size", "hash"])
+def test_a_scope_key_shows_no_masked_text(tmp_path: Path, mode: Any) -> None:
+    scope = 'request.customer + "/" + request.?metadata["desk"].orValue("")'
+    engine = write_company(
+        tmp_path,
+        f"budgets: [{{id: b, scope: '{scope}', hard_limit_usd: 0.0000001, window: {{calendar: day}}}}]",
+        more="attributes: {customer: {type: string, required: true}}",
+    )
+    decision = engine.decide({"prompt": "hi", "customer": "xyzzy & co", "metadata": {"desk": "plugh"}})
+    assert not decision.allowed
+    found = decision.to_dict(mask=Mask(mode, key=KEY))
+    assert not any(word in json.dumps(found) for word in ("xyzzy", "plugh"))
+    masked = Mask(mode, key=KEY)._text
+    key = f"{masked('xyzzy & co', mode)}/{masked('plugh', mode)}"
+    assert [item["key"] for item in found["balances_read"]] == [key]
+    assert any(key in reason for reason in found["reasons"])
