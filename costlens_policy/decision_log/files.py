@@ -18,6 +18,8 @@ __all__ = ["JsonLinesFile"]
 
 _LOG: Final = logging.getLogger("costlens_policy.decision_log")
 _MODE: Final = 0o600
+_DIGITS: Final = 19
+"""Of nanoseconds since 1970, from 2001 to 2286."""
 _OTHERS: Final = stat.S_IRWXO | stat.S_IWGRP
 
 
@@ -131,7 +133,9 @@ class JsonLinesFile:
         return (found.st_dev, found.st_ino) == (mine.st_dev, mine.st_ino)
 
     def _old(self) -> list[Path]:
-        return [path for path in self.path.parent.glob(f"{escape(self.path.name)}.*") if path.suffix[1:].isdecimal()]
+        """Return the files that were put aside here, and none of logrotate, which counts from one."""
+        beside = self.path.parent.glob(f"{escape(self.path.name)}.*")
+        return [path for path in beside if len(path.suffix) > _DIGITS and path.suffix[1:].isdecimal()]
 
     def _forget_old(self) -> None:
         for path in sorted(self._old(), key=lambda path: int(path.suffix[1:]))[: -self._keep]:

@@ -192,13 +192,17 @@ def test_a_file_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -> Non
 
 def test_files_are_for_their_owner_and_begun_anew_when_full(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
+    rotated = [tmp_path / f"log.jsonl.{number}" for number in (1, 2, 3)]
+    for other in rotated:
+        other.write_text("of logrotate")
     file = JsonLinesFile(path, max_bytes=100, keep=2)
     for number in range(10):
         file([{"n": number, "text": "x" * 60}])
     file.close()
     assert path.stat().st_mode & 0o777 == 0o600
-    old = sorted(tmp_path.glob("log.jsonl.*"))
+    old = sorted(set(tmp_path.glob("log.jsonl.*")).difference(rotated))
     assert len(old) == 2
+    assert all(other.exists() for other in rotated)
     numbers = [json.loads(line)["n"] for part in (*old, path) for line in part.read_text().splitlines()]
     assert numbers == list(range(10 - len(numbers), 10))
     with pytest.raises(ValueError, match="at least 1"):
@@ -263,7 +267,7 @@ def test_a_clock_that_is_put_back_costs_no_newer_file(tmp_path: Path, monkeypatc
     path = tmp_path / "log[1].jsonl"  # no pattern
     file = JsonLinesFile(path, max_bytes=10, keep=2)
     for number in range(8):
-        monkeypatch.setattr("time.time_ns", lambda number=number: 10**18 - number * 10**9)
+        monkeypatch.setattr("time.time_ns", lambda number=number: 2 * 10**18 - number * 10**9)
         file([{"n": number}])
     old = sorted((part for part in tmp_path.iterdir() if part != path), key=lambda part: int(part.suffix[1:]))
     assert [part.read_text() for part in (*old, path)] == [f'{{"n":{number}}}\n' for number in (5, 6, 7)]
