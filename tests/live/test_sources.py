@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -267,6 +268,17 @@ def test_http_asks_with_the_entity_tag(site: Site, write: Write) -> None:
     assert [asked.get("if-none-match") for asked in site.asked] == [None, '"1"']
     assert site.asked[0]["authorization"] == "Bearer t"
     site.content, site.etag = build(write(models="mini")).packed, '"2"'
+    assert live.refresh().loads == 2
+    assert live.decide(REQUEST).model == "mini"
+
+
+def test_http_does_not_believe_a_tag_for_ever(site: Site, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.content, site.etag = build(write()).packed, '"always the same"'
+    live = LivePolicies(site.url, interval=None)
+    site.content = build(write(models="mini")).packed
+    assert live.refresh().loads == 1
+    now = time.monotonic()
+    monkeypatch.setattr("costlens_policy.live.sources.packed.time.monotonic", lambda: now + 601)
     assert live.refresh().loads == 2
     assert live.decide(REQUEST).model == "mini"
 

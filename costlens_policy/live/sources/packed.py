@@ -15,6 +15,8 @@ __all__ = ["BundleSource", "FileTransport", "Packed", "Transport"]
 
 _REFUSED_FOR: Final = 30.0
 """Seconds after which a refused bundle is looked at once more: what was wrong may not have been the bundle."""
+_BELIEVED_FOR: Final = 600.0
+"""Seconds for which a place is believed that nothing has changed there: its tags may be wrong."""
 
 
 class Packed(NamedTuple):
@@ -45,6 +47,7 @@ class BundleSource:
         self._fetched: Fetched | None = None
         self._refused: CostlensPolicyError | None = None
         self._refused_until = 0.0
+        self._believed_until = 0.0
 
     @property
     def name(self) -> str:
@@ -52,10 +55,12 @@ class BundleSource:
 
     def fetch(self) -> Fetched:
         """Return the policies of the bundle as it is now. Raises ``InputError``, ``BundleError``, ``PolicyError``."""
-        if self._refused is not None and time.monotonic() >= self._refused_until:
+        now = time.monotonic()
+        if now >= (self._refused_until if self._refused is not None else self._believed_until):
             self._tag = ""
         packed = self._transport.get(self._tag)
         if packed is not None:
+            self._believed_until = now + _BELIEVED_FOR
             self._open(packed)
         if self._refused is not None:
             raise self._refused
