@@ -91,13 +91,14 @@ class Rule:
 class Subject:
     """A policy set with the conditions of all its rules in one domain, so that critical values are those of all."""
 
-    def __init__(self, bundle: CheckedBundle, now: datetime) -> None:
+    def __init__(self, bundle: CheckedBundle, now: datetime, seconds: float | None = None) -> None:
+        """``seconds`` is how long is searched in all."""
         self.bundle = bundle
         self.documents = Documents(bundle.linked, bundle.expressions, now.date())
         self.plan = compile_plan(bundle)
         self._open = open_plan(self.plan)
         self.now = now
-        self.domain = Domain(self.plan, now)
+        self.domain = Domain(self.plan, now, seconds)
         self.rules = {section: tuple(self._rules(section)) for section in _SECTIONS}
         """The rules of each section, in the order in which they are asked."""
         self._done: dict[Callable[[Subject], Any], Any] = {}

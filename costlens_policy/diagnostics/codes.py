@@ -177,6 +177,8 @@ _MEANING: Final = (
     Code("CL471", "dropped-prompt", "template without the prompt"),
     Code("CL472", "misread-text", "text that a test does not read as meant"),
     Code("CL473", "refused-together", "access rules that refuse everything together"),
+    Code("CL490", "searched-condition", "condition that is searched, not decided"),
+    Code("CL491", "unfinished-examination", "examination ended at its limit"),
 )
 _MONEY: Final = (
     Code("CL501", "unknown-import", "import matches no model"),

@@ -36,7 +36,7 @@ def test_a_mistake_at_its_place(run, starter: Path, monkeypatch):
     assert "--> policies/routing.yaml:" in result.stdout
     assert 'when: request.teir == "pro"' in result.stdout
     assert "did you mean `tier`?" in result.stdout
-    assert result.stderr == "1 error in 8 files\n"
+    assert result.stderr.startswith("1 error in 8 files\n")
 
 
 @pytest.fixture
@@ -268,3 +268,41 @@ def test_the_exit_code_in_json_is_that_of_the_process(run, starter: Path, monkey
     result = run("test", *arguments, "--format", "json")
     expected = {"none": 0, "failing": 4, "error": 1, "unreadable": 6, "nothing": 3, "coverage": 5}[trouble]
     assert result.exit_code == json.loads(result.stdout)["exit_code"] == expected
+
+
+def _searched(tmp_path: Path) -> Path:
+    (tmp_path / "a.yaml").write_text(
+        POLICY + "on_error: skip\nroutes:\n"
+        '  - {id: europe, when: \'request.?region.orValue("").matches("^eu-[a-z]+$")\', model: gpt-5-mini}\n'
+    )
+    (tmp_path / "set.yaml").write_text(
+        'apiVersion: costlens-policy/v1\nkind: PolicySet\nmetadata: {name: s, version: "1"}\npolicies: [a.yaml]\n'
+        "catalogues: [models.yaml]\n"
+        "defaults: {access: allow, route: {model: gpt-5-nano}, max_output_tokens: 1000}\n"
+    )
+    (tmp_path / "models.yaml").write_text(
+        'apiVersion: costlens-policy/v1\nkind: Catalogue\nmetadata: {name: m, version: "1"}\n'
+        "imports:\n  - {source: genai-prices, models: ['openai/gpt-5*']}\n"
+    )
+    return tmp_path
+
+
+def test_what_is_searched_is_counted_and_shown_when_asked_for(run, tmp_path: Path):
+    folder = _searched(tmp_path)
+    result = run("check", folder)
+    assert result.exit_code == 0
+    assert result.stdout == ""
+    assert "1 condition was searched, not decided; `--verbose` shows them\n" in result.stderr
+    shown = json.loads(run("check", folder, "--verbose", "--format", "json").stdout)
+    assert [item["code"] for item in shown] == ["CL490"]
+
+
+def test_the_limit_of_time_is_reported(run, tmp_path: Path):
+    result = run("check", _searched(tmp_path), "--limit", "0.000001")
+    assert result.exit_code == 0
+    assert "ended at its limit of 1e-06 seconds: 0 of " in result.stdout
+    assert run("check", tmp_path, "--limit", "0").exit_code == 2
+
+
+def test_a_set_with_errors_is_not_examined_further(run, wrong: Path):
+    assert "a policy set with errors: what the rules do to requests is examined once" in run("check", wrong).stderr

@@ -37,6 +37,7 @@ NOT_BY_CHECK: Final = {
     "CL024": "only a saved plan can be damaged, and `load_plan` alone reads one",
     "CL025": "only a saved plan has a version of this program, and `load_plan` alone reads one",
     "CL201": "paths without a policy set are checked document by document; only loading needs one",
+    "CL491": "a policy set that takes that long to examine is no case",
     "CL202": "several policy sets are all checked; only loading needs a single one",
 }
 """Codes that a check of files does not give, with the reason; CL6 comes from running suites, CL7 from

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Any, Final, TypeAlias
 
 from costlens_policy.assurance.domain.formulas import Every, Goal, Not, Outcome, Standing
@@ -31,7 +32,7 @@ __all__ = ["Assignment", "Domain", "Found", "Nothing", "Result", "Undecided"]
 _MOST_STEPS: Final = 20_000
 _MOST_WORK: Final = 60_000
 """Evaluations of atoms in one search."""
-_MOST_WORK_IN_ALL: Final = 4_000_000
+_MOST_WORK_IN_ALL: Final = 40_000_000
 _BEGIN: Final = datetime(2026, 1, 5, 12, 30, tzinfo=UTC)
 
 Assignment: TypeAlias = Mapping[Read, Value | Absent | Balance]
@@ -63,10 +64,12 @@ Result: TypeAlias = Found | Nothing | Undecided
 class Domain:
     """The conditions of a plan over their critical values.
 
-    A condition that is registered after a search has brought new critical values lets all that was worked out go.
+    ``seconds`` is how long is searched in all; then everything is undecided. A condition that is registered after a
+    search has brought new critical values lets all that was worked out go.
     """
 
-    def __init__(self, plan: Plan, now: datetime = _BEGIN) -> None:
+    def __init__(self, plan: Plan, now: datetime = _BEGIN, seconds: float | None = None) -> None:
+        self._ends = None if seconds is None else monotonic() + seconds
         self._plan = plan
         self._now = now
         priced = [plan.snapshots.of(model, now.date()) for model in plan.catalogue]
@@ -122,6 +125,17 @@ class Domain:
             self._critical[read] = replace(self._of(read), of_size=self._size(read))
         return self._critical[read]
 
+    def doubt_about(self, atom: Atom) -> str:
+        """Return why the critical values do not stand for all that an atom can tell apart; empty where they do."""
+        read = [self.critical(read) for read in atom.reads]
+        decided = all(len(critical.alone) == len(critical.values) for critical in read)
+        return next((critical.why for critical in read if critical.why), "" if decided else atom.searched)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no more is searched: everything is undecided from here on."""
+        return self.work > _MOST_WORK_IN_ALL or (self._ends is not None and monotonic() > self._ends)
+
     def find(self, goal: Goal, given: Assignment | None = None) -> Result:
         """Search for values that meet a goal, beside those that are given."""
         (needed, is_all), given = self.needs.need(goal), given or {}
@@ -130,8 +144,8 @@ class Domain:
         if is_all and needed.keys().isdisjoint(given):
             values = {read: self.critical(read).values[bits.bit_length() - 1] for read, bits in needed.items()}
             return Found({**given, **values})
-        if self.work > _MOST_WORK_IN_ALL:
-            return Undecided("there are very many rules")
+        if self.is_over:
+            return Undecided("the limit of time or work is reached")
         free = {read: places for read, places in needed.items() if read not in given}
         result = _Search(self, self._without_idle(goal, free), dict(given), free).run()
         return Found(self._smallest(goal, result.values, free)) if isinstance(result, Found) else result
@@ -296,6 +310,8 @@ class _Search:
         return False
 
     def _is_over(self) -> bool:
+        if self.steps % 256 == 0 and self.domain.is_over:
+            return True
         return self.steps > _MOST_STEPS or self.domain.work - self.begun > _MOST_WORK
 
     def _evaluate(self, atom: Atom) -> Outcome:

@@ -32,6 +32,7 @@ from costlens_policy.assurance.findings.odd_shares import find_odd_shares
 from costlens_policy.assurance.findings.past_times import find_past_times
 from costlens_policy.assurance.findings.range_edges import find_range_edges
 from costlens_policy.assurance.findings.refused_everything import find_refused_everything
+from costlens_policy.assurance.findings.searched_conditions import find_searched_conditions
 from costlens_policy.assurance.findings.unit_slips import find_unit_slips
 from costlens_policy.assurance.findings.unmatched_patterns import find_unmatched_patterns
 from costlens_policy.assurance.findings.unmet_model_rules import find_unmet_model_rules
@@ -85,5 +86,6 @@ FINDINGS: Final[tuple[Find, ...]] = (
     find_dropped_prompts,
     find_misread_texts,
     find_refused_everything,
+    find_searched_conditions,
 )
 """CL430, CL431 and so on. None depends on another; the order is that of their codes."""

@@ -151,6 +151,9 @@ class Finding:
             witnesses=tuple(witnesses), proved=proved,
         )  # fmt: skip
 
+    def note(self, message: str, span: Span, label: str = "", advice: str = "") -> Diagnostic:
+        return Diagnostic(self.code, Severity.NOTE, message, span, label, advice)
+
 
 R = TypeVar("R", AccessRule, Route, Rewrite)
 

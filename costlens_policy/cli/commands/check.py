@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -43,7 +43,16 @@ _START: Final = "`costlens-policy init` writes a starter"
 @documents_argument
 @format_option(*FORMATS)
 @click.option("--strict", is_flag=True, help="Treat warnings as errors.")
-def command(paths: tuple[Path, ...], output: str, strict: bool) -> ExitCode:
+@click.option("--verbose", "-v", is_flag=True, help="Also note conditions that are searched, not decided.")
+@click.option(
+    "--limit",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60,
+    show_default=True,
+    metavar="SECONDS",
+    help="End the examination of a policy set after this time.",
+)
+def command(paths: tuple[Path, ...], output: str, strict: bool, verbose: bool, limit: float) -> ExitCode:
     """Check every policy set, policy, catalogue and suite in PATH, files or directories.
 
     PATH defaults to the current directory. A policy or catalogue is checked with every set of its repository that lists
@@ -61,20 +70,34 @@ def command(paths: tuple[Path, ...], output: str, strict: bool) -> ExitCode:
     checked = check_all(paths)
     sets = _by_file(checked)
     suites, invariants = examine_suites(paths, sets), examine_invariants(paths, sets)
-    found = (item for bundle in checked.bundles for item in examine(bundle))
+    found = (item for bundle in checked.bundles for item in examine(bundle, seconds=limit))
     texts = (*suites.sources, *invariants.sources, *checked.sources.values())
     sources = {source.name: source for source in texts}
     diagnostics = _once(suppress((*checked.diagnostics, *suites.diagnostics, *invariants.diagnostics, *found), sources))
     if not any(item.is_error and item.stops for item in diagnostics):  # else not everything was examined
         diagnostics = in_order((*diagnostics, *unused_suppressions(diagnostics, sources)))
+    searched = [item for item in diagnostics if item.code == "CL490" and item.severity is Severity.NOTE]
+    if not verbose:
+        diagnostics = tuple(item for item in diagnostics if item not in searched)
     files = _examined(paths, checked, diagnostics) | {source.name for source in suites.sources}
     if not files and not diagnostics:
         return _nothing(paths, output)
     write_out(render_diagnostics(diagnostics, output, sources=tuple(sources.values())))
     note(summary(diagnostics, len({os.path.realpath(name) for name in files})))
+    _note_what_was_left(checked.broken, len(searched), verbose)
     if strict and any(item.severity is Severity.WARNING and not item.suppressed for item in diagnostics):
         return exit_code_of(diagnostics) or ExitCode.INVALID
     return exit_code_of(diagnostics)
+
+
+def _note_what_was_left(broken: Collection[Path], searched: int, verbose: bool) -> None:
+    """Report what the absence of findings says nothing about."""
+    if broken:
+        sets = "a policy set" if len(broken) == 1 else f"{len(broken)} policy sets"
+        note(f"{sets} with errors: what the rules do to requests is examined once they are corrected")
+    if searched:
+        conditions = "1 condition was" if searched == 1 else f"{searched} conditions were"
+        note(f"{conditions} searched, not decided" + ("" if verbose else "; `--verbose` shows them"))
 
 
 def _nothing(paths: Sequence[Path], output: str) -> ExitCode:
