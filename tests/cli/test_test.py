@@ -127,6 +127,68 @@ def test_coverage_table_in_another_format(run, starter: Path):
     assert "`--coverage` needs `--format pretty` or `--format json`" in result.stderr
 
 
+def test_what_is_not_covered_is_listed_with_a_request(run, starter: Path):
+    result = run("test", starter, "--coverage")
+    listed = [line for line in result.stdout.splitlines() if "not covered: " in line]
+    assert len(listed) == len([line for line in result.stdout.splitlines() if line.startswith("    covered by {")])
+
+
+def leave_one_case(starter: Path) -> Path:
+    """Replace the suites by one with a single case; return its file."""
+    for file in starter.rglob("*_test.yaml"):
+        file.unlink()
+    (policy_set,) = starter.rglob("policy-set.yaml")
+    suite = policy_set.parent / "one_test.yaml"
+    suite.write_text(
+        'apiVersion: costlens-policy/v1\nkind: Suite\nmetadata: {name: one, version: "1"}\n'
+        "policy_set: policy-set.yaml\nnow: 2026-11-02T12:00:00Z\n"
+        "cases: [{name: a, request: {prompt: hello}, expect: {errors: []}}]\n"
+    )
+    return suite
+
+
+def test_suggested_cases_are_a_suite_that_passes(run, starter: Path):
+    target = leave_one_case(starter).parent / "missing_test.yaml"
+    result = run("test", starter, "--suggest", "-o", target)
+    assert result.stdout == ""
+    assert " would cover " in result.stderr
+    assert run("test", starter, "--min-coverage", "rules=100,conditions=100,mcdc=100").exit_code == 0
+    assert run("test", starter, "--suggest").stderr.startswith("nothing is missing")
+
+
+def test_suggestions_are_printed_alone(run, starter: Path):
+    leave_one_case(starter)
+    result = run("test", starter, "--suggest")
+    assert result.stdout.startswith("apiVersion: costlens-policy/v1\nkind: Suite\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--suggest", "--watch"], "goes with neither"),
+        (["--suggest", "--format", "json"], "goes with neither"),
+        (["-o", "x.yaml"], "`--output` needs `--suggest`"),
+        (["--min-coverage", "mcdd=1"], "unknown measure `mcdd`; did you mean `mcdc`?"),
+    ],
+)
+def test_options_of_coverage_that_do_not_fit(run, starter: Path, arguments: list[str], message: str):
+    result = run("test", starter, *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_coverage_is_written_to_files(run, starter: Path, tmp_path: Path):
+    files = {name: tmp_path / f"coverage.{name}" for name in ("lcov", "cobertura", "html")}
+    options = [item for name, file in files.items() for item in (f"--{name}", file)]
+    assert run("test", starter, *options).exit_code == 0
+    begins = {name: file.read_text().partition("\n")[0] for name, file in files.items()}
+    assert begins == {
+        "lcov": "TN:policies",
+        "cobertura": '<?xml version="1.0" encoding="UTF-8"?>',
+        "html": "<!DOCTYPE html>",
+    }
+
+
 def test_watch_runs_again_after_a_change_and_ends_with_ctrl_c(starter: Path):
     env = os.environ | {"PYTHONUNBUFFERED": "1"}
     running = subprocess.Popen(
