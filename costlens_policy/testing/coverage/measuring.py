@@ -5,16 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 
+from costlens_policy.checker.checks.subject import Place
 from costlens_policy.compiler.plan import Layer
-from costlens_policy.compiler.rules import (
-    BudgetStep,
-    ByChoice,
-    ByExpression,
-    ByName,
-    BySplit,
-    RouteStep,
-    routes_in,
-)
+from costlens_policy.compiler.rules import BudgetStep, RouteStep, routes_in
 from costlens_policy.diagnostics.model import Span
 from costlens_policy.documents.suite import Measure
 from costlens_policy.engine.record import RuleOutcome
@@ -44,6 +37,7 @@ from costlens_policy.testing.coverage.reasons import (
     reach,
     why_not,
 )
+from costlens_policy.testing.coverage.targets import WrittenTarget, targets_of
 from costlens_policy.testing.policy_sets import SetUnderTest
 from costlens_policy.testing.vocabulary import RuleKind
 
@@ -69,6 +63,11 @@ class _Measuring:
         self._tested = tested
         self._known = tested.known
         self._counts = counts
+        self._places = {
+            f"{policy.name}/{rule.id}": Place(policy, ("routes", index))
+            for policy in tested.bundle.linked.policies
+            for index, rule in enumerate(policy.document.routes)
+        }
         self._conditions: dict[tuple[int, str], list[Condition]] = defaultdict(list)
         for condition in counts.conditions:
             self._conditions[condition.layer, condition.rule].append(condition)
@@ -162,24 +161,22 @@ class _Measuring:
             if step.on_none is not None:
                 aim, why = TakesWayOut(route.id, step.place), not_left(route.id, reached, decisions)
                 yield self._either("way out", f"{step.place}@on_none", span, reached, aim, why)
-        for step in _targets(route):
-            yield from self._of_target(route, step, reached, span)
+        for target in targets_of(route, self._places[route.id]):
+            yield from self._of_target(route, target, reached)
 
-    def _of_target(self, route: RouteStep, step: RouteStep, reached: int, span: Span | None) -> Iterator[Item]:
-        """Yield the shares or models of one target of a route."""
-        where = step.place.removeprefix(route.id).strip("/")
-        if isinstance(step.target, BySplit):
-            for share in step.target.shares:
-                why = none_of("it is drawn in", route.id, reached)
-                name = share.place.removeprefix(route.id).strip("/")
-                aim: Aim = Draws(route.id, share.place)
-                yield self._shown(Measure.SHARES, "share", route.id, f"share `{name}`", span, aim, why)
-            return
-        for role, model in _models(step, len(self._tested.engine.plan.catalogue.models)):
+    def _of_target(self, route: RouteStep, target: WrittenTarget, reached: int) -> Iterator[Item]:
+        """Yield the shares and models of one target of a route."""
+        for share, span in target.shares():
+            why = none_of("it is drawn in", route.id, reached)
+            detail = f"share `{_way_to(share, route)}`"
+            yield self._shown(Measure.SHARES, "share", route.id, detail, span, Draws(route.id, share.place), why)
+        where = _way_to(target.step, route)
+        for role, model in target.models(len(self._tested.engine.plan.catalogue.models)):
             first = role == "candidate"
             why = none_of("it serves in" if first else "it serves or stands by in", route.id, reached)
             detail = f"{role} `{model}`" + (f" of `{where}`" if where else "")
-            aim = (Serves if first else StandsBy)(route.id, step.place, model)
+            aim = (Serves if first else StandsBy)(route.id, target.step.place, model)
+            span = target.span_of(model, self._known.canonical) or self._tested.places[route.id]
             yield self._shown(Measure.MODELS, role, route.id, detail, span, aim, why)
 
     # Conditions and their operands
@@ -257,27 +254,6 @@ class _Measuring:
         return "; ".join(reasons) or "it decides as true and as false, but to the same outcome"
 
 
-def _targets(route: RouteStep) -> Iterator[RouteStep]:
-    """Yield the targets that are written: a route, its shares, and the ways out that have a target of their own."""
-    yield route
-    if isinstance(route.target, BySplit):
-        for share in route.target.shares:
-            yield from _targets(share)
-    way = route.on_none
-    if way is not None and way.route is not None and way.way == "target":
-        yield from _targets(way.route)
-
-
-def _models(step: RouteStep, in_all: int) -> Iterator[tuple[str, str]]:
-    """Yield the models that a target names, each as a candidate, a fallback or a choice.
-
-    A choice among all models of the catalogue names none.
-    """
-    match step.target:
-        case ByName(models):
-            yield from zip(("candidate", *("fallback",) * (len(models) - 1)), models, strict=True)
-        case ByChoice(models=models, fallbacks=fallbacks):
-            yield from (("choice", name) for name in models if len(models) < in_all)
-            yield from (("fallback", name) for name in fallbacks)
-        case ByExpression(fallbacks=fallbacks):
-            yield from (("fallback", name) for name in fallbacks)
+def _way_to(step: RouteStep, route: RouteStep) -> str:
+    """Return what leads from a route to one of its targets, such as ``small/on_none``; empty for its own."""
+    return step.place.removeprefix(route.id).strip("/")

@@ -8,7 +8,9 @@ from costlens_policy.diagnostics.model import Span
 from costlens_policy.diagnostics.render import render as render_diagnostics
 from costlens_policy.diagnostics.render import workflow_command
 from costlens_policy.testing.formats.sentences import (
+    coverage_sentence,
     difference_sentence,
+    missing_in,
     nothing_to_run,
     shortfall_sentence,
     summary_line,
@@ -34,13 +36,11 @@ def _cases(run: Run) -> Iterator[str]:
 def _coverage(run: Run) -> Iterator[str]:
     for item in run.shortfalls:
         yield workflow_command("error", [("title", "coverage")], shortfall_sentence(item))
-    if not run.shortfalls:
-        return
+    for missing in missing_in(run):
+        place = _place(missing.span) if missing.span is not None else ()
+        yield workflow_command("warning", [*place, ("title", f"not covered: {missing.name}")], missing.why)
     for coverage in run.coverage:
-        for rule in coverage.rules:
-            if not rule.covered:
-                place = _place(rule.span) if rule.span is not None else ()
-                yield workflow_command("warning", [*place, ("title", f"not covered: {rule.rule}")], rule.why)
+        yield workflow_command("notice", [("title", f"coverage of {coverage.policy_set}")], coverage_sentence(coverage))
 
 
 def _place(span: Span) -> list[tuple[str, str]]:

@@ -11,7 +11,12 @@ from costlens_policy.diagnostics.codes import CODES
 from costlens_policy.diagnostics.model import Span
 from costlens_policy.diagnostics.render import render as render_diagnostics
 from costlens_policy.diagnostics.text import safe
-from costlens_policy.testing.formats.sentences import difference_sentence, nothing_to_run, shortfall_sentence
+from costlens_policy.testing.formats.sentences import (
+    difference_sentence,
+    missing_in,
+    nothing_to_run,
+    shortfall_sentence,
+)
 from costlens_policy.testing.results import CaseOutcome, CaseResult, Run, SuiteResult
 
 __all__ = ["clean", "render"]
@@ -88,7 +93,7 @@ def _coverage(root: Element, run: Run) -> None:
         return
     node = SubElement(root, "testsuite", name="coverage")
     _count(node, len(run.shortfalls), len(run.shortfalls), 0)
-    missing = [f"{rule.rule}: {rule.why}" for item in run.coverage for rule in item.rules if not rule.covered]
+    missing = [f"{item.name}: {item.why}" for item in missing_in(run)]
     for item in run.shortfalls:
         case = _testcase(node, item.where or "all suites", "coverage", None)
         problem = SubElement(case, "failure", type="coverage", message=clean(shortfall_sentence(item)))

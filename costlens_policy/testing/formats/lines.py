@@ -91,8 +91,8 @@ def _joined(one: Item, other: Item) -> Item:
 def _line(number: int, items: Sequence[Item]) -> CoveredLine:
     rules = [item.count for item in items if item.measure is Measure.RULES]
     outcomes = [item.count for item in items if item.measure is Measure.CONDITIONS]
-    decided = [item.was_true + item.was_false for item in items if item.measure is Measure.MCDC]
-    hits = min(rules) if rules else sum(outcomes) if outcomes else max(decided, default=0)
+    shown = [item.was_true + item.was_false if item.measure is Measure.MCDC else item.count for item in items]
+    hits = min(rules) if rules else sum(outcomes) if outcomes else max(shown)
     return CoveredLine(number, hits, tuple(_blocks(items)), tuple(items))
 
 

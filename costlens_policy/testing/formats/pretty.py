@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from costlens_policy.diagnostics.render import render as render_diagnostics
@@ -12,6 +12,7 @@ from costlens_policy.testing.formats.sentences import (
     difference_lines,
     nothing_to_run,
     reach_sentence,
+    share_of,
     shortfall_sentence,
     summary_line,
 )
@@ -106,13 +107,8 @@ def _coverage_lines(coverage: Coverage, explained: bool) -> Iterator[str]:
 
 
 def _row(name: str, coverage: Coverage | PolicyCoverage, measures: Iterable[Measure]) -> tuple[str, ...]:
-    return (name, *(_share(list(coverage.of(measure))) for measure in measures))
-
-
-def _share(items: Sequence[Item]) -> str:
-    """Return how many of some items are covered; what no request can show is left out."""
-    counting = sum(item.counts for item in items)
-    return f"{sum(item.covered for item in items)} of {counting}" if items else ""
+    found = (list(coverage.of(measure)) for measure in measures)
+    return (name, *(share_of(items) if items else "" for items in found))
 
 
 def _missing(item: Item) -> str:

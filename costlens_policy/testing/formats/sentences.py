@@ -5,18 +5,28 @@ from __future__ import annotations
 import difflib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
 from costlens_policy.testing.compare import ABSENT, Difference
-from costlens_policy.testing.coverage import Item, Measure, Reach, Shortfall
+from costlens_policy.testing.coverage import Coverage, Item, Measure, Reach, Shortfall
 from costlens_policy.testing.results import CaseOutcome, Run
 
 __all__ = [
-    "difference_lines", "difference_sentence", "nothing_to_run", "plain", "reach_sentence",
-    "shortfall_sentence", "shown", "suggestions_sentence", "summary_line",
+    "coverage_sentence",
+    "difference_lines",
+    "difference_sentence",
+    "missing_in",
+    "nothing_to_run",
+    "plain",
+    "reach_sentence",
+    "share_of",
+    "shortfall_sentence",
+    "shown",
+    "suggestions_sentence",
+    "summary_line",
 ]  # fmt: skip
 
 _LONGEST: Final = 72
@@ -92,6 +102,24 @@ def summary_line(run: Run) -> str:
 def shortfall_sentence(item: Shortfall) -> str:
     whose = f"that suite `{item.where}` covers" if item.where else "of this run"
     return f"{item.reached} % of the {_MEASURED[item.measure]} {whose} are covered, but {item.required} % are required"
+
+
+def coverage_sentence(coverage: Coverage) -> str:
+    """Return how much of each measure is covered, such as ``rules 26 of 26, conditions 43 of 44``."""
+    found = ((measure, list(coverage.of(measure))) for measure in Measure)
+    return ", ".join(f"{measure} {share_of(items)}" for measure, items in found if items)
+
+
+def share_of(items: Sequence[Item]) -> str:
+    """Return how many of some items are covered; what no request can show is left out."""
+    return f"{sum(item.covered for item in items)} of {sum(item.counts for item in items)}"
+
+
+def missing_in(run: Run) -> tuple[Item, ...]:
+    """Return what is not covered of the measures that fall short."""
+    short = {item.measure for item in run.shortfalls}
+    items = (item for coverage in run.coverage for item in coverage.items)
+    return tuple(item for item in items if item.measure in short and item.counts and not item.covered)
 
 
 def suggestions_sentence(run: Run) -> str:

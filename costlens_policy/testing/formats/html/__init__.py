@@ -152,7 +152,7 @@ def _file(run: Run, name: str, covered: dict[int, CoveredLine]) -> _File:
 
 
 def _line(number: int, text: str, line: CoveredLine | None, items: Sequence[Item]) -> _Line:
-    marked = [item for item in items if item.measure in (Measure.RULES, Measure.MCDC)]
+    marked = [item for item in items if item.measure in (Measure.RULES, Measure.MCDC, Measure.MODELS)]
     pieces = list(_pieces(number, text, marked))
     if line is None:
         return _Line(number, "", pieces, (), "")
