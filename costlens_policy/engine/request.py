@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
+from itertools import islice
 from typing import Any, Final
 
 from costlens_policy.compiler.attributes import RequestAttribute
@@ -28,12 +29,14 @@ __all__ = ["GIVEN", "admit_request", "content_of", "count_request", "needs_of", 
 
 
 _LIMITS: Final = frozenset(OUTPUT_LIMIT_NAMES)
+_MOST_NAMED: Final = 50
+"""Names of a request that are refused one by one: each is compared with those that there are."""
 
 
 def admit_request(plan: Plan, request: Mapping[str, Any]) -> dict[str, Value]:
     """Return the request as expressions see it: a new dict of CEL values.
 
-    An attribute that is ``None`` counts as absent. Raises ``RequestError`` with every problem.
+    An attribute that is ``None`` counts as absent. Raises ``RequestError`` with every problem, or the first of many.
     """
     if type(request) is dict:
         try:
@@ -64,6 +67,7 @@ def _admit_each(plan: Plan, request: Mapping[str, Any]) -> dict[str, Value]:
     """Walk over the attributes one by one, and over what is wrong with them."""
     admitted: dict[str, Value] = {}
     problems: list[str] = []
+    more = 0
     admit = plan.admit
     for name, value in request.items():
         if value is None:
@@ -71,9 +75,14 @@ def _admit_each(plan: Plan, request: Mapping[str, Any]) -> dict[str, Value]:
         try:
             admitted[name if type(name) is str else str.__str__(name)] = admit[name](value)
         except KeyError:
-            problems.append(_unknown(plan, name))
+            if len(problems) < _MOST_NAMED:
+                problems.append(_unknown(plan, name))
+            else:
+                more += 1
         except ValueError as problem:
             problems.append(_placed(name, str(problem)))
+    if more:
+        problems.append(f"{more:,} more names are unknown")
     problems += _completed(plan, admitted)
     if not plan.required <= admitted.keys():
         problems.extend(f"`{name}` is required" for name in plan.attributes if name in plan.required - admitted.keys())
@@ -88,7 +97,7 @@ def _examine_params(plan: Plan, admitted: dict[str, Value]) -> list[str]:
     params: Mapping[str, Value] = admitted["params"]
     problems: list[str] = []
     if not PASSING.issuperset(params):
-        problems += _steering_params(admitted, plan.admitted_params)
+        problems += islice(_steering_params(admitted, plan.admitted_params), _MOST_NAMED)
     if not _LIMITS.isdisjoint(params):
         problems += _read_limits(plan.attributes, admitted)
     return problems

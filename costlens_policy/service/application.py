@@ -238,7 +238,12 @@ class Application:
             if endpoint.method == "GET":
                 body = _query(endpoint, scope["query_string"])
             else:
-                body = bodies.read_body(await _read(receive, limits.body_bytes), endpoint.decoder)
+                raw = await _read(receive, limits.body_bytes)
+                try:
+                    body = bodies.read_body(raw, endpoint.decoder)
+                except bodies.BodyError:
+                    _refuse_compressed(scope["headers"])
+                    raise
             answer = await endpoint.work(serving, body)
         except asyncio.CancelledError:
             if self._watched.end(task):
@@ -306,10 +311,16 @@ async def _read(receive: _Receive, most: int) -> bytes:
         size += len(part)
         if size > most:
             said = f"a body must have at most {most:,} bytes"
-            raise _RefusedError(Refusal(413, "request_too_large", "body_too_large", said), _CLOSE)
+            raise _RefusedError(Refusal(413, "request_too_large", "body_too_large", said))  # the rest is passed over
         if not message.get("more_body", False):
             return b"".join((*parts, part)) if parts else part
         parts.append(part)
+
+
+def _refuse_compressed(headers: _Headers) -> None:
+    """Say what is wrong with a body that is compressed, for it is no JSON until somebody unpacks it."""
+    if any(name == b"content-encoding" and value.lower() != b"identity" for name, value in headers):
+        raise _RefusedError(_COMPRESSED)
 
 
 def _query(endpoint: Endpoint[Any], query: bytes) -> Any:
@@ -345,6 +356,9 @@ _NO_KEY: Final = Refusal(
 )
 _NO_PATH: Final = Refusal(404, "not_found_error", "no_such_endpoint", "there is no such endpoint; see `/openapi.json`")
 _WRONG_METHOD: Final = Refusal(405, "invalid_request_error", "wrong_method", "the endpoint takes another method")
+_COMPRESSED: Final = Refusal(
+    415, "invalid_request_error", "compressed_body", "a body must be sent without `content-encoding`"
+)
 _BUSY: Final = Refusal(503, "overloaded_error", "overloaded", "too many requests are under way", retry_after=1)
 _TOO_SLOW: Final = Refusal(503, "api_error", "timeout", "the request took too long and was given up", retry_after=1)
 _DEFECT: Final = Refusal(500, "api_error", "internal_error", "the service failed; its log has the reason")

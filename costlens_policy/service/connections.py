@@ -8,6 +8,7 @@ a time and a size, and an answer that nobody reads does not stay in memory.
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any, ClassVar, Final
 from weakref import WeakKeyDictionary
 
@@ -20,7 +21,8 @@ _LAST_REQUEST: Final = 1.0
 """Seconds for which a connection still takes a request when the server stops."""
 _LOOK: Final = 1.0
 _HEADERS: Final = 10.0
-"""Seconds in which the headers of a request have to arrive."""
+"""Seconds in which the headers of a request have to arrive, and what is left of a body that was refused."""
+_UPGRADE: Final = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 _LARGEST_HEADERS: Final = 64 * 1024
 """Bytes of them, to within one read."""
 
@@ -43,6 +45,8 @@ class Connection(HttpToolsProtocol):
             self._take_one_more()
 
     def data_received(self, data: bytes) -> None:
+        if b"pgrade" in data and self._waits_for_headers:
+            data = _without_upgrade(data)
         super().data_received(data)
         if self._waits_for_headers:
             self._size_of_headers += len(data)
@@ -55,6 +59,10 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
         if self._is_last:
             self.cycle.keep_alive = False
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self.cycle.more_body = False  # also where it was answered before it was complete
 
     def shutdown(self) -> None:
         """End after the request under way, or the one that a client may just be sending."""
@@ -72,15 +80,18 @@ class Connection(HttpToolsProtocol):
             super().timeout_keep_alive_handler()
 
     def look(self, now: float) -> None:
-        """End the connection if its client has not come to the end of headers since long ago."""
-        if not self._waits_for_headers:
+        """End the connection if its client does not come to the end of headers, or of a body that was refused."""
+        if not self._waits_for_headers and not (self.cycle.response_complete and self.cycle.more_body):
             self._looked_at = None
         elif self._looked_at is None or self._looked_at[0] is not self.scope:
             self._looked_at = self.scope, now
         elif self.scope is None and now - self._looked_at[1] > self.timeout_keep_alive:
             self.transport.close()  # it was opened, and nothing came
         elif self.scope is not None and now - self._looked_at[1] > _HEADERS:
-            self._refuse(b"408 Request Timeout")
+            if self._waits_for_headers:
+                self._refuse(b"408 Request Timeout")
+            else:
+                self.transport.abort()
 
     @property
     def _is_idle(self) -> bool:
@@ -103,6 +114,15 @@ class Connection(HttpToolsProtocol):
         if not self.transport.is_closing():
             self.transport.write(b"HTTP/1.1 %s\r\nconnection: close\r\ncontent-length: 0\r\n\r\n" % status)
             self.transport.close()
+
+
+def _without_upgrade(data: bytes) -> bytes:
+    """Return the beginning of a request without the offer to speak another protocol, which is declined.
+
+    Clients of Java make it with each request, and uvicorn passes over the body of one that has it.
+    """
+    headers, end, body = data.partition(b"\r\n\r\n")
+    return _UPGRADE.sub(b"\r\nx-declined:", headers) + end + body
 
 
 class _Watch:

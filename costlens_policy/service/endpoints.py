@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import field
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 import msgspec
@@ -120,7 +120,11 @@ async def _supposed(serving: Serving, body: wire.Decide | wire.Models, answer: C
     """Answer on the balances and the time of the body: nothing that happened, so that no log or metric has it."""
     plan = serving.policies.plan_for(body.request)
     balances = _balances(plan, body.balances or ())
-    return await asyncio.to_thread(answer, plan, body.request, balances, body.now or system_now())
+    try:
+        now = system_now() if body.now is None else body.now.astimezone(UTC)
+    except OverflowError:
+        raise RequestError(("`now` must be in the years 1 to 9999 in UTC",)) from None
+    return await asyncio.to_thread(answer, plan, body.request, balances, now)
 
 
 def _balances(plan: Plan, given: Sequence[wire.BalanceGiven]) -> Mapping[tuple[str, str], Balance]:

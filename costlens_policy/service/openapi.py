@@ -89,6 +89,7 @@ def _others(endpoint: Endpoint[Any]) -> dict[int, str]:
     found = {400: "the request is not acceptable", 405: "the endpoint takes another method"}
     if endpoint.method == "POST":
         found[413] = "the body is too large"
+        found[415] = "the body is compressed"
     if endpoint.denies:
         found[402] = "denied: a budget has no room"
         found[403] = "denied by the policies, or the key lacks the scope"

@@ -178,6 +178,8 @@ def test_policies_health_readiness_and_metrics(asked):
         ("/v1/decide", {"request": REQUEST, "balances": [{"budget": "none"}]}, 400, "there is no budget `none`"),
         ("/v1/decide", {"request": REQUEST, "balances": [{"budget": "team", "used": -1}]}, 400, "balances"),
         ("/v1/decide", {"request": REQUEST, "now": "2026-01-01T00:00:00"}, 400, "timezone"),
+        ("/v1/decide", {"request": REQUEST, "now": "0001-01-01T00:00:00+10:00"}, 400, "`now` must be in the years"),
+        ("/v1/decide", {"request": dict.fromkeys(map(str, range(5_000)), 1)}, 400, "4,950 more names are unknown"),
         ("/v1/decide/batch", {"requests": []}, 400, "length"),
         ("/v1/decide/batch", {"requests": [{}] * 1001}, 400, "length"),
         ("/v1/reserve", {"request": REQUEST, "id": ""}, 400, "length"),
@@ -222,7 +224,7 @@ def test_a_large_body_a_slow_client_and_a_crowd_are_refused(tmp_path):
     limits = Limits(body_bytes=2000, seconds=0.3, at_once=2)
     with Asked(tmp_path / "policies", limits=limits) as asked:
         large = asked.post("/v1/decide", b"x" * 2001)
-        assert (large.status, large.code, large.headers["connection"]) == (413, "body_too_large", "close")
+        assert (large.status, large.code) == (413, "body_too_large")
 
         async def crowd():
             slow = [asyncio.create_task(asked.ask("POST", "/v1/decide", b"", parts=[b"{"])) for _ in range(2)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
+import json
 import shutil
 import socket
 import ssl
@@ -164,4 +166,27 @@ def test_headers_have_an_end_and_a_size(tmp_path):
                     break
             assert answer.startswith(b"HTTP/1.1 408")
         assert service.get("/health").status == 200
+        assert service.end() == 0
+
+
+def test_bodies_that_are_too_large_compressed_or_offer_another_protocol_are_answered(tmp_path):
+    write_company(tmp_path / "policies", ROOMY)
+    body = json.dumps({"request": REQUEST}).encode()
+
+    def asked(content, *headers):
+        """Send all of a body before anything is read, as most clients do, and go on to use the connection."""
+        head = [b"POST /v1/decide HTTP/1.1", b"host: x", b"content-length: %d" % len(content), *headers, b"", b""]
+        with socket.create_connection(("127.0.0.1", service.port), 30) as connection:
+            connection.sendall(b"\r\n".join(head) + content)
+            connection.sendall(b"GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            answers = b"".join(iter(lambda: connection.recv(65536), b""))
+        assert answers.endswith(b'{"status":"ok"}')
+        return answers[9:12]
+
+    with running("policies", folder=tmp_path) as service:
+        assert asked(b"x" * 20_000_000) == b"413"
+        assert asked(gzip.compress(body), b"content-encoding: gzip") == b"415"
+        offer = (b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAEAAEAAAAIAAAAA")
+        assert asked(body, *offer) == b"200"  # as clients of Java do
+        assert asked(body, b"x-note: pgrade") == b"200"
         assert service.end() == 0
