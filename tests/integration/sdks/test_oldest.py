@@ -7,4 +7,5 @@ from tests.integration.environments import installed, run_tests
 
 def test_the_oldest_sdks() -> None:
     python = installed("sdks-oldest", "openai==2.0.0", "anthropic==0.70.0")
-    run_tests(python, "tests/integrations/test_wrapped.py", "tests/integrations/test_wrapped_faults.py")
+    files = ("test_entrances", "test_wrapped", "test_wrapped_faults")
+    run_tests(python, *(f"tests/integrations/{name}.py" for name in files))
