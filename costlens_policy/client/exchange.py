@@ -183,7 +183,7 @@ class Asks:
     def reserve(
         request: Mapping[str, Any], id: str | None, lease: timedelta | None, dialect: wire.Dialect | None
     ) -> Asked[wire.Reserved]:
-        own = id or secrets.token_hex(16)
+        own = secrets.token_hex(16) if id is None else id
         body = wire.Reserve(request=_content(request), id=own, lease=_text(lease), dialect=dialect)
         return _post("reserve", body, wire.Reserved)
 
@@ -252,4 +252,7 @@ def _usage(usage: Any) -> dict[str, Any] | None:
     if usage is None:
         return None
     dump = getattr(usage, "model_dump", None)
-    return dict(dump(mode="json") if callable(dump) else usage)
+    found = dump(mode="json") if callable(dump) else usage
+    if not isinstance(found, Mapping):
+        raise ServiceError(0, "invalid_request", f"a usage must be a mapping, got `{type(usage).__name__}`")
+    return _content(found)

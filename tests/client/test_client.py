@@ -196,3 +196,11 @@ def test_what_json_cannot_say_is_refused_before_it_is_sent(value):
     with Client("http://127.0.0.1:1", retries=0) as client, pytest.raises(ServiceError, match="as JSON") as refused:
         client.reserve({**REQUEST, "prompt": value})
     assert (refused.value.status, refused.value.code) == (0, "invalid_request")
+
+
+def test_slips_of_the_pen_are_refused(client):
+    with pytest.raises(ServiceError, match="a usage must be a mapping, got `int`"):
+        client.settle("job-1", 7)
+    with pytest.raises(ServiceError) as refused:
+        client.reserve(REQUEST, id="")
+    assert (refused.value.status, refused.value.code) == (400, "invalid_request")

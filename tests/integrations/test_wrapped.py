@@ -368,6 +368,8 @@ def test_what_no_utf8_can_say_is_refused(guard_of: Callable[..., Guard], provide
         body = {**MESSAGE, "messages": [{"role": "user", "content": "half \ud800"}]}
         with pytest.raises(GuardError, match="half of a surrogate pair"):
             client.chat.completions.create(**body) if sdk == "openai" else client.messages.create(**body)
+    with pytest.raises(GuardError, match="a header must be in ASCII letters, got 'ü'"):
+        wrap(bare("openai", provider), guard=guard).chat.completions.create(**CHAT, extra_headers={"x-who": "ü"})
     assert spent(guard) == (0, 0)
     assert provider.bodies == []
 

@@ -141,7 +141,7 @@ def _attempt(wrapping: Wrapping, client: Any, attempts: Attempts, cast_to: Any, 
             call.settle(attempts.answer)
         elif isinstance(error, UnicodeEncodeError):
             call.release()
-            raise _unsendable() from error
+            raise _unsendable(error) from error
         call.__exit__(type(error), error, error.__traceback__)
         raise
 
@@ -165,10 +165,13 @@ async def _async_attempt(
             await call.settle(attempts.answer)
         elif isinstance(error, UnicodeEncodeError):
             await call.release()
-            raise _unsendable() from error
+            raise _unsendable(error) from error
         await call.__aexit__(type(error), error, error.__traceback__)
         raise
 
 
-def _unsendable() -> GuardError:
-    return GuardError("the request holds half of a surrogate pair, which has no UTF-8, so it was not sent")
+def _unsendable(error: UnicodeEncodeError) -> GuardError:
+    """Return why the SDK could not write a request: a body is in UTF-8, a header in ASCII."""
+    if error.encoding == "utf-8":
+        return GuardError("the request holds half of a surrogate pair, which has no UTF-8, so it was not sent")
+    return GuardError(f"a header must be in ASCII letters, got {error.object!r}; the request was not sent")
