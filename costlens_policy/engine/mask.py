@@ -173,9 +173,22 @@ class Mask:
         return self._texts(value, mode)
 
     def _parameter(self, name: str, value: Any, mode: MaskMode) -> Any:
-        if name in _SETTINGS or (isinstance(value, str) and value in _CHOICES):
+        if isinstance(value, str) and value in _CHOICES:
             return value
+        if name in _SETTINGS:
+            return self._setting(value, mode)
         return self._texts(value, mode) if name in _LABELED else self._inside(value, mode)
+
+    def _setting(self, value: Any, mode: MaskMode) -> Any:
+        """Return a setting with what does not look like a word of an API masked."""
+        if isinstance(value, str):
+            return value if _WORD.fullmatch(value) else self._text(value, mode)
+        if isinstance(value, list):
+            return [self._setting(item, mode) for item in value]
+        if isinstance(value, dict):
+            return {key if _WORD.fullmatch(key) else self._text(key, mode): self._setting(item, mode)
+                    for key, item in value.items()}  # fmt: skip
+        return value
 
     def _texts(self, value: Any, mode: MaskMode) -> Any:
         """Return a value with the same shape and keys, and other texts."""

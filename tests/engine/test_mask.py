@@ -152,9 +152,15 @@ def test_names_of_tools_and_properties_are_texts(mode: Any) -> None:
 
 
 def test_words_of_an_api_stay_where_they_look_like_words() -> None:
-    request = {"prompt": "x", "params": {"tool_choice": "auto"}, "response_format": {"type": "xyzzy, a sentence"}}
+    request: dict[str, Any] = {
+        "prompt": "x",
+        "params": {"tool_choice": "auto"},
+        "response_format": {"type": "xyzzy, a sentence"},
+    }
+    request["params"]["reasoning"] = {"effort": "high", "xyzzy, too": "a sentence of xyzzy"}
     found = shown(Mask(), request)
-    assert found["request"]["params"] == {"tool_choice": "auto"}
+    reasoning = {"effort": "high", "[10 characters]": "[19 characters]"}
+    assert found["request"]["params"] == {"tool_choice": "auto", "reasoning": reasoning}
     assert found["request"]["response_format"] == {"type": "[17 characters]"}
 
 

@@ -84,6 +84,13 @@ def test_decisions_are_sound(
     assert json.dumps(decided(engine, request, states).to_dict()) == text, "deciding is deterministic"
     if decision.allowed:
         _holds_what_it_promises(decision)
+        protecting = {
+            rule.id
+            for layer in engine.plan.layers
+            for rule in layer.rewrites
+            if any(step.refuses for step in rule.steps)
+        }
+        assert not protecting & {failure.rule for failure in decision.errors}, "what protects is never skipped"
     else:
         assert decision.model is None
         assert decision.rule

@@ -44,7 +44,7 @@ def test_a_proxy_does_not_start_with_what_is_wrong(
 def test_several_workers_do_not_start_with_a_ledger_in_memory(upstream: str, python: Path, tmp_path: Path) -> None:
     given = {"policies": [str(write_policies(tmp_path / "policies"))], "ledger": "memory:"}
     with pytest.raises(RuntimeError, match="several workers"):  # noqa: SIM117
-        with running_proxy(python, tmp_path / "proxy", upstream, given, arguments=WORKERS, patience=60):
+        with running_proxy(python, tmp_path / "proxy", upstream, given, arguments=WORKERS):
             pass
 
 
