@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import ssl
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -270,6 +273,42 @@ def test_http_asks_with_the_entity_tag(site: Site, write: Write) -> None:
     site.content, site.etag = build(write(models="mini")).packed, '"2"'
     assert live.refresh().loads == 2
     assert live.decide(REQUEST).model == "mini"
+
+
+def _certificate(folder: Path) -> Path:
+    """Write a certificate of 127.0.0.1 with its key, and return the file."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(days=1), now + timedelta(days=1))
+    address = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    signed = made.add_extension(address, critical=True).sign(key, hashes.SHA256())
+    pem, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    text = signed.public_bytes(pem) + key.private_bytes(pem, form, serialization.NoEncryption())
+    (folder / "certificate.pem").write_bytes(text)
+    return folder / "certificate.pem"
+
+
+def test_https_is_verified_and_ended_in_time(
+    site: Site, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("cryptography")
+    certificate = _certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    site.server.socket = context.wrap_socket(site.server.socket, server_side=True)
+    site.content = build(write()).packed
+    url = site.url.replace("http:", "https:")
+    with pytest.raises(InputError, match=r"(?i)certificate"):
+        HttpSource(url).fetch()
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    assert LivePolicies(url, interval=None).decide(REQUEST).model == "nano"
+    site.drips = b"HTTP/1.1 200 OK\r\n\r\nx"
+    with pytest.raises(InputError, match=r"longer than 0\.4 seconds|cannot be fetched"):
+        HttpSource(url, timeout=0.4).fetch()
 
 
 def test_http_does_not_believe_a_tag_for_ever(site: Site, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
