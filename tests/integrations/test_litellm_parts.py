@@ -120,6 +120,8 @@ def test_a_gateway_refuses_policies_that_its_settings_do_not_go_with(tmp_path: P
     SigningKey.generate().write(tmp_path / "other")
     with pytest.raises(CostlensPolicyError, match="signed by no trusted key"):
         Gateway.configured({**section, "trusted_keys": str(tmp_path / "other.pub")})
+    with pytest.raises(CostlensPolicyError, match="at least one file of public keys"):
+        Gateway.configured({**section, "trusted_keys": []})
     gateway = Gateway.configured({**section, "trusted_keys": str(tmp_path / "key.pub")})
     write_company(folder, TEAM)
     path.write_bytes(sign(build(folder), key, 2).packed)

@@ -208,7 +208,8 @@ class Gateway:
 
 def _engine(settings: Settings, telemetry: Telemetry | None) -> Engine:
     """Return the policies of the settings, which a thread looks after, and who is told of their decisions."""
-    trust = Trust(*settings.trusted_keys, state=settings.bundle_state) if settings.trusted_keys else None
+    keys = settings.trusted_keys
+    trust = None if keys is None else Trust(*keys, state=settings.bundle_state)  # of nobody: nobody is trusted
     log = None if settings.decision_log is None else DecisionLog(settings.decision_log, sample=settings.log_sample)
     engine = LivePolicies(
         source_at(*settings.policies, trust=trust),

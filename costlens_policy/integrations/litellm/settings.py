@@ -52,7 +52,7 @@ class Settings(BaseModel):
     policies: tuple[str, ...]
     ledger: str
     reload_seconds: float | None = Field(default=5, gt=0)
-    trusted_keys: tuple[str, ...] = ()
+    trusted_keys: tuple[str, ...] | None = None
     bundle_state: str | None = None
     decision_log: str | None = None
     log_sample: float = Field(default=1, ge=0, le=1)
@@ -78,7 +78,7 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _belongs_together(self) -> Self:
-        if self.bundle_state is not None and not self.trusted_keys:
+        if self.bundle_state is not None and self.trusted_keys is None:
             raise ValueError("`bundle_state` belongs to `trusted_keys`")
         return self
 
