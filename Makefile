@@ -22,7 +22,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-input --constraint constraints.txt --editable '.[dev]'
 	@touch $(STAMP)
 
-demo: $(STAMP) ## policies decide requests, two versions are compared over traffic, and spend is reported as HTML, and a service is asked
+demo: $(STAMP) ## policies decide requests, two versions are compared over traffic, spend is reported as HTML, and a service is asked
 	@$(BIN)/python examples/demo/run.py
 
 test: lint types imports unit ## all checks and all tests
@@ -51,7 +51,7 @@ schemas: $(STAMP) ## write schemas/ from the document types
 docs: $(STAMP) ## write the pages of docs/ that are made from the program: commands, exit codes, attributes, documents, api
 	@$(BIN)/python -m costlens_policy.cli.reference docs
 
-bench: $(STAMP) ## decisions, starts, guarded calls, ledgers and replay, beside the peers
+bench: $(STAMP) ## decisions, starts, guarded calls, clients, LiteLLM, the service, ledgers and replay, beside the peers
 	@$(BIN)/python -m benchmarks.run
 
 soak: $(STAMP) ## the tests with more and new examples and more kills, then an hour of hostile expressions, one of streams and one of messages

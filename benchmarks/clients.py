@@ -6,6 +6,7 @@ so that what is left is the work of the SDK and the guard: CPU time of one call,
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import sys
 import time
@@ -38,6 +39,9 @@ _MESSAGE: Final = {
 
 def section(*, quick: bool) -> Section:
     """Measure a call by the bare client, by the bare client within ``guard.call``, and by the wrapped one."""
+    missing = [name for name in ("openai", "anthropic") if importlib.util.find_spec(name) is None]
+    if missing:
+        return Section("clients", "Calls of SDK clients", ("a call of",), (), (f"not installed: {', '.join(missing)}",))
     rounds = 300 if quick else 3000
     rows: list[tuple[Cell, ...]] = []
     for budgets in (1, 4):

@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from benchmarks.section import Cell, Section, show
 from tests.integration.litellm.proxies import (
+    ROOT,
     VERSIONS,
     Proxy,
     ask,
@@ -33,7 +34,7 @@ from tests.integration.litellm.proxies import (
 )
 from tests.ledger.servers import redis_server
 
-__all__ = ["budgets", "latency"]
+__all__ = ["budgets", "latency", "section"]
 
 _CHAT: Final = "/v1/chat/completions"
 _BODY: Final = {"model": "fast", "messages": [{"role": "user", "content": "hello"}]}
@@ -45,6 +46,14 @@ _COST: Final = 30e-6
 _LIMIT: Final = 1200e-6
 """Of both budgets: 40 calls."""
 _LITELLM: Final = VERSIONS[-1]
+
+
+def section(*, quick: bool) -> Section:
+    """Measure what the callback adds, where LiteLLM has been installed: nothing else here takes minutes to install."""
+    if not (ROOT / "build" / f"litellm-{_LITELLM}" / ".installed").exists():
+        said = "LiteLLM is not installed; `python -m benchmarks.litellm` installs it into `build/`, and measures it"
+        return Section("litellm", "LiteLLM's proxy with the callback", ("proxy",), (), (said,))
+    return latency(quick=quick)
 
 
 def latency(*, quick: bool) -> Section:

@@ -12,7 +12,9 @@ from typing import Final
 
 from benchmarks.section import show
 
-SECTIONS: Final = ("decisions", "pipeline", "imports", "start", "guard", "clients", "service", "ledger", "replay")
+SECTIONS: Final = (
+    "decisions", "pipeline", "imports", "start", "guard", "clients", "litellm", "service", "ledger", "replay",
+)  # fmt: skip
 """Each is a module of this package whose ``section(quick)`` measures it."""
 
 

@@ -51,7 +51,7 @@ def show(section: Section, *, as_json: bool) -> None:
         print(json.dumps(section.to_dict()), flush=True)  # noqa: T201 (a command)
         return
     console = Console(width=None if Console().is_terminal else 120)
-    console.print(table_of(section))
+    console.print(table_of(section) if section.rows else section.title)
     for note in section.notes:
         console.print(note)
     console.print()

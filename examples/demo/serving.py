@@ -1,4 +1,4 @@
-"""The reference policies as a service: asked from Node.js, from a Python client, and what the ledger has afterwards."""
+"""The reference policies as a service: asked from Node.js and Python, beside a wrapped SDK, and the ledger after it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from rich.console import RenderableType
 from rich.markup import escape
@@ -56,7 +57,7 @@ def served(policies: Path, package: Path, written: Path) -> Iterator[RenderableT
         node = shutil.which("node")
         if node is not None:
             yield _from_node(node, package, url)
-        yield _from_python(url)
+        yield _from_python(url, policies, ledger)
 
 
 def _from_node(node: str, package: Path, url: str) -> RenderableType:
@@ -72,14 +73,17 @@ def _from_node(node: str, package: Path, url: str) -> RenderableType:
     return shown
 
 
-def _from_python(url: str) -> RenderableType:
-    from costlens_policy.client.synchronous import Client
+def _from_python(url: str, policies: Path, ledger: Path) -> RenderableType:
+    from costlens_policy.client import Client
 
     headings = ("budget", "team", "used", "held", "left")
     shown = table(
-        "6. Calls of two teams through the client of Python, and the ledger", headings, numbers=headings[2:],
-        caption="One call of `sales` is under way: what it may cost is held.",
+        "6. Calls through the client of Python and a wrapped client of OpenAI's SDK, and the ledger", headings,
+        numbers=headings[2:],
+        caption="One call of `sales` is under way: what it may cost is held. `research` calls the SDK in this process,"
+        " with a guard on the same ledger.",
     )  # fmt: skip
+    _from_sdk(policies, ledger)
     with Client(url) as client:
         for team, calls in (("support", 3), ("sales", 1)):
             for _ in range(calls):
@@ -90,6 +94,31 @@ def _from_python(url: str) -> RenderableType:
             used, held, left = (format_usd(Decimal(amount or 0)) for amount in (line.used, line.held, line.left))
             shown.add_row(line.budget, line.key, used, held, left)
     return shown
+
+
+def _from_sdk(policies: Path, ledger: Path) -> None:
+    """Call OpenAI's SDK as a program would, but for `wrap`, and with an answer in place of the provider's."""
+    if importlib.util.find_spec("openai") is None:
+        return
+    import openai
+
+    from costlens_policy import Guard, load, wrap
+
+    message = {"role": "assistant", "content": "It is on its way."}
+    usage = {"prompt_tokens": 2400, "completion_tokens": 310, "total_tokens": 2710}
+    choice = {"index": 0, "finish_reason": "stop", "message": message}
+    answer = {"id": "a", "object": "chat.completion", "created": 1, "choices": [choice], "usage": usage}
+    httpx = sys.modules[openai.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0]]
+
+    def answered(request: Any) -> Any:
+        return httpx.Response(200, json=answer | {"model": json.loads(request.content)["model"]})
+
+    http = openai.DefaultHttpxClient(transport=httpx.MockTransport(answered))
+    sdk = openai.OpenAI(api_key="none", base_url="http://127.0.0.1/v1", http_client=http)
+    with Guard(load(policies), f"sqlite:///{ledger.resolve()}", alert_sinks=[]) as guard:
+        client = wrap(sdk, guard=guard, asking={"task": "summarization", "team": "research"})
+        for _ in range(2):
+            client.chat.completions.create(model="gpt-5-mini", messages=[{"role": "user", "content": _PROMPT}])
 
 
 @contextmanager

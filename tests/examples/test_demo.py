@@ -32,6 +32,7 @@ def test_without_any_recorded_traffic(tmp_path: Path) -> None:
         "Synthetic sessions",
         "4. Where the money went, in five synthetic weeks",
         "5. The ",
+        "6. Calls through the client of Python",
     ):
         assert part in shown
     ignored, modeled = (
