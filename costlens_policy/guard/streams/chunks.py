@@ -34,6 +34,10 @@ class AnotherAnswer(Exception):  # noqa: N818 - no error
 
 
 _DEEPEST: Final = 40
+_NUMBERS: Final = (int, float)
+_SCALARS: Final = (str, int, float)
+_LISTS: Final = (list, tuple)
+"""Kinds of values. They are asked for several times in each chunk, so that no union of types is made each time."""
 
 
 def _check_run(answer: Answer, fields: _Fields) -> None:
@@ -149,12 +153,15 @@ def _strange(answer: Answer, name: str, fields: _Fields) -> None:
 
 def _walk(answer: Answer, fields: _Fields, place: _Place) -> None:
     for key, value in fields.items():
-        role = _ROLES.get(key, _UNKNOWN)
-        if role is _IGNORED or not value or (role is _PLAIN and isinstance(value, str | int | float)):
+        if not value:
             continue
-        if role is _UNKNOWN or role is _PLAIN:
+        role = _ROLES.get(key, _UNKNOWN)
+        if role is _PLAIN:
+            if not isinstance(value, _SCALARS):
+                _unknown(answer, key, value)
+        elif role is _UNKNOWN:
             _unknown(answer, key, value)
-        else:
+        elif role is not _IGNORED:
             role(answer, value, place)
 
 
@@ -188,10 +195,10 @@ def _struct(answer: Answer, value: Any, place: _Place) -> None:
     """A part with keys of its own, or several of them; or plainly the text."""
     if isinstance(value, str):
         answer.say(*place, value)
-    elif isinstance(value, list | tuple):
+    elif isinstance(value, _LISTS):
         for item in value:
             _struct(answer, item, place)
-    elif isinstance(value, int | float):
+    elif isinstance(value, _NUMBERS):
         answer.lacks(str(value))
     else:
         _walk(answer, fields_of(value), place)
@@ -199,11 +206,11 @@ def _struct(answer: Answer, value: Any, place: _Place) -> None:
 
 def _block(answer: Answer, value: Any, place: _Place) -> None:
     """A block of content or an item of output, whose ``type`` says what it is; or several of them; or the text."""
-    if isinstance(value, list | tuple):
+    if isinstance(value, _LISTS):
         for item in value:
             _block(answer, item, place)
         return
-    if isinstance(value, str | int | float):
+    if isinstance(value, _SCALARS):
         _struct(answer, value, place)
         return
     fields = fields_of(value)

@@ -19,6 +19,7 @@ __all__ = ["Ending", "StreamMeter", "aclose_stream", "aopened", "check_not_over"
 Ending: TypeAlias = Literal["ended", "left", "failed"]
 """``ended`` by itself; ``left`` by its reader; ``failed`` with an exception."""
 
+_WIRES: Final = (str, bytes, bytearray, memoryview)
 _SNAPSHOTS: Final = ("current_message_snapshot", "current_completion_snapshot")
 """Where the streams of Anthropic's and OpenAI's helpers keep what came so far."""
 
@@ -64,8 +65,7 @@ class StreamMeter:
     def see(self, chunk: Any) -> None:
         """Note what a chunk says. Never raises: what cannot be read is noted as that."""
         self.started = True
-        kind = type(chunk)
-        if kind is str or kind is bytes or isinstance(chunk, str | bytes | bytearray | memoryview):
+        if isinstance(chunk, _WIRES):
             self._see_wire(chunk)
         elif chunk is not None:
             self._read(chunk)
