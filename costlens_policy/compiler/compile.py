@@ -55,7 +55,9 @@ def recompile_plan(
         else layer
         for index, (layer, policy) in enumerate(zip(plan.layers, policies, strict=True))
     )
-    return _assembled(bundle, layers, _formulas(bundle, bundle.linked.policy_set, made), plan.snapshots)
+    found = _assembled(bundle, layers, _formulas(bundle, bundle.linked.policy_set, made), plan.snapshots)
+    object.__setattr__(found, "shapes", plan.shapes)  # attributes are the same, and functions to admit them made
+    return found
 
 
 def _assembled(bundle: CheckedBundle, layers: tuple[Layer, ...], own: Formulas, snapshots: Snapshots) -> Plan:

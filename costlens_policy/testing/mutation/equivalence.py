@@ -14,7 +14,7 @@ from functools import cached_property
 from itertools import takewhile
 from typing import Final
 
-from costlens_policy.assurance import Every, Goal, Not, Nothing, Rule, Some, Subject, Undecided
+from costlens_policy.assurance import Every, Goal, Not, Nothing, Result, Rule, Some, Subject, Undecided
 from costlens_policy.assurance.subject import Step
 from costlens_policy.checker.bundle import LinkedDocument
 from costlens_policy.checker.expressions import limits_of, variables_of
@@ -46,6 +46,7 @@ class Equivalence:
 
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
+        self._apart: dict[int, Result] = {}
         self._kept: list[object] = []  # conditions are known by their identities, which must not be given away
         self._documents: tuple[LinkedDocument[Document], ...] = (subject.bundle.linked.policy_set, *subject.policies)
 
@@ -59,12 +60,11 @@ class Equivalence:
         self._kept.append(plan)
         if mutant.path[2:] == ("when",):
             rule = self.rules[mutant.rule]
-            return (Change(rule, rule.when, rule_in(plan, mutant).when),)
-        if mutant.path[0] == "variables":
-            changes = tuple(self._through(mutant, plan))
-            self._kept.append(changes)
-            return changes
-        return ()
+            changes: tuple[Change, ...] = (Change(rule, rule.when, rule_in(plan, mutant).when),)
+        else:
+            changes = tuple(self._through(mutant, plan)) if mutant.path[0] == "variables" else ()
+        self._kept.append(changes)
+        return changes
 
     def proof(self, mutant: Mutant, plan: Plan, changes: Sequence[Change]) -> str:
         """Return why a mutant is equivalent, empty where that is not proved."""
@@ -82,7 +82,7 @@ class Equivalence:
         if self._is_nothing([reach, holds]) and not (changes or mutant.rule in self._budgets_read):
             return "the rule matches no request"
         if changes:
-            return "the conditions agree on every request" * all(self._is_nothing(self.apart(item)) for item in changes)
+            return "the conditions agree on every request" * self._agree(changes)
         if mutant.kind is MutantKind.ORDER and mutant.path[2:] == ("id",):
             after = self._following(rule)
             both = [reach, holds, self.subject.condition(after.when, after.layer, True)]
@@ -108,12 +108,21 @@ class Equivalence:
             return Every([*(other.otherwise for other in earlier if not other.passes_on), subject.admitted])
         return subject.admitted
 
+    def difference(self, change: Change) -> Result:
+        """Return values for which a condition comes out otherwise, the proof that there are none, or neither."""
+        if id(change) not in self._apart:
+            self._apart[id(change)] = self.subject.find(Every(self.apart(change)))
+        return self._apart[id(change)]
+
+    def _agree(self, changes: Sequence[Change]) -> bool:
+        return all(isinstance(self.difference(change), Nothing) for change in changes)
+
     def _is_nothing(self, goals: Sequence[Goal]) -> bool:
         return isinstance(self.subject.find(Every(goals)), Nothing)
 
     def doubt(self, changes: Sequence[Change]) -> str:
         """Return why it is not known whether conditions differ, empty where it is known or not asked."""
-        results = (self.subject.find(Every(self.apart(item))) for item in changes)
+        results = map(self.difference, changes)
         return next((result.why for result in results if isinstance(result, Undecided)), "")
 
     # Variables: what reads one is read with the text of the variable in its place.
@@ -144,7 +153,7 @@ class Equivalence:
             (item.rule.place.document, (*item.rule.place.path, "when")) for item in changes
         }:
             return ""
-        return "the conditions agree on every request" * all(self._is_nothing(self.apart(item)) for item in changes)
+        return "the conditions agree on every request" * self._agree(changes)
 
     def _readers(self, mutant: Mutant, name: str) -> set[tuple[LinkedDocument[Document], Path]]:
         """Return the expressions that read a variable, perhaps by other variables, with their places."""

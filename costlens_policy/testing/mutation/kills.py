@@ -11,7 +11,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any, Final
 
-from costlens_policy.assurance import Every, Found, Situation, Subject, Witness
+from costlens_policy.assurance import Every, Found, Result, Situation, Subject, Witness
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.compiler.rules import BudgetStep
 from costlens_policy.engine.decide import decide
@@ -85,6 +85,7 @@ class Kills:
     def __init__(self, subject: Subject, cases: Iterable[PreparedCase], known: Vocabulary) -> None:
         self._subject = subject
         self._known = known
+        self._matches: dict[str, Result] = {}
         self._of_cases = [
             seen for case in cases if (seen := self._seen(Situation(case.request, case.balances, case.now)))
         ]
@@ -132,8 +133,10 @@ class Kills:
     def _tried(
         self, mutant: Mutant, changes: Iterable[Change], equivalence: Equivalence, mutated: _Mutated
     ) -> Iterator[_Seen]:
-        found = list(self._from_goals(mutant, changes, equivalence))
-        yield from found
+        found: list[_Seen] = []
+        for seen in self._from_goals(mutant, changes, equivalence):
+            found.append(seen)
+            yield seen
         yield from self._of_cases
         about = [seen for seen in self._of_cases if seen.observation.evaluated(mutant.rule)] or self._of_cases
         bases = [*found, *about[:8]]
@@ -151,12 +154,14 @@ class Kills:
                 yield from self._with_balances(near, mutated)
 
     def _from_goals(self, mutant: Mutant, changes: Iterable[Change], equivalence: Equivalence) -> Iterator[_Seen]:
-        goals = [equivalence.apart(change) for change in changes]
-        rule = equivalence.rules.get(mutant.rule)
-        if rule is not None:
-            goals.append([equivalence.reach(rule), rule.goal])
-        for goal in goals:
-            result = self._subject.find(Every(goal))
+        yield from self._situated(map(equivalence.difference, changes))
+        if (rule := equivalence.rules.get(mutant.rule)) is not None:
+            if rule.id not in self._matches:
+                self._matches[rule.id] = self._subject.find(Every([equivalence.reach(rule), rule.goal]))
+            yield from self._situated([self._matches[rule.id]])
+
+    def _situated(self, results: Iterable[Result]) -> Iterator[_Seen]:
+        for result in results:
             witness = self._subject.situated(result.values) if isinstance(result, Found) else None
             if witness is not None and (seen := self._seen(witness.situation)) is not None:
                 yield seen
