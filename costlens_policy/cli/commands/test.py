@@ -53,6 +53,7 @@ class _Minimums(click.ParamType):  # type: ignore[type-arg]  # older releases of
         ("run again whenever a file changes", "test . --watch"),
         ("change the policies a little at a time, and see whether a case fails", "test . --mutate"),
         ("require that most changes are noticed", "test . --mutate --min-score 90"),
+        ("write the cases that would notice the others", "test . --mutate --suggest -o missing_test.yaml"),
     ],
     exits=[
         ExitCode.INVALID,
@@ -138,8 +139,8 @@ def command(
     """
     mutation = {"min_score": min_score, "rule": rule, "jobs": jobs, "limit": limit}
     if mutate:
-        _refuse_beside_mutants(output, {"watch": watch, "coverage": coverage, "suggest": suggest, **files})
-        return _mutate(paths, output, filter=filter_text, cache=cache, **mutation)
+        _refuse_beside_mutants(output, {"watch": watch, "coverage": coverage, **files})
+        return _mutate(paths, output, suggest, target, filter=filter_text, cache=cache, **mutation)
     if alone := [name for name, given in mutation.items() if given is not None]:
         raise click.UsageError(f"`--{alone[0].replace('_', '-')}` needs `--mutate`")
     if coverage and output not in (RunFormat.PRETTY, RunFormat.JSON):
@@ -165,21 +166,32 @@ def _refuse_beside_mutants(output: str, options: Mapping[str, Any]) -> None:
         raise click.UsageError("`--mutate` needs `--format pretty` or `--format json`")
 
 
-def _mutate(paths: tuple[Path, ...], output: str, **options: Any) -> ExitCode:
+def _mutate(paths: tuple[Path, ...], output: str, suggest: bool, target: Path | None, **options: Any) -> ExitCode:
     """Change the policies a little at a time, and print what no case notices."""
     from costlens_policy.cli.traffic import LateProgress
     from costlens_policy.testing.mutation.formats import render_json, render_text
     from costlens_policy.testing.mutation.run import mutate
 
     with LateProgress() as progress:
-        found = mutate(paths, progress=progress, **options)
-    if output == RunFormat.JSON:
+        folder = None if not suggest else Path.cwd() if target is None else target.resolve().parent
+        found = mutate(paths, suggest_for=folder, progress=progress, **options)
+    if suggest and found.sets:
+        _write_suggestions(found.suggested, target)
+        note(f"the mutation score is {found.score:g} %; {len(found.survivors)} mutants survived")
+    elif output == RunFormat.JSON:
         write_out(render_json(found))
     else:
         write_out(render_text(found, color=prints_color(sys.stdout)))
     if not found.sets and not found.failing and not found.diagnostics:
         note("no test case was found")
     return ExitCode(found.exit_code)
+
+
+def _write_suggestions(text: str, target: Path | None) -> None:
+    if target is None:
+        write_out(text)
+    elif text:
+        write_file(target, text.encode())
 
 
 @frozen
@@ -247,10 +259,7 @@ def _suggest(run: Run, target: Path | None) -> None:
         return
     folder = Path.cwd() if target is None else target.resolve().parent
     text = "---\n".join(suite.written(folder) for suite in run.suggestions)
-    if target is None:
-        write_out(text)
-    elif text:
-        write_file(target, text.encode())
+    _write_suggestions(text, target)
     note(suggestions_sentence(run))
 
 

@@ -73,6 +73,8 @@ class Mutation:
     diagnostics: tuple[Diagnostic, ...]
     sources: Mapping[str, SourceText]
     min_score: float | None = None
+    suggested: str = ""
+    """The cases that would kill the survivors, as a suite for each policy set."""
 
     def counts(self) -> Mapping[Fate, int]:
         return {fate: sum(item.counts()[fate] for item in self.sets) for fate in Fate}

@@ -22,6 +22,7 @@ from costlens_policy.testing.mutation.kept import Kept
 from costlens_policy.testing.mutation.mutant import Mutant
 from costlens_policy.testing.mutation.pool import Given, Pool, Task
 from costlens_policy.testing.mutation.results import Fate, MutatedSet, Mutation, Verdict
+from costlens_policy.testing.mutation.suggestions import killing_suite
 from costlens_policy.testing.run import ready_suites
 
 __all__ = ["Progress", "mutate"]
@@ -64,6 +65,7 @@ def mutate(
     min_score: float | None = None,
     cache: bool = True,
     now: datetime | None = None,
+    suggest_for: Path | None = None,
     progress: Progress | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Mutation:
@@ -72,7 +74,8 @@ def mutate(
     ``filter`` and ``now`` are those of ``run_suites``. ``rule`` keeps the mutants of rules whose ``policy/rule``
     matches it, with ``*`` and ``?``; ``only`` keeps those for which it is true. ``jobs`` is the number of processes, by
     default that of the processors. After ``limit`` seconds no further mutant is tried. With ``cache`` false, nothing is
-    taken over from earlier runs. ``min_score`` is in percent.
+    taken over from earlier runs. ``min_score`` is in percent. With ``suggest_for``, the
+    result has the cases that would kill the survivors, as a file of that folder has them.
     """
     given = Given(tuple(map(Path, paths)), filter, now)
     ready = ready_suites(given.paths, filter=filter, now=now)
@@ -87,15 +90,18 @@ def mutate(
         for place, mutant in enumerate(bench.mutants)
         if (rule is None or fnmatchcase(mutant.rule, rule)) and (only is None or only(mutant))
     ]
+    suites: list[str] = []
     end = None if limit is None else clock() + limit
     with Pool(given, benches, jobs or _jobs(len(wanted)), lambda: end is not None and clock() > end) as pool:
         verdicts = _Work(benches, kept, pool, progress or _Silent()).on(wanted)
     sets = tuple(_sets(benches, kept, verdicts))
+    if suggest_for is not None:
+        suites = [killing_suite(each, bench, suggest_for) for each, bench in zip(sets, benches, strict=True)]
     diagnostics = ready.diagnostics
     if len(wanted) == sum(len(bench.mutants) for bench in benches) and not filter:
         idle = (item for each, bench in zip(sets, benches, strict=True) for item in idle_explanations(each, bench))
         diagnostics = in_order([*diagnostics, *idle])
-    return Mutation(sets, (), diagnostics, ready.sources, min_score)
+    return Mutation(sets, (), diagnostics, ready.sources, min_score, "---\n".join(suite for suite in suites if suite))
 
 
 def _jobs(mutants: int) -> int:
