@@ -34,7 +34,7 @@ class ExitCode(IntEnum):
     USAGE = 2, "usage error, or a request that the policy set does not accept"
     NOTHING = 3, "nothing to do: no policy file, test case or invariant was found"
     TEST_FAILED = 4, "a policy test failed, or an invariant is refuted"
-    COVERAGE = 5, "rule coverage is below the threshold"
+    COVERAGE = 5, "rule coverage or the mutation score is below the minimum"
     FAILURE = 6, "a file or stream cannot be read or written, or an internal error"
     GATE = 7, "a limit that was set is exceeded: on cost, denials or skipped rows"
     UNDECIDED = 8, "an invariant, or a difference, can be neither proved nor refuted"

@@ -79,8 +79,10 @@ def told_apart(expected: Mapping[str, Any], other: Observation, known: Vocabular
     """
     if differs := _unmet(expected, other, known):
         short = [name for name in differs if name not in _LENGTHY]
-        names = short or [next(name for name in _LENGTHY if name in differs)]
-        return _some(expected, names)
+        if differs == ["reasons"]:
+            reasons = [reason for reason in expected["reasons"] if reason not in other.decision.reasons]
+            return _some({**expected, "reasons": reasons}, ["reasons"])
+        return _some(expected, short or [next(name for name in _LENGTHY if name in differs)])
     whole = {**_some(expected, [name for name in _CLOSED if expected.get(name)]), "exact": True}
     return whole if _unmet(whole, other, known) else None
 

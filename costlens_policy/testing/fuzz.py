@@ -22,14 +22,15 @@ from costlens_policy.assurance.witness import smallest
 from costlens_policy.decision_log import decide_again
 from costlens_policy.decision_log.entries import decision_entry
 from costlens_policy.engine.decide import decide
-from costlens_policy.engine.decision import Balance, Decision
+from costlens_policy.engine.decision import Balance, Decision, json_value
 from costlens_policy.engine.mask import Mask
 from costlens_policy.engine.record import outcomes_of
 from costlens_policy.errors import RequestError
 from costlens_policy.expressions.runtime import to_python
 from costlens_policy.frozen import frozen
+from costlens_policy.testing.written import WrittenCase, written_suite
 
-__all__ = ["FuzzFailure", "Fuzzed", "Promise", "fuzz"]
+__all__ = ["FuzzFailure", "Fuzzed", "Promise", "failing_suite", "fuzz"]
 
 Promise: TypeAlias = Callable[[Witness], str]
 """Says what a decision breaks, or nothing."""
@@ -38,6 +39,11 @@ _MOST_FAILURES: Final = 10
 _TEXTS: Final = (
     "", "Hello.", "x" * 3000, "e-mail jane@example.com", "\u202etxt", "<example>a</example>", "{{ prompt }}",
 )  # fmt: skip
+_GIVEN: Final = ("prompt_tokens", "max_output_tokens")
+_PLAIN: Final[Mapping[str, tuple[Any, ...]]] = {
+    "string": ("a", "b", "other", "\u00e9"), "int": (0, 1, 7), "double": (0.0, 0.5, 1.0), "bool": (True, False),
+}  # fmt: skip
+"""Values of attributes by their types, also of those that no condition reads, such as scopes of budgets."""
 _SIZES: Final = (0, 1, 2, 100, 999, 8_000, 8_001, 100_000, 128_000, 1_000_000)
 _RATIOS: Final = ("0", "0.1", "0.25", "0.5", "0.79", "0.8", "0.9", "0.999999", "1", "1.5")
 
@@ -59,6 +65,32 @@ class Fuzzed:
     tried: int
     decided: int
     failures: tuple[FuzzFailure, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as JSON-like data."""
+        failures = [{"what": item.what, "request": json_value(dict(item.situation.request))} for item in self.failures]
+        return {"seed": self.seed, "tried": self.tried, "decided": self.decided, "failures": failures}
+
+
+def failing_suite(found: Fuzzed, subject: Subject, policy_set: str) -> str:
+    """Return the requests of failures as cases, which expect what is decided today, if anything is.
+
+    A case of a broken promise is there to be given another expectation.
+    """
+    cases = []
+    for failure in found.failures:
+        at = failure.situation
+        witness = _decided(subject, at)
+        expect = {"effect": "allow"} if witness is None else {"effect": witness.effect, "rule": witness.rule}
+        cases.append(WrittenCase(failure.what, at.request, expect, at.balances, at.now, (failure.what,)))
+    return written_suite(f"fuzzed-{subject.plan.name}", policy_set, subject.now, cases)
+
+
+def _decided(subject: Subject, at: Situation) -> Decision | None:
+    try:
+        return decide(subject.plan, at.request, at.balances, at.now)
+    except Exception:  # the failure itself
+        return None
 
 
 def fuzz(
@@ -129,9 +161,13 @@ class _Requests:
             roles = ("system", "user", "assistant", "user", "tool")
             chosen = roles[: chance.randint(1, 5)]
             yield "messages", [{"role": role, "content": chance.choice(_TEXTS)} for role in chosen]
-        for name in ("prompt_tokens", "max_output_tokens"):
+        for name in _GIVEN:
             if chance.random() < 0.5:
                 yield name, chance.choice(_SIZES)
+        for name, attribute in self._subject.plan.attributes.items():
+            values = attribute.values or _PLAIN.get(attribute.type.name, ())
+            if values and name not in ("prompt", *_GIVEN) and chance.random() < 0.15:
+                yield name, chance.choice(values)
         if chance.random() < 0.2:
             yield "params", {"temperature": chance.choice((0.0, 1.0, 2.5)), "n": chance.randint(1, 3)}
         if chance.random() < 0.2:

@@ -210,3 +210,58 @@ def test_watch_runs_again_after_a_change_and_ends_with_ctrl_c(starter: Path):
     finally:
         running.kill()
         running.communicate(timeout=60)
+
+
+def test_mutants(run, starter: Path):
+    result = run("test", starter, "--mutate", "--no-cache", "--rule", "*/on_error")
+    assert result.exit_code == 0
+    assert "mutation score" in result.stdout
+    result = run(
+        "test", starter, "--mutate", "--no-cache", "--rule", "default", "--min-score", "100", "--format", "json"
+    )
+    assert json.loads(result.stdout)["exit_code"] == result.exit_code == 5
+
+
+def test_cases_that_kill(run, starter: Path, tmp_path: Path):
+    target = starter / "policies" / "more_test.yaml"
+    score = ("test", starter, "--mutate", "--no-cache", "--rule", "default")
+    before = json.loads(run(*score, "--format", "json").stdout)["counts"]["killed"]
+    assert run(*score, "--suggest", "-o", target).exit_code == 0
+    assert run("test", starter).exit_code == 0
+    assert json.loads(run(*score, "--format", "json").stdout)["counts"]["killed"] > before
+
+
+def test_recorded_requests(run, starter: Path, tmp_path: Path):
+    log = tmp_path / "requests.jsonl"
+    log.write_text('{"prompt": "hi"}\n[]\n')
+    result = run("test", starter, "--record", log)
+    assert result.exit_code == 0
+    assert "kind: Suite" in result.stdout
+    assert "line 2 is left out" in result.stderr
+    assert run("test", starter, "--record", tmp_path / "none").exit_code == 6
+    log.write_text("")
+    assert run("test", starter, "--record", log).exit_code == 3
+
+
+def test_random_requests(run, starter: Path):
+    result = run("test", starter, "--fuzz", "--runs", "20", "--seed", "5")
+    assert result.exit_code == 0
+    assert "20 requests with seed 5" in result.stdout
+    assert json.loads(run("test", starter, "--fuzz", "--runs", "5", "--format", "json").stdout)["tried"] == 5
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--mutate", "--fuzz"),
+        ("--seed", "1"),
+        ("--min-score", "5"),
+        ("--mutate", "--watch"),
+        ("--fuzz", "--suggest"),
+        ("--mutate", "--format", "tap"),
+        ("--record", "-", "--format", "json"),
+        ("--mutate", "-o", "x"),
+    ],
+)
+def test_options_that_do_not_fit(run, starter: Path, options: tuple[str, ...]):
+    assert run("test", starter, *options).exit_code == 2

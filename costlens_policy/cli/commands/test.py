@@ -13,8 +13,9 @@ import click
 from costlens_policy.cli.command import Command
 from costlens_policy.cli.exit_codes import ExitCode
 from costlens_policy.cli.formats import format_option
-from costlens_policy.cli.options import documents_argument
+from costlens_policy.cli.options import documents_argument, gathered
 from costlens_policy.cli.output import note, print_table, prints_color, write_file, write_out
+from costlens_policy.cli.trying import TRYING_OPTIONS, Trying, try_out, write_suggestions
 from costlens_policy.errors import InputError
 from costlens_policy.frozen import frozen
 from costlens_policy.testing.formats import RunFormat, render
@@ -54,6 +55,8 @@ class _Minimums(click.ParamType):  # type: ignore[type-arg]  # older releases of
         ("change the policies a little at a time, and see whether a case fails", "test . --mutate"),
         ("require that most changes are noticed", "test . --mutate --min-score 90"),
         ("write the cases that would notice the others", "test . --mutate --suggest -o missing_test.yaml"),
+        ("make a suite of logged decisions", "test . --record decisions.jsonl -o recorded_test.yaml"),
+        ("decide random requests for a minute", "test . --fuzz --seconds 60"),
     ],
     exits=[
         ExitCode.INVALID,
@@ -101,21 +104,7 @@ class _Minimums(click.ParamType):  # type: ignore[type-arg]  # older releases of
     help="Exit with 5 if less is covered: percent of the rules, or of several measures, as `rules=100,mcdc=90`.",
 )
 @click.option("--watch", is_flag=True, help="Run again whenever a YAML file in PATH changes, until Ctrl-C.")
-@click.option(
-    "--mutate",
-    is_flag=True,
-    help="Change the policies a little at a time, and report each change that no case notices.",
-)
-@click.option(
-    "--min-score",
-    metavar="PERCENT",
-    type=click.FloatRange(0, 100),
-    help="Exit with 5 if a smaller share of the mutants is killed.",
-)
-@click.option("--rule", metavar="PATTERN", help="Mutate only rules whose `policy/rule` matches, with `*` and `?`.")
-@click.option("--jobs", metavar="N", type=click.IntRange(1, 256), help="Processes; defaults to one for each processor.")
-@click.option("--limit", metavar="SECONDS", type=click.FloatRange(0), help="Try no further mutant after this time.")
-@click.option("--cache/--no-cache", default=True, help="Take over what earlier runs found. Default: --cache.")
+@gathered("asked", Trying, TRYING_OPTIONS)
 def command(
     paths: tuple[Path, ...],
     filter_text: str | None,
@@ -125,24 +114,15 @@ def command(
     watch: bool,
     suggest: bool,
     target: Path | None,
-    mutate: bool,
-    min_score: float | None,
-    rule: str | None,
-    jobs: int | None,
-    limit: float | None,
-    cache: bool,
+    asked: Trying,
     **files: Path | None,
 ) -> ExitCode:
     """Run every suite in PATH, files or directories; defaults to the current directory.
 
     A suite is a document of kind Suite, usually in a file named `*_test.yaml`. A run without cases fails.
     """
-    mutation = {"min_score": min_score, "rule": rule, "jobs": jobs, "limit": limit}
-    if mutate:
-        _refuse_beside_mutants(output, {"watch": watch, "coverage": coverage, **files})
-        return _mutate(paths, output, suggest, target, filter=filter_text, cache=cache, **mutation)
-    if alone := [name for name, given in mutation.items() if given is not None]:
-        raise click.UsageError(f"`--{alone[0].replace('_', '-')}` needs `--mutate`")
+    if mode := asked.mode({"watch": watch, "coverage": coverage, "min_coverage": min_coverage, **files}):
+        return try_out(mode, asked, paths, filter_text, output, suggest, target)
     if coverage and output not in (RunFormat.PRETTY, RunFormat.JSON):
         raise click.UsageError("`--coverage` needs `--format pretty` or `--format json`")
     if target is not None and not suggest:
@@ -156,42 +136,6 @@ def command(
     written = {format: path for format in _FILES if (path := files[format]) is not None}
     options = _Options(paths, filter_text, output, written, coverage, min_coverage, suggest, target)
     return _run_watching(options) if watch else _run_once(options)
-
-
-def _refuse_beside_mutants(output: str, options: Mapping[str, Any]) -> None:
-    """Refuse options that say nothing about mutants."""
-    if unfit := [name for name, given in options.items() if given]:
-        raise click.UsageError(f"`--{unfit[0]}` cannot be combined with `--mutate`")
-    if output not in (RunFormat.PRETTY, RunFormat.JSON):
-        raise click.UsageError("`--mutate` needs `--format pretty` or `--format json`")
-
-
-def _mutate(paths: tuple[Path, ...], output: str, suggest: bool, target: Path | None, **options: Any) -> ExitCode:
-    """Change the policies a little at a time, and print what no case notices."""
-    from costlens_policy.cli.traffic import LateProgress
-    from costlens_policy.testing.mutation.formats import render_json, render_text
-    from costlens_policy.testing.mutation.run import mutate
-
-    with LateProgress() as progress:
-        folder = None if not suggest else Path.cwd() if target is None else target.resolve().parent
-        found = mutate(paths, suggest_for=folder, progress=progress, **options)
-    if suggest and found.sets:
-        _write_suggestions(found.suggested, target)
-        note(f"the mutation score is {found.score:g} %; {len(found.survivors)} mutants survived")
-    elif output == RunFormat.JSON:
-        write_out(render_json(found))
-    else:
-        write_out(render_text(found, color=prints_color(sys.stdout)))
-    if not found.sets and not found.failing and not found.diagnostics:
-        note("no test case was found")
-    return ExitCode(found.exit_code)
-
-
-def _write_suggestions(text: str, target: Path | None) -> None:
-    if target is None:
-        write_out(text)
-    elif text:
-        write_file(target, text.encode())
 
 
 @frozen
@@ -259,7 +203,7 @@ def _suggest(run: Run, target: Path | None) -> None:
         return
     folder = Path.cwd() if target is None else target.resolve().parent
     text = "---\n".join(suite.written(folder) for suite in run.suggestions)
-    _write_suggestions(text, target)
+    write_suggestions(text, target)
     note(suggestions_sentence(run))
 
 

@@ -39,7 +39,7 @@ class _Killing:
             shown.append(f"and {len(self.kills) - _MOST_COMMENTS} more")
         situation, first = self.situation, self.kills[0].mutant
         now = None if situation.now == usual else situation.now
-        name = f"{first.rule}: not {first.what}".replace("`", "")
+        name = f"fails if {first.what} ({first.rule})".replace("`", "")
         return WrittenCase(name, situation.request, self.expect, situation.balances, now, tuple(shown))
 
 
