@@ -11,10 +11,12 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Final
 
-from costlens_policy.assurance import Every, Goal, Holds, Not, Some, Subject
+from costlens_policy.assurance import Every, Goal, Holds, Not, Some
+from costlens_policy.assurance.domain import Domain
 from costlens_policy.assurance.domain.trees import Atom, Branch, Constant, Junction, Negation, Read, Tree, Use
 from costlens_policy.checker.reads import nodes_of
 from costlens_policy.compiler.formula import Formula
+from costlens_policy.compiler.plan import Plan
 from costlens_policy.expressions.tree import Call, Select
 
 __all__ = ["atoms_of", "doubt_about"]
@@ -22,14 +24,14 @@ __all__ = ["atoms_of", "doubt_about"]
 _MOST_MEMBERS: Final = 6
 
 
-def doubt_about(subject: Subject, goal: Goal) -> str:
+def doubt_about(plan: Plan, domain: Domain, goal: Goal) -> str:
     """Return why finding nothing that meets a goal does not prove that there is nothing; empty where it does."""
     atoms = list(dict.fromkeys(atoms_of(goal)))
     for atom in atoms:
         for read in atom.reads:
-            if why := _doubt_of(subject, read):
+            if why := _doubt_of(plan, domain, read):
                 return why
-    return _doubt_of_times(subject, atoms)
+    return _doubt_of_times(domain, atoms)
 
 
 def atoms_of(goal: Goal) -> Iterator[Atom]:
@@ -59,12 +61,12 @@ def _leaves(tree: Tree) -> Iterator[Atom]:
             return
 
 
-def _doubt_of(subject: Subject, read: Read) -> str:
+def _doubt_of(plan: Plan, domain: Domain, read: Read) -> str:
     if read[0] == "budgets":
-        return _doubt_of_budget(subject, read)
-    if read[0] != "request" or (use := subject.domain.uses.by_read.get(read)) is None:
+        return _doubt_of_budget(plan, read)
+    if read[0] != "request" or (use := domain.uses.by_read.get(read)) is None:
         return ""
-    attribute = subject.plan.attributes.get(read[1]) if len(read) == 2 else None
+    attribute = plan.attributes.get(read[1]) if len(read) == 2 else None
     name = ".".join(read)
     if attribute is not None and attribute.max_size is not None and not attribute.values:
         return f"`{name}` is of bounded size"
@@ -78,7 +80,7 @@ def _doubt_of(subject: Subject, read: Read) -> str:
         return f"conditions ask about `{name}` in several ways at once"
     if use.functions and len({str(value).lower() for value in use.literals}) < len(use.literals):
         return f"conditions compare `{name}` with texts that differ in case only"
-    if (use.prefixes or use.suffixes) and not _stands_for_parts(use, subject.domain.values(read)):
+    if (use.prefixes or use.suffixes) and not _stands_for_parts(use, domain.values(read)):
         return f"conditions ask for the beginning or end of `{name}`"
     if len(use.members) > _MOST_MEMBERS:
         return f"very many elements are looked for in `{name}`"
@@ -100,17 +102,17 @@ def _has_each(prefixes: Set[str], texts: Sequence[str]) -> bool:
     return True
 
 
-def _doubt_of_budget(subject: Subject, read: Read) -> str:
+def _doubt_of_budget(plan: Plan, read: Read) -> str:
     """Return why a state of a budget may fail to be read, or to be there."""
     if len(read) != 2:
         return "`budgets` is read as a whole"
-    _, step = subject.plan.budgets[read[1]]
-    if _may_fail(subject, step.scope) or (isinstance(step.limit, Formula) and _may_fail(subject, step.limit)):
+    _, step = plan.budgets[read[1]]
+    if _may_fail(plan, step.scope) or (isinstance(step.limit, Formula) and _may_fail(plan, step.limit)):
         return f"the scope or limit of budget `{step.id}` may fail"
     return ""
 
 
-def _may_fail(subject: Subject, formula: Formula | None) -> bool:
+def _may_fail(plan: Plan, formula: Formula | None) -> bool:
     """Say whether an expression may fail; anything but a choice of what is surely there may."""
     if formula is None:
         return False
@@ -118,19 +120,19 @@ def _may_fail(subject: Subject, formula: Formula | None) -> bool:
     for node in nodes_of(formula.typed.root):
         if isinstance(node, Call) and node.function not in fine:
             return True
-        if isinstance(node, Select) and not node.optional and not _is_there(subject, node):
+        if isinstance(node, Select) and not node.optional and not _is_there(plan, node):
             return True
     return False
 
 
-def _is_there(subject: Subject, node: Select) -> bool:
-    attribute = subject.plan.attributes.get(node.field)
-    return attribute is not None and (attribute.default is not None or node.field in subject.plan.required)
+def _is_there(plan: Plan, node: Select) -> bool:
+    attribute = plan.attributes.get(node.field)
+    return attribute is not None and (attribute.default is not None or node.field in plan.required)
 
 
-def _doubt_of_times(subject: Subject, atoms: list[Atom]) -> str:
+def _doubt_of_times(domain: Domain, atoms: list[Atom]) -> str:
     """Return why the times that are tried do not stand for all, beyond what the domain knows itself."""
-    use = subject.domain.uses.by_read.get(("now",))
+    use = domain.uses.by_read.get(("now",))
     reading = [atom for atom in atoms if ("now",) in atom.reads]
     if use is None or not reading:
         return ""

@@ -158,7 +158,9 @@ def examine_invariants(
 def _vacuous(promises: Promises, now: datetime) -> Iterator[Diagnostic]:
     for index, claim in enumerate(list(_claims(promises, now))):
         subject = claim.subject
-        if isinstance(subject.find(claim.applies), Nothing) and not doubt_about(subject, claim.applies):
+        if isinstance(subject.find(claim.applies), Nothing) and not doubt_about(
+            subject.plan, subject.domain, claim.applies
+        ):
             yield vacuous(promises, index, claim)
 
 

@@ -11,13 +11,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
-from costlens_policy.assurance import ABSENT, Every, Goal, Holds, Not, Some, Subject
-from costlens_policy.assurance.domain import Assignment
+from costlens_policy.assurance import ABSENT, Every, Goal, Holds, Not, Some
+from costlens_policy.assurance.domain import Assignment, Domain
 from costlens_policy.assurance.domain.trees import Atom, Branch, Constant, Junction, Negation, Read, Tree
 from costlens_policy.checker.reads import nodes_of
 from costlens_policy.compiler.formula import Formula
+from costlens_policy.compiler.plan import Plan
+from costlens_policy.engine.facts import Balance
 from costlens_policy.expressions import Duration, Timestamp, Uint
 from costlens_policy.expressions.runtime import CelError
 from costlens_policy.expressions.tree import (
@@ -34,6 +37,7 @@ from costlens_policy.expressions.tree import (
     Select,
 )
 from costlens_policy.frozen import frozen
+from costlens_policy.money import ZERO
 from costlens_policy.proof.patterns import UntranslatableError, pattern_for
 
 __all__ = ["Impossible", "Possible", "Solver", "Unsolved"]
@@ -42,6 +46,7 @@ _LONGEST_S: Final = 5.0
 _LOWEST: Final = -(2**63)
 _HIGHEST: Final = 2**63 - 1
 _SECOND: Final = 10**9
+_HUNDRED: Final = Decimal(100)
 _FIRST_NS: Final = -62_135_596_800 * _SECOND
 _LAST_NS: Final = 253_402_300_800 * _SECOND - 1
 _LARGEST: Final = 0x2FFFF
@@ -94,26 +99,23 @@ class _UnreadError(Exception):
 
 
 class Solver:
-    """Solves goals over one subject. Without z3, ``is_installed`` is false and everything is unsolved."""
+    """Solves goals over the conditions of a plan. Without z3, everything is unsolved."""
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, plan: Plan, domain: Domain) -> None:
         try:
             import z3
         except ImportError:
             z3 = None
         self._z3: Any = z3
-        self._subject = subject
-
-    @property
-    def is_installed(self) -> bool:
-        return self._z3 is not None
+        self._plan = plan
+        self._domain = domain
 
     def solve(self, goal: Goal, model: str = "", limit_s: float = _LONGEST_S) -> Impossible | Possible | Unsolved:
         """Return whether anything meets a goal, within a time; ``model`` is the one that conditions read."""
         z3 = self._z3
         if z3 is None:
             return Unsolved("z3 may decide it: install the extra `prove` (`pip install 'costlens-policy[prove]'`)")
-        reading = _Reading(z3, self._subject, model)
+        reading = _Reading(z3, self._plan, self._domain.models.get(model))
         solver = z3.Solver()
         solver.set("timeout", max(1, int(1000 * min(limit_s, _LONGEST_S))))
         solver.add(reading.goal(goal), *reading.facts)
@@ -128,10 +130,10 @@ class Solver:
 class _Reading:
     """One goal in the terms of the solver. ``facts`` hold for every request."""
 
-    def __init__(self, z3: Any, subject: Subject, model: str) -> None:
-        self._z3 = z3
-        self._subject = subject
-        self._view = subject.domain.models.get(model)
+    def __init__(self, z3: Any, plan: Plan, view: Mapping[str, Any] | None) -> None:
+        self.z3 = z3
+        self.plan = plan
+        self.view = view
         self._places: dict[Read, _Value] = {}
         self._members: dict[Read, dict[str, Any]] = {}
         self._unread: dict[tuple[str, int, str], Any] = {}
@@ -141,26 +143,35 @@ class _Reading:
         match goal:
             case Holds(tree, error):
                 found = self._tree(tree)
-                return self._z3.Or(found.true, found.error) if error else found.true
+                return self.z3.Or(found.true, found.error) if error else found.true
             case Not(operand):
-                return self._z3.Not(self.goal(operand))
+                return self.z3.Not(self.goal(operand))
             case Every(operands):
-                return self._z3.And([self.goal(operand) for operand in operands])
+                return self.z3.And([self.goal(operand) for operand in operands])
             case Some(operands):
-                return self._z3.Or([self.goal(operand) for operand in operands])
+                return self.z3.Or([self.goal(operand) for operand in operands])
 
     def values(self, model: Any) -> Assignment:
         """Return what the solver has given to the places of the request, as the search would."""
         found: dict[Read, Any] = {}
         for read, place in self._places.items():
-            if place.there is not None and not self._is(model, place.there):
+            if read[0] == "budgets":
+                found[read[:2]] = self._balance(read, self._value(model, read, place))
+            elif place.there is not None and not self._is(model, place.there):
                 found[read] = ABSENT
             elif (value := self._value(model, read, place)) is not None:
                 found[read] = value
         return found
 
+    def _balance(self, read: Read, value: float) -> Balance:
+        """Return a state of a budget that comes near a value of one of its fields."""
+        limit = self.plan.budgets[read[1]][1].limit
+        whole = limit if isinstance(limit, Decimal) else _HUNDRED
+        amount = Decimal(repr(value))
+        return Balance(used=max(ZERO, {"used_ratio": amount * whole, "left": whole - amount}.get(read[2], amount)))
+
     def _is(self, model: Any, term: Any) -> bool:
-        return bool(self._z3.is_true(model.eval(term, model_completion=True)))
+        return bool(self.z3.is_true(model.eval(term, model_completion=True)))
 
     def _value(self, model: Any, read: Read, place: _Value) -> Any:
         term = model.eval(place.term, model_completion=True)
@@ -185,7 +196,7 @@ class _Reading:
     # Conditions
 
     def _tree(self, tree: Tree) -> _Truth:
-        z3 = self._z3
+        z3 = self.z3
         match tree:
             case Constant(value):
                 return _Truth(z3.BoolVal(value), z3.BoolVal(False))
@@ -199,11 +210,11 @@ class _Reading:
                 return self._atom(tree)
 
     def negated(self, found: _Truth) -> _Truth:
-        return _Truth(self._z3.Not(self._z3.Or(found.true, found.error)), found.error)
+        return _Truth(self.z3.Not(self.z3.Or(found.true, found.error)), found.error)
 
     def junction(self, any_: bool, operands: Sequence[_Truth]) -> _Truth:
         """An operand that decides absorbs the errors of the others."""
-        z3 = self._z3
+        z3 = self.z3
         fails = z3.Or([operand.error for operand in operands])
         if any_:
             true = z3.Or([operand.true for operand in operands])
@@ -212,7 +223,7 @@ class _Reading:
         return _Truth(z3.And([operand.true for operand in operands]), z3.And(fails, z3.Not(false)))
 
     def _branch(self, condition: _Truth, accepted: _Truth, rejected: _Truth) -> _Truth:
-        z3 = self._z3
+        z3 = self.z3
         inner = z3.If(condition.true, accepted.error, rejected.error)
         error = z3.Or(condition.error, inner)
         return _Truth(z3.And(z3.Not(error), z3.If(condition.true, accepted.true, rejected.true)), error)
@@ -222,7 +233,7 @@ class _Reading:
         found = terms.value(atom.formula.typed.root)
         if found.kind != "bool":
             found = terms.unknown(atom.formula.typed.root, "bool")
-        return _Truth(self._z3.And(found.term, self._z3.Not(found.error)), found.error)
+        return _Truth(self.z3.And(found.term, self.z3.Not(found.error)), found.error)
 
     # Places
 
@@ -233,12 +244,12 @@ class _Reading:
         return self._places[read]
 
     def _made(self, read: Read, kind: str, optional: bool) -> _Value:
-        z3 = self._z3
+        z3 = self.z3
         name = "/".join(read)
         there = z3.Bool(f"{name}?") if optional else None
         term = self.term(kind, name)
         self.facts += self._limits(kind, term)
-        attribute = self._subject.plan.attributes.get(read[1]) if read[0] == "request" and len(read) == 2 else None
+        attribute = self.plan.attributes.get(read[1]) if read[0] == "request" and len(read) == 2 else None
         if attribute is not None:
             if attribute.values:
                 self.facts.append(z3.Or([term == self.text(value) for value in attribute.values]))
@@ -251,7 +262,7 @@ class _Reading:
         return _Value(kind, term, z3.BoolVal(False), there)
 
     def term(self, kind: str, name: str) -> Any:
-        z3 = self._z3
+        z3 = self.z3
         makers = {"string": z3.String, "double": z3.Real, "bool": z3.Bool}
         return makers.get(kind, z3.Int)(name)
 
@@ -269,15 +280,15 @@ class _Reading:
         """Return that a list has a text. It has at least as many elements as it has different texts."""
         members = self._members.setdefault(read, {})
         if text not in members:
-            members[text] = self._z3.Bool(f"{'/'.join(read)} has {text}")
+            members[text] = self.z3.Bool(f"{'/'.join(read)} has {text}")
             size = self._places[read].term
-            self.facts.append(self._z3.Sum([self._z3.If(term, 1, 0) for term in members.values()]) <= size)
+            self.facts.append(self.z3.Sum([self.z3.If(term, 1, 0) for term in members.values()]) <= size)
         return members[text]
 
     def text(self, text: str) -> Any:
         if max(map(ord, text), default=0) > _LARGEST:
             raise _UnreadError
-        return self._z3.StringVal(text.replace("\\", "\\u{5c}"))
+        return self.z3.StringVal(text.replace("\\", "\\u{5c}"))
 
     def fresh(self, words: str, layer: int, kind: str) -> _Value:
         """Return a value of which nothing is known, the same for the same words."""
@@ -286,21 +297,9 @@ class _Reading:
             name = f"unread {len(self._unread)}"
             term = self.term(kind, name)
             self.facts += self._limits(kind, term)
-            self._unread[key] = _Value(kind, term, self._z3.Bool(f"{name}!"))
+            self._unread[key] = _Value(kind, term, self.z3.Bool(f"{name}!"))
         found: _Value = self._unread[key]
         return found
-
-    @property
-    def z3(self) -> Any:
-        return self._z3
-
-    @property
-    def subject(self) -> Subject:
-        return self._subject
-
-    @property
-    def view(self) -> Mapping[str, Any] | None:
-        return self._view
 
 
 class _Terms:
@@ -457,7 +456,7 @@ class _Terms:
 
     def _variable(self, name: str) -> _Value:
         """Return the value of a variable, which is read once and fails wherever it is read."""
-        plan, layer = self._reading.subject.plan, self._layer
+        plan, layer = self._reading.plan, self._layer
         own = plan.layers[layer].variables if layer < len(plan.layers) else {}
         formula = own.get(name) or plan.variables.get(name)
         if formula is None:
@@ -470,7 +469,7 @@ class _Terms:
 
     def _budget(self, path: Read) -> _Value:
         """Return a state of a budget. Whether it can be read is not known: its scope or its limit may fail."""
-        entry = self._reading.subject.plan.budgets.get(path[1])
+        entry = self._reading.plan.budgets.get(path[1])
         if entry is None or path[2] not in ("used", "held", "limit", "left", "used_ratio"):
             raise _UnreadError
         name = entry[1].id

@@ -67,7 +67,7 @@ class _Proof:
         self._subject = claim.subject
         self._claim = claim
         self._ends_at = ends_at
-        self._solver = Solver(claim.subject)
+        self._solver = Solver(claim.subject.plan, claim.subject.domain)
         self._closed = 0
         self._open: dict[str, str] = {}
         """Ways that are open, each with the reason."""
@@ -105,7 +105,9 @@ class _Proof:
         return closed
 
     def _is_nothing(self, goal: Goal) -> bool:
-        return isinstance(self._subject.find(goal), Nothing) and not doubt_about(self._subject, goal)
+        return isinstance(self._subject.find(goal), Nothing) and not doubt_about(
+            self._subject.plan, self._subject.domain, goal
+        )
 
     def _refuted(self, way: Way) -> Refuted | None:
         """Return a request that breaks the invariant this way; note the way as open where there may be one."""
@@ -119,7 +121,7 @@ class _Proof:
         model = way.model if way.model != UNLISTED else ""
         given: Assignment = {("model",): model} if model else {}
         result = self._subject.find(goal, given)
-        why = doubt_about(self._subject, goal)
+        why = doubt_about(self._subject.plan, self._subject.domain, goal)
         if isinstance(result, Nothing) and not why:
             self._closed += 1
             return None

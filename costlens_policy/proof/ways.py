@@ -17,7 +17,19 @@ from costlens_policy.compiler.rules import AccessStep, ByChoice, ByExpression, B
 from costlens_policy.frozen import frozen
 from costlens_policy.proof.conditions import condition_from
 
-__all__ = ["ALWAYS", "UNLISTED", "Way", "priced_model", "reaching", "refusals", "servings"]
+__all__ = [
+    "ALWAYS",
+    "UNLISTED",
+    "Way",
+    "admitted",
+    "allowed",
+    "named",
+    "priced_model",
+    "reaching",
+    "refusals",
+    "refusing",
+    "servings",
+]
 
 ALWAYS: Final[Goal] = Every(())
 _MOST_NAMES: Final = 400
@@ -47,11 +59,11 @@ class Way:
 def refusals(subject: Subject) -> Iterator[Way]:
     """Yield how requests are refused: by access, exactly, and by what each route may come to."""
     before: list[Goal] = []
-    for rule, refuses in _refusing(subject):
+    for rule, refuses in refusing(subject):
         yield Way(Every([refuses, *before]), rule.id, exact=True)
         before.append(Not(refuses))
     if not subject.plan.defaults.allows:
-        yield Way(Every([*before, Not(_allowed(subject))]), "default", exact=True)
+        yield Way(Every([*before, Not(allowed(subject))]), "default", exact=True)
     for route in (*subject.rules["routes"], subject.default):
         yield Way(reaching(subject, route, failing=True), route.id)
 
@@ -67,14 +79,14 @@ def reaching(subject: Subject, route: Rule, *, failing: bool = False) -> Goal:
             break
         if not other.passes_on:
             before.append(other.otherwise)
-    passes: list[Goal] = [Not(refuses) for _, refuses in _refusing(subject)]
+    passes: list[Goal] = [Not(refuses) for _, refuses in refusing(subject)]
     if not subject.plan.defaults.allows:
-        passes.append(_allowed(subject))
+        passes.append(allowed(subject))
     fails = failing and route.layer < len(subject.plan.layers) and subject.plan.layers[route.layer].on_error == "deny"
     return Every([subject.condition(route.when, route.layer, fails), *passes, *before])
 
 
-def _allowed(subject: Subject) -> Goal:
+def allowed(subject: Subject) -> Goal:
     """Return that an access rule allows the request, or some model."""
     allows = [rule for rule in subject.rules["access"] if not _step(rule).denies]
     return Some([subject.condition(rule.when, rule.layer) for rule in allows])
@@ -85,7 +97,7 @@ def _step(rule: Rule) -> AccessStep:
     return rule.step
 
 
-def _refusing(subject: Subject) -> Iterator[tuple[Rule, Goal]]:
+def refusing(subject: Subject) -> Iterator[tuple[Rule, Goal]]:
     """Yield the access rules that may refuse a request, in order, and when they do: an allow, where it fails."""
     for rule in subject.rules["access"]:
         step = _step(rule)
@@ -102,14 +114,14 @@ def servings(subject: Subject, route: Rule) -> Iterator[Way]:
     assert isinstance(route.step, RouteStep)
     reached = reaching(subject, route)
     found: dict[str, list[tuple[Goal, RouteStep]]] = {}
-    for name, goal, step in _named(subject, route.step):
+    for name, goal, step in named(subject, route.step):
         found.setdefault(name, []).append((goal, step))
     for name, sources in found.items():
         goal = Some([goal for goal, _ in sources])
         if name == UNLISTED:
             yield Way(Every([goal, reached]), route.id, name, sources[0][1])
         elif not priced_model(subject, name).refusal:
-            asked = _admitted(subject, name)
+            asked = [item for _, item in admitted(subject, name)]
             yield Way(Every([goal, *asked, reached]), route.id, name, sources[0][1])
 
 
@@ -119,18 +131,24 @@ def priced_model(subject: Subject, name: str) -> PricedModel:
     return subject.plan.snapshots.on(day).get(name) or subject.plan.snapshots.of(Model(name), day)
 
 
-def _admitted(subject: Subject, name: str) -> Iterator[Goal]:
-    """Yield what access rules about models ask of a model."""
+def admitted(subject: Subject, name: str) -> Iterator[tuple[Rule, Goal]]:
+    """Yield the access rules about models, and what each asks of a model, exactly; ``allowed`` comes beside them."""
     for rule in subject.rules["access"]:
         step = _step(rule)
-        if step.denies and step.by_model and not (step.only_models and name in step.only_models):
-            met = () if step.only is None else (subject.condition(step.only, rule.layer),)
-            yield Some([rule.otherwise, *met])
-    if not subject.plan.defaults.allows:
-        yield _allowed(subject)
+        if not step.by_model:
+            continue
+        holds = subject.condition(step.when, rule.layer)
+        asked: list[Goal] = []
+        if subject.plan.layers[rule.layer].on_error == "deny" and step.when is not None:
+            asked.append(Not(Every([rule.goal, Not(holds)])))  # it fails, which refuses the model
+        if step.only is not None:
+            asked.append(Some([Not(holds), subject.condition(step.only, rule.layer)]))
+        elif step.denies and name not in step.only_models:
+            asked.append(Not(holds))
+        yield rule, Every(asked)
 
 
-def _named(subject: Subject, step: RouteStep) -> Iterator[tuple[str, Goal, RouteStep]]:
+def named(subject: Subject, step: RouteStep) -> Iterator[tuple[str, Goal, RouteStep]]:
     """Yield the models that a route may try, each with what is asked of it there."""
     target = step.target
     if isinstance(target, ByName):
@@ -143,10 +161,10 @@ def _named(subject: Subject, step: RouteStep) -> Iterator[tuple[str, Goal, Route
     else:
         for index, share in enumerate(target.shares):
             if target.bounds[index] > (target.bounds[index - 1] if index else 0):
-                yield from _named(subject, share)
+                yield from named(subject, share)
     yield from ((name, ALWAYS, step) for name in _added(subject) if not step.binds_downgrades or name in step.beside)
     if step.on_none is not None and step.on_none.route is not None:
-        yield from _named(subject, step.on_none.route)
+        yield from named(subject, step.on_none.route)
 
 
 def _added(subject: Subject) -> Iterator[str]:

@@ -88,13 +88,17 @@ def test_both_agree_where_both_answer(tmp_path_factory: pytest.TempPathFactory, 
     except PolicyError:
         return
     subject = Subject(bundle, NOW)
-    solver = Solver(subject)
+    solver = Solver(subject.plan, subject.domain)
     for route in (*subject.rules["routes"], subject.default):
         goal = reaching(subject, route)
         found, solved = subject.find(goal), solver.solve(goal)
         if isinstance(found, Found):
             assert not isinstance(solved, Impossible), (world.documents, route.id)
-        if isinstance(found, Nothing) and not doubt_about(subject, goal) and isinstance(solved, Possible):
+        if (
+            isinstance(found, Nothing)
+            and not doubt_about(subject.plan, subject.domain, goal)
+            and isinstance(solved, Possible)
+        ):
             # The solver knows less of what it does not read, and of budgets; what it found is not true of the request.
             witness = subject.situated(solved.values)
             assert witness is None or not subject.meets(goal, witness.situation), (world.documents, route.id)
