@@ -9,6 +9,7 @@ from datetime import datetime
 from costlens_policy.assurance import Every, Found, Goal, Holds, Nothing, Rule, Situation, Subject, Undecided, Witness
 from costlens_policy.assurance.domain import Assignment, Domain, Outcome
 from costlens_policy.assurance.domain.formulas import Standing
+from costlens_policy.assurance.domain.inputs import open_plan
 from costlens_policy.assurance.domain.trees import Atom
 from costlens_policy.checker import CheckedBundle
 from costlens_policy.compiler import compile_plan
@@ -37,6 +38,7 @@ class Side(Subject):
         self.plan = plan
         self.now = now
         self.domain = domain
+        self._open = open_plan(plan)
         self.rules = {section: tuple(self._rules(section)) for section in ("access", "routes", "rewrites", "budgets")}
 
     def condition(self, formula: Formula | None, layer: int, error: bool = False) -> Goal:

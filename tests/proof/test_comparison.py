@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import assume, given, settings
+from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from costlens_policy import load
@@ -44,7 +44,7 @@ def _permitted(plan: Plan, moment: Moment) -> frozenset[str]:
 
 
 @given(worlds(), worlds(), st.sets(st.sampled_from(["access", "routes", "rewrites", "budgets"])))
-@settings(max_examples=12)
+@settings(max_examples=12, phases=[Phase.generate])
 def test_verdicts_are_true_of_every_request(
     tmp_path_factory: pytest.TempPathFactory, world: World, other: World, changed: set[str]
 ) -> None:

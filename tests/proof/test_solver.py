@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from costlens_policy.assurance import Found, Nothing, Subject
@@ -79,7 +79,7 @@ def test_what_the_solver_decides(when: str, claim: str, expected: type, tmp_path
 
 
 @given(worlds())
-@settings(max_examples=15)
+@settings(max_examples=15, phases=[Phase.generate])
 def test_both_agree_where_both_answer(tmp_path_factory: pytest.TempPathFactory, world: World) -> None:
     folder = tmp_path_factory.mktemp("world")
     world.write(folder)
