@@ -58,7 +58,8 @@ class Witness:
         for (budget, key), balance in self.balances.items():
             whose = f" of `{key}`" if key else ""
             held = f" and {plain(balance.held)} held" if balance.held else ""
-            parts.append(f"with {plain(balance.used)} used{held} of `{budget}`{whose}")
+            limit = "" if balance.override is None else f", its limit set to {plain(balance.override)}"
+            parts.append(f"with {plain(balance.used)} used{held} of `{budget}`{whose}{limit}")
         if self.names_time:
             parts.append(f"at {_time(self.now)}")
         return " ".join(parts)
@@ -74,12 +75,16 @@ class Witness:
         ``effect``, ``model`` and ``rule`` are what was decided on it.
         """
         balances = [
-            {"budget": budget, "key": key, "used": plain(balance.used), "held": plain(balance.held)}
-            for (budget, key), balance in self.balances.items()
+            {"budget": budget, "key": key, **_amounts(balance)} for (budget, key), balance in self.balances.items()
         ]
         decision = self.decision
         decided = {"effect": decision.effect, "model": decision.model, "rule": decision.rule}
         return {"request": json_value(self.request), "balances": balances, "now": _time(self.now), "decision": decided}
+
+
+def _amounts(balance: Balance) -> dict[str, str]:
+    found = {"used": plain(balance.used), "held": plain(balance.held)}
+    return found if balance.override is None else {**found, "override": plain(balance.override)}
 
 
 def shown(request: Mapping[str, Any]) -> str:

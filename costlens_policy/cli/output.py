@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from costlens_policy.source.located import SourceText
 
 __all__ = [
-    "note", "print_error", "print_or_write", "print_table", "prints_color", "render_diagnostics", "shown_as",
-    "standard_input", "write_file", "write_json", "write_out",
+    "difference", "note", "print_error", "print_or_write", "print_table", "prints_color", "render_diagnostics",
+    "shown_as", "standard_input", "write_file", "write_json", "write_out",
 ]  # fmt: skip
 
 
@@ -187,6 +187,21 @@ def print_or_write(text: str, target: Path | None) -> None:
         return
     write_file(target, _renamed(text).encode())
     note(f"wrote `{target}`")
+
+
+def difference(source: SourceText, changed: str) -> str:
+    """Return what changes in a file as a unified diff, in color where standard output takes it."""
+    import difflib
+
+    before, after = source.text.splitlines(keepends=True), changed.splitlines(keepends=True)
+    lines = difflib.unified_diff(before, after, source.name, source.name)
+    text = "".join(_diff_colored(line) if line.endswith("\n") else f"{_diff_colored(line)}\n" for line in lines)
+    return text if prints_color(sys.stdout) else click.unstyle(text)
+
+
+def _diff_colored(line: str) -> str:
+    color = {"-": "red", "+": "green", "@": "cyan"}.get(line[:1])
+    return click.style(line, fg=color, reset=True) if color else line
 
 
 def write_file(path: Path, data: bytes) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
 from enum import StrEnum
 from typing import Any
@@ -10,7 +10,9 @@ from typing import Any
 from costlens_policy.errors import CostlensPolicyError
 from costlens_policy.frozen import frozen
 
-__all__ = ["Diagnostic", "PolicyError", "Position", "Related", "Severity", "Shown", "Span", "exit_code_of", "in_order"]
+__all__ = [
+    "Diagnostic", "Edit", "PolicyError", "Position", "Related", "Severity", "Shown", "Span", "exit_code_of", "in_order",
+]  # fmt: skip
 
 
 class Severity(StrEnum):
@@ -54,6 +56,14 @@ class Shown:
 
 
 @frozen
+class Edit:
+    """What stands in the place of some text of a file."""
+
+    span: Span
+    text: str
+
+
+@frozen
 class Diagnostic:
     """One problem. ``message`` is one lower-case sentence without a full stop, in the author's words.
 
@@ -63,7 +73,8 @@ class Diagnostic:
     file gives for suppressing it; empty where none does.
 
     What says how rules decide is shown by ``witnesses``, or is ``proved``: then all requests that the conditions
-    distinguish were decided.
+    distinguish were decided. ``fix`` makes the edits that are certainly right, if there are any: none changes a
+    decision.
     """
 
     code: str
@@ -77,6 +88,7 @@ class Diagnostic:
     suppressed: str = ""
     witnesses: tuple[Shown, ...] = ()
     proved: bool = False
+    fix: Callable[[], tuple[Edit, ...]] | None = field(default=None, compare=False, repr=False)
 
     @property
     def is_error(self) -> bool:

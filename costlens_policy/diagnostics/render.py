@@ -90,6 +90,7 @@ def _object(item: Diagnostic) -> dict[str, object]:
         "related": [{"label": place.label, "span": _span(place.span)} for place in item.related],
         "witnesses": [dict(witness.data) for witness in item.witnesses],
         "proved": item.proved,
+        "fixable": item.fix is not None,
     }
 
 

@@ -306,3 +306,71 @@ def test_the_limit_of_time_is_reported(run, tmp_path: Path):
 
 def test_a_set_with_errors_is_not_examined_further(run, wrong: Path):
     assert "a policy set with errors: what the rules do to requests is examined once" in run("check", wrong).stderr
+
+
+_FIXABLE = (
+    POLICY
+    + """\
+on_error: skip
+# who may call
+access:
+  # the first
+  - {id: outsiders, when: '!has(request.team)', effect: deny, reason: name a team}
+routes:
+  - id: short
+    when: request.?prompt_tokens.orValue(0) < 4000 # cheap
+    model: gpt-5-nano
+  # long prompts
+  - id: long
+    when: request.?prompt_tokens.orValue(0) >= 4000
+    model: gpt-5-mini
+
+  # nobody comes here
+  - id: typical
+    when: has(request.prompt_tokens) && request.prompt_tokens > 2000 && request.prompt_tokens < 8000
+    model: gpt-5
+rewrites:
+  - id: brief   # keep
+    when: has(request.team) && (request.?prompt_tokens.orValue(0) >= 0)
+    apply: [{prefix: {text: "Be brief. "}}]
+"""
+)
+
+
+def test_what_changes_no_decision_is_removed(run, tmp_path: Path):
+    folder = _searched(tmp_path)
+    policy = folder / "a.yaml"
+    policy.write_text(_FIXABLE)
+    before = run("check", folder)
+    assert "CL432" in before.stdout
+    assert "CL434" in before.stdout
+    shown = run("check", folder, "--diff")
+    assert "-  - id: typical\n" in shown.stdout
+    assert shown.stderr == "2 problems would be fixed\n"
+    assert policy.read_text() == _FIXABLE
+    fixed = run("check", folder, "--fix")
+    assert "2 problems were fixed" in fixed.stderr
+    assert "CL432" not in fixed.stdout
+    assert "CL434" not in fixed.stdout
+    text = policy.read_text()
+    assert "id: typical" not in text
+    assert "    when: has(request.team)\n" in text
+    assert [line for line in _FIXABLE.splitlines() if "#" in line and line not in text] == []
+    assert run("check", folder, "--fix").stderr.startswith("no problems")
+
+
+def test_witnesses_become_cases_that_pass(run, tmp_path: Path):
+    folder = _searched(tmp_path)
+    (folder / "a.yaml").write_text(
+        POLICY + "on_error: deny\naccess:\n"
+        '  - {id: trial, when: \'request.?team.orValue("core") != "core"\', effect: deny, reason: no}\n'
+    )
+    suite = folder / "found_test.yaml"
+    result = run("check", folder, "--save-case", suite)
+    assert "wrote 2 cases to " in result.stderr
+    tested = run("test", folder)
+    assert tested.exit_code == 0, tested.stdout
+    assert "2 passed" in tested.stdout + tested.stderr
+    (folder / "a.yaml").write_text(POLICY)
+    (folder / "second_test.yaml").unlink(missing_ok=True)
+    assert "is not written" in run("check", folder, "--save-case", folder / "second_test.yaml").stderr

@@ -56,6 +56,7 @@ def test_json_is_one_array() -> None:
         "related",
         "witnesses",
         "proved",
+        "fixable",
     }
     assert json.loads(render([], "json")) == []
 

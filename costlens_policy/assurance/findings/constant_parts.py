@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 from costlens_policy.assurance.domain import Goal, Holds, Not, Nothing
 from costlens_policy.assurance.domain.trees import ASKED, Atom, Junction, Negation, Tree
+from costlens_policy.assurance.removals import without_operand
 from costlens_policy.assurance.subject import Rule, Subject
-from costlens_policy.checker.checks.subject import Finding
+from costlens_policy.checker.checks.subject import Finding, Fix
 from costlens_policy.compiler.rules import AccessStep
 from costlens_policy.diagnostics.model import Diagnostic
 
@@ -60,7 +62,7 @@ def _parts(subject: Subject, rule: Rule, tree: Tree) -> Iterator[Diagnostic]:
         if atom is None:
             yield from _parts(subject, rule, operand)
             continue
-        goal = Holds(operand)
+        goal = Holds(atom)
         said = "never" if _never(subject, goal) else "always" if _never(subject, Not(goal)) else ""
         if said and not _is_guard(atom):
             root = atom.formula.typed.root.extent
@@ -72,7 +74,16 @@ def _parts(subject: Subject, rule: Rule, tree: Tree) -> Iterator[Diagnostic]:
                 f"{said} true",
                 "correct it, or remove it",
                 proved=True,
+                fix=_removal(subject, rule, operand, atom),
             )
+
+
+def _removal(subject: Subject, rule: Rule, operand: Tree, atom: Atom) -> Fix | None:
+    """Return how to remove an operand, None where it may also fail, which is another outcome."""
+    always = _never(subject, Not(Holds(operand)))
+    if not always and not _never(subject, Holds(operand, error=True)):
+        return None
+    return partial(without_operand, rule, atom, always)
 
 
 def _atom(tree: Tree) -> Atom | None:

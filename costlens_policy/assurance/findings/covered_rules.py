@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Final
 
 from costlens_policy.assurance.domain import Every, Nothing
 from costlens_policy.assurance.others import Others
+from costlens_policy.assurance.removals import without_rule
 from costlens_policy.assurance.subject import Rule, Subject
 from costlens_policy.checker.checks.subject import Finding
 from costlens_policy.compiler.rules import AccessStep
@@ -71,5 +73,11 @@ def _report(rule: Rule, what: str, covering: Sequence[Rule], do: str, advice: st
         do if len(covering) > 1 else do.replace("match", "matches").replace("deny", "denies").replace("allow", "allows")
     )
     return _FOUND.warning(
-        f"{what}: {names} {verb}", rule.span, "holds only where one of them does", advice, related, proved=True
+        f"{what}: {names} {verb}",
+        rule.span,
+        "holds only where one of them does",
+        advice,
+        related,
+        proved=True,
+        fix=partial(without_rule, rule),
     )

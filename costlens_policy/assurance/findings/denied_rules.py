@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 from costlens_policy.assurance.domain import Every, Found, Nothing
 from costlens_policy.assurance.others import Others
+from costlens_policy.assurance.removals import without_rule
 from costlens_policy.assurance.subject import Subject
 from costlens_policy.checker.checks.subject import Finding
 from costlens_policy.diagnostics.model import Diagnostic, Related
@@ -34,4 +36,5 @@ def find_denied_rules(subject: Subject) -> Iterator[Diagnostic]:
                     f"remove `{rule.id}`, or let access admit what it is for",
                     related[:3],
                     proved=True,
+                    fix=partial(without_rule, rule),
                 )

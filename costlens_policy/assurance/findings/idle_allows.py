@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
+from costlens_policy.assurance.removals import without_rule
 from costlens_policy.assurance.subject import Subject
 from costlens_policy.checker.checks.subject import Finding
 from costlens_policy.compiler.rules import AccessStep
@@ -27,4 +29,5 @@ def find_idle_allows(subject: Subject) -> Iterator[Diagnostic]:
                 rule.place.at("effect").span,
                 "allowed by default",
                 "deny what is not to be allowed, or set `access: deny` in the policy set",
+                fix=partial(without_rule, rule),
             )

@@ -12,7 +12,7 @@ from costlens_policy.catalogue import Model
 from costlens_policy.checker.attributes import ROOT_TYPES, model_values
 from costlens_policy.checker.bundle import LinkedBundle, LinkedDocument, inner_and_own, named_models, passes_on
 from costlens_policy.checker.condition import ALWAYS, Condition, condition_of
-from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, Shown, Span
+from costlens_policy.diagnostics.model import Diagnostic, Edit, Related, Severity, Shown, Span
 from costlens_policy.documents import Document, PolicyDocument
 from costlens_policy.documents.policy import AccessRule, Route
 from costlens_policy.documents.rewrites import Operation, Rewrite
@@ -23,7 +23,7 @@ from costlens_policy.frozen import frozen
 from costlens_policy.source.located import Path, part_span
 
 __all__ = [
-    "Applied", "Check", "Finding", "Place", "Placed", "Subject", "access_rules", "applied", "catalogue_models",
+    "Applied", "Check", "Finding", "Fix", "Place", "Placed", "Subject", "access_rules", "applied", "catalogue_models",
     "holds_for", "operations_of", "rewrites", "routes",
 ]  # fmt: skip
 
@@ -108,6 +108,10 @@ Check: TypeAlias = Callable[[Subject], Iterator[Diagnostic]]
 """A check examines a subject and yields its findings, all with the same code."""
 
 
+Fix: TypeAlias = Callable[[], tuple[Edit, ...]]
+"""Makes the edits that correct what is found, when somebody asks for them: that takes a while."""
+
+
 @frozen
 class Finding:
     """Makes the diagnostics of one check."""
@@ -129,9 +133,10 @@ class Finding:
         *,
         witnesses: Sequence[Shown] = (),
         proved: bool = False,
+        fix: Fix | None = None,
     ) -> Diagnostic:
         """Return an error that does not prevent loading: ``check`` fails, and ``load`` logs a warning."""
-        found = self.warning(message, span, label, advice, related, witnesses=witnesses, proved=proved)
+        found = self.warning(message, span, label, advice, related, witnesses=witnesses, proved=proved, fix=fix)
         return replace(found, severity=Severity.ERROR, stops=False)
 
     def warning(
@@ -144,11 +149,12 @@ class Finding:
         *,
         witnesses: Sequence[Shown] = (),
         proved: bool = False,
+        fix: Fix | None = None,
     ) -> Diagnostic:
         """Return a warning. ``witnesses`` are requests that show it, ``proved`` says that all were decided."""
         return Diagnostic(
             self.code, Severity.WARNING, message, span, label, advice, tuple(related),
-            witnesses=tuple(witnesses), proved=proved,
+            witnesses=tuple(witnesses), proved=proved, fix=fix,
         )  # fmt: skip
 
     def note(self, message: str, span: Span, label: str = "", advice: str = "") -> Diagnostic:

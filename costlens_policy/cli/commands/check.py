@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Hashable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,15 +14,17 @@ from costlens_policy.cli.command import Command
 from costlens_policy.cli.exit_codes import ExitCode, NothingError, exit_code_of
 from costlens_policy.cli.formats import format_option
 from costlens_policy.cli.options import documents_argument
-from costlens_policy.cli.output import note, render_diagnostics, write_out
-from costlens_policy.diagnostics.model import Diagnostic, Severity, in_order
+from costlens_policy.cli.output import difference, note, render_diagnostics, write_file, write_out
+from costlens_policy.diagnostics.model import Diagnostic, Edit, Severity, in_order
 from costlens_policy.diagnostics.render import FORMATS
 from costlens_policy.diagnostics.suggestion import listed
 from costlens_policy.diagnostics.text import summary
+from costlens_policy.frozen import frozen
 
 if TYPE_CHECKING:
     from costlens_policy.checker import CheckedBundle
     from costlens_policy.checker.whole import Checked
+    from costlens_policy.source.located import SourceText
 
 __all__ = ["command"]
 
@@ -36,6 +39,8 @@ _START: Final = "`costlens-policy init` writes a starter"
         ("check everything in this directory", "check ."),
         ("treat warnings as errors", "check --strict policies"),
         ("annotate the lines of a pull request", "check . --format github"),
+        ("show what can be removed without changing a decision", "check --diff policies"),
+        ("write the requests that show findings as a suite", "check . --save-case found_test.yaml"),
         ("write a log for code scanning", "check . --format sarif > policies.sarif"),
     ],
     exits=[ExitCode.INVALID, ExitCode.NOTHING],
@@ -52,42 +57,128 @@ _START: Final = "`costlens-policy init` writes a starter"
     metavar="SECONDS",
     help="End the examination of a policy set after this time.",
 )
-def command(paths: tuple[Path, ...], output: str, strict: bool, verbose: bool, limit: float) -> ExitCode:
+@click.option("--fix", is_flag=True, help="Remove what no request can tell from its absence, keeping comments.")
+@click.option("--diff", is_flag=True, help="Write nothing; print what `--fix` would change.")
+@click.option(
+    "--save-case",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write a suite with the requests that show findings, and what is decided on them today.",
+)
+def command(
+    paths: tuple[Path, ...],
+    output: str,
+    strict: bool,
+    verbose: bool,
+    limit: float,
+    fix: bool,
+    diff: bool,
+    save_case: Path | None,
+) -> ExitCode:
     """Check every policy set, policy, catalogue and suite in PATH, files or directories.
 
     PATH defaults to the current directory. A policy or catalogue is checked with every set of its repository that lists
     it, a suite against the set that it tests, as `test` does before it runs. Documents of this program that no set
     lists, or that cannot be read, are reported.
 
-    Every problem is reported at once, with its place and a code that `explain` describes.
+    Every problem is reported at once, with its place and a code that `explain` describes. What rules do to requests is
+    shown by a request that was decided.
     """
+    examined = _examine(paths, limit)
+    if fix or diff:
+        fixed = _fixed(examined)
+        if diff:
+            return _show(fixed, examined)
+        if fixed:
+            _write(fixed)
+            examined = _examine(paths, limit)
+    if not examined.files and not examined.diagnostics:
+        return _nothing(paths, output)
+    diagnostics = tuple(item for item in examined.diagnostics if verbose or item not in examined.searched)
+    write_out(render_diagnostics(diagnostics, output, sources=tuple(examined.sources.values())))
+    note(summary(diagnostics, len({os.path.realpath(name) for name in examined.files})))
+    _note_what_was_left(examined.checked.broken, len(examined.searched), verbose)
+    if save_case is not None:
+        _save(examined, save_case)
+    if strict and any(item.severity is Severity.WARNING and not item.suppressed for item in diagnostics):
+        return exit_code_of(diagnostics) or ExitCode.INVALID
+    return exit_code_of(diagnostics)
+
+
+@frozen
+class _Examined:
+    """All that was found, the texts by file name, and the files that were examined."""
+
+    checked: Checked
+    diagnostics: tuple[Diagnostic, ...]
+    sources: Mapping[str, SourceText]
+    files: frozenset[str]
+
+    @property
+    def searched(self) -> tuple[Diagnostic, ...]:
+        """The notes on conditions that were not decided."""
+        return tuple(item for item in self.diagnostics if item.code == "CL490" and item.severity is Severity.NOTE)
+
+
+def _examine(paths: tuple[Path, ...], limit: float) -> _Examined:
     from costlens_policy.assurance import examine
     from costlens_policy.checker import check_all
-    from costlens_policy.proof import examine_invariants
     from costlens_policy.source.suppressions import suppress, unused_suppressions
     from costlens_policy.testing import examine_suites
 
     checked = check_all(paths)
-    sets = _by_file(checked)
-    suites, invariants = examine_suites(paths, sets), examine_invariants(paths, sets)
+    suites = examine_suites(paths, _by_file(checked))
     found = (item for bundle in checked.bundles for item in examine(bundle, seconds=limit))
-    texts = (*suites.sources, *invariants.sources, *checked.sources.values())
-    sources = {source.name: source for source in texts}
-    diagnostics = _once(suppress((*checked.diagnostics, *suites.diagnostics, *invariants.diagnostics, *found), sources))
+    sources = {source.name: source for source in (*suites.sources, *checked.sources.values())}
+    diagnostics = _once(suppress((*checked.diagnostics, *suites.diagnostics, *found), sources))
     if not any(item.is_error and item.stops for item in diagnostics):  # else not everything was examined
         diagnostics = in_order((*diagnostics, *unused_suppressions(diagnostics, sources)))
-    searched = [item for item in diagnostics if item.code == "CL490" and item.severity is Severity.NOTE]
-    if not verbose:
-        diagnostics = tuple(item for item in diagnostics if item not in searched)
-    files = _examined(paths, checked, diagnostics) | {source.name for source in suites.sources}
-    if not files and not diagnostics:
-        return _nothing(paths, output)
-    write_out(render_diagnostics(diagnostics, output, sources=tuple(sources.values())))
-    note(summary(diagnostics, len({os.path.realpath(name) for name in files})))
-    _note_what_was_left(checked.broken, len(searched), verbose)
-    if strict and any(item.severity is Severity.WARNING and not item.suppressed for item in diagnostics):
-        return exit_code_of(diagnostics) or ExitCode.INVALID
-    return exit_code_of(diagnostics)
+    files = _files(paths, checked, diagnostics) | {source.name for source in suites.sources}
+    return _Examined(checked, diagnostics, sources, files)
+
+
+def _fixed(examined: _Examined) -> dict[str, tuple[str, int]]:
+    """Return the files that fixes change, each with its new text and how many were made."""
+    from costlens_policy.source.edits import apply_edits
+
+    edits: defaultdict[str, list[Edit]] = defaultdict(list)
+    for item in examined.diagnostics:
+        for edit in item.fix() if item.fix is not None and not item.suppressed else ():
+            edits[edit.span.file].append(edit)
+    return {name: apply_edits(examined.sources[name].text, found) for name, found in edits.items()}
+
+
+def _show(fixed: Mapping[str, tuple[str, int]], examined: _Examined) -> ExitCode:
+    for name, (text, _) in fixed.items():
+        write_out(difference(examined.sources[name], text))
+    note(_count(fixed, "would be"))
+    return ExitCode.OK
+
+
+def _write(fixed: Mapping[str, tuple[str, int]]) -> None:
+    for name, (text, _) in fixed.items():
+        write_file(Path(name), text.encode())
+    note(_count(fixed, "were" if sum(made for _, made in fixed.values()) > 1 else "was"))
+
+
+def _count(fixed: Mapping[str, tuple[str, int]], verb: str) -> str:
+    number = sum(made for _, made in fixed.values())
+    return f"{number} problem{'' if number == 1 else 's'} {verb} fixed"
+
+
+def _save(examined: _Examined, file: Path) -> None:
+    """Write the witnesses of the one policy set that has some as a suite."""
+    from costlens_policy.assurance.cases import cases_of, suite_text
+
+    cases = cases_of(item for item in examined.diagnostics if not item.suppressed)
+    sets = {bundle.linked.policy_set.located.source.name for bundle in examined.checked.bundles}
+    if not cases:
+        note(f"no request shows a finding, so `{file}` is not written")
+        return
+    if len(sets) != 1:
+        raise click.UsageError(f"--save-case needs one policy set, got {len(sets)}")
+    write_file(file, suite_text(Path(sets.pop()), cases, file).encode())
+    note(f"wrote {len(cases)} case{'' if len(cases) == 1 else 's'} to `{file}`")
 
 
 def _note_what_was_left(broken: Collection[Path], searched: int, verbose: bool) -> None:
@@ -125,7 +216,7 @@ def _once(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     return in_order(kept.values())
 
 
-def _examined(paths: Sequence[Path], checked: Checked, diagnostics: Iterable[Diagnostic]) -> frozenset[str]:
+def _files(paths: Sequence[Path], checked: Checked, diagnostics: Iterable[Diagnostic]) -> frozenset[str]:
     """Return the files that were named, hold a document of this program, or have something wrong with them."""
     blamed = {item.span.file for item in diagnostics if item.span is not None}
     return checked.files | blamed | {str(path) for path in paths if not path.is_dir()}

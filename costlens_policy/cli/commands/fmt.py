@@ -11,13 +11,12 @@ import click
 
 from costlens_policy.cli.command import Command
 from costlens_policy.cli.exit_codes import ExitCode, NothingError, exit_code_of
-from costlens_policy.cli.output import note, prints_color, render_diagnostics, standard_input, write_file, write_out
+from costlens_policy.cli.output import difference, note, render_diagnostics, standard_input, write_file, write_out
 from costlens_policy.diagnostics.model import Diagnostic, PolicyError
 from costlens_policy.frozen import frozen
 
 if TYPE_CHECKING:
     from costlens_policy.checker.library import File
-    from costlens_policy.source.located import SourceText
 
 __all__ = ["command"]
 
@@ -98,7 +97,7 @@ def _format_stdin(mode: _Mode) -> ExitCode:
         note(render_diagnostics(error.diagnostics, sources=[source], stderr=True).rstrip())
         return exit_code_of(error.diagnostics)
     if mode.diff:
-        write_out(_difference(source, formatted))
+        write_out(difference(source, formatted))
     elif not mode.check:
         sys.stdout.write(formatted)
     return ExitCode.INVALID if mode.check and formatted != source.text else ExitCode.OK
@@ -136,26 +135,12 @@ def _format_file(file: File, mode: _Mode) -> bool:
     if formatted == source.text:
         return False
     if mode.diff:
-        write_out(_difference(source, formatted))
+        write_out(difference(source, formatted))
     else:
         write_out(file.name)
     if mode.writes:
         write_file(file.resolved, formatted.encode())
     return True
-
-
-def _difference(source: SourceText, formatted: str) -> str:
-    import difflib
-
-    before, after = source.text.splitlines(keepends=True), formatted.splitlines(keepends=True)
-    lines = difflib.unified_diff(before, after, source.name, source.name)
-    text = "".join(_colored(line) if line.endswith("\n") else f"{_colored(line)}\n" for line in lines)
-    return text if prints_color(sys.stdout) else click.unstyle(text)
-
-
-def _colored(line: str) -> str:
-    color = {"-": "red", "+": "green", "@": "cyan"}.get(line[:1])
-    return click.style(line, fg=color, reset=True) if color else line
 
 
 def _summary(changed: int, same: int, mode: _Mode) -> str:
