@@ -305,7 +305,7 @@ def test_the_limit_of_time_is_reported(run, tmp_path: Path):
 
 
 def test_a_set_with_errors_is_not_examined_further(run, wrong: Path):
-    assert "a policy set with errors: what the rules do to requests is examined once" in run("check", wrong).stderr
+    assert "a policy set has errors: what its rules do to requests is examined once" in run("check", wrong).stderr
 
 
 _FIXABLE = (
