@@ -184,8 +184,8 @@ def _save(examined: _Examined, file: Path) -> None:
 def _note_what_was_left(broken: Collection[Path], searched: int, verbose: bool) -> None:
     """Report what the absence of findings says nothing about."""
     if broken:
-        sets = "a policy set has errors: what its" if len(broken) == 1 else f"{len(broken)} sets have errors: what their"
-        note(f"{sets} rules do to requests is examined once they are corrected")
+        which = "a policy set has errors: what its" if len(broken) == 1 else "policy sets have errors: what their"
+        note(f"{which} rules do to requests is examined once they are corrected")
     if searched:
         conditions = "1 condition was" if searched == 1 else f"{searched} conditions were"
         note(f"{conditions} searched, not decided" + ("" if verbose else "; `--verbose` shows them"))
