@@ -393,6 +393,21 @@ def test_http_takes_no_other_url(url: str) -> None:
         HttpSource(url)
 
 
+def test_no_signature_of_a_url_is_shown(site: Site, write: Write) -> None:
+    site.content = build(write()).packed
+    live = LivePolicies(f"{site.url}?X-Amz-Signature=secret", interval=None)
+    site.content = b"nothing"
+    shown = [live.refresh().problem, live.status.source, repr(live)]
+    for url in ("http://example.com/x?secret", "ftp://example.com/x?secret"):
+        with pytest.raises(InputError) as caught:
+            HttpSource(url)
+        shown.append(str(caught.value))
+    site.location = "ftp://127.0.0.1/x?secret"
+    shown.append(live.refresh().problem)
+    assert not [text for text in shown if "secret" in text]
+    assert live.status.source == f"{site.url}?…"
+
+
 def test_http_in_the_open_needs_a_signature(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="needs `trust`"):
         HttpSource("http://example.com/p.bundle")
@@ -437,6 +452,8 @@ def test_trust_needs_a_bundle(write: Write, tmp_path: Path) -> None:
     SigningKey.generate().write(tmp_path / "key")
     with pytest.raises((InputError, BundleError), match="not a bundle"):
         LivePolicies(write(), trust=Trust(tmp_path / "key.pub"))
+    with pytest.raises(InputError, match="there is no file"):
+        LivePolicies(tmp_path / "nowhere.bundle", trust=Trust(tmp_path / "key.pub"))
     with pytest.raises(ValueError, match="belongs to the source"):
         LivePolicies(FolderSource(write()), trust=Trust(tmp_path / "key.pub"))
 

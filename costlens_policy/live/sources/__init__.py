@@ -69,6 +69,8 @@ def _of_files(paths: list[str], trust: Trust | None, cache: bool) -> Source:
         raise InputError(f"`{packed[0]}` holds all that it needs; name it without other files or folders")
     if packed:
         return BundleSource(FileTransport(packed[0]), trust)
+    if trust is not None and not all(map(os.path.exists, paths)):
+        raise InputError(f"there is no file `{' '.join(paths)}`")
     if trust is not None:
         raise InputError(f"`{' '.join(paths)}` is not a bundle, so that nobody can have signed it")
     return FolderSource(*paths, cache=cache)

@@ -48,12 +48,20 @@ class HttpSource(BundleSource):
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise InputError(f"a bundle must have an `https:` URL, got `{url}`")
+            raise InputError(f"a bundle must have an `https:` URL, got `{_shown(url)}`")
         if parts.username or parts.password:
             raise InputError("a URL of a bundle must not hold a password; send it in `headers`")
         if parts.scheme == "http" and parts.hostname not in _LOOPBACK and not _is_trusting(trust):
-            raise InputError(f"`{url}` needs `trust`, or `https:`: anybody on the way could exchange the bundle")
+            raise InputError(
+                f"`{_shown(url)}` needs `trust`, or `https:`: anybody on the way could exchange the bundle"
+            )
         super().__init__(_HttpTransport(url, dict(headers or {}), timeout), trust)
+
+
+def _shown(url: str) -> str:
+    """Return a URL without its query, which may hold a signature, as presigned URLs of stores do."""
+    parts = urlsplit(url)
+    return parts._replace(query="…" if parts.query else "", fragment="").geturl()
 
 
 def _is_trusting(trust: Trust | None) -> bool:
@@ -64,7 +72,8 @@ def _is_trusting(trust: Trust | None) -> bool:
 
 class _HttpTransport:
     def __init__(self, url: str, headers: Mapping[str, str], timeout: float) -> None:
-        self.name: Final = url
+        self.name: Final = _shown(url)
+        self._url = url
         self._headers = headers
         self._timeout = timeout
         self._opener = urllib.request.OpenerDirector()
@@ -83,7 +92,7 @@ class _HttpTransport:
         name, _, value = tag.partition(": ")
         conditions = {condition: value for header, condition in _VALIDATORS if header == name}
         headers = {"User-Agent": f"costlens-policy/{__version__}", **self._headers, **conditions}
-        request = urllib.request.Request(self.name, headers=headers)
+        request = urllib.request.Request(self._url, headers=headers)
         watch = _Deadline(self._timeout, self._sockets)
         try:
             with watch, self._opener.open(request, timeout=self._timeout) as answer:
@@ -193,7 +202,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         before, after = urlsplit(req.full_url), urlsplit(urljoin(req.full_url, newurl))
         same = (before.scheme, before.netloc) == (after.scheme, after.netloc)
         if not same and after.scheme != "https":
-            raise InputError(f"`{req.full_url}` leads to `{after.scheme}:`, which is not followed")
+            raise InputError(f"`{_shown(req.full_url)}` leads to `{after.scheme}:`, which is not followed")
         found = super().redirect_request(req, fp, code, msg, headers, newurl)
         if found is not None and not same:
             found.headers = {"User-agent": f"costlens-policy/{__version__}"}
