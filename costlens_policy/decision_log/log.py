@@ -83,6 +83,7 @@ class DecisionLog:
         self._lock = Lock()
         self._sampled_out = 0
         self._is_failing = False
+        self._has_no_context = False
 
     @property
     def status(self) -> LogStatus:
@@ -140,8 +141,17 @@ class DecisionLog:
         if sampled and self._sample < 1:
             more["sample"] = self._sample
         if self._context is not None:
-            more["context"] = self._context()
+            more["context"] = self._context_now(self._context)
         self._backlog.add((lambda: {**entry(), **more}) if more else entry)
+
+    def _context_now(self, context: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
+        try:
+            return context()
+        except Exception:  # an entry without its context is better than none
+            if not self._has_no_context:
+                _LOG.exception("the `context` of the decision log failed; entries are kept without it")
+            self._has_no_context = True
+            return None
 
     def _write(self, items: list[Callable[[], dict[str, Any]]]) -> int:
         """Write entries; return how many are lost."""

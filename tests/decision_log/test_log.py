@@ -185,6 +185,18 @@ def test_wrong_settings_are_refused(wrong: dict[str, Any], entries: Entries) -> 
         DecisionLog(entries, **wrong)
 
 
+def test_a_context_that_fails_costs_no_entry(
+    company: Company, entries: Entries, caplog: pytest.LogCaptureFixture
+) -> None:
+    with DecisionLog(entries, context=lambda: 1 / 0) as log:  # type: ignore[arg-type, return-value]
+        engine = Engine(company("routes: []").plan, log=log)
+        assert engine.decide(REQUEST).allowed
+        assert engine.decide(REQUEST).allowed
+    assert [entry["context"] for entry in entries] == [None, None]
+    assert log.status.written == 2
+    assert len(caplog.records) == 1
+
+
 def test_a_file_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be written"):
         DecisionLog(tmp_path / "nowhere" / "log.jsonl")
