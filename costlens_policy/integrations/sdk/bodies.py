@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 from costlens_policy.documents.parameters import OUTPUT_LIMIT_NAMES, SYSTEM
 from costlens_policy.frozen import frozen
 from costlens_policy.guard import GuardError
+from costlens_policy.guard.errors import UnguardedCallError
 from costlens_policy.guard.guard import CallFacts
 
 __all__ = ["CHAT", "EMBEDDINGS", "MESSAGES", "RESPONSES", "Body", "Dialect", "lacks_usage"]
@@ -63,7 +64,7 @@ def lacks_usage(body: Body) -> bool:
 
 def _read_responses(body: Body) -> dict[str, Any]:
     if body.get("background"):
-        raise GuardError(
+        raise UnguardedCallError(
             "`background` responses end after the call, so nothing here can settle them; hold such a call as a request"
             " under an id of its own, and settle it by that id when the response is complete"
         )
