@@ -48,10 +48,10 @@ __all__ = ["command", "installed_origin", "starter_files", "write_starter"]
     "Default: where this installation came from.",
 )
 def command(folder: Path, force: bool, install: str | None) -> ExitCode:
-    """Write a starter repository: policy set, catalogue, policies with their tests, a CI workflow, pre-commit hooks and
-    JSON Schemas for editors.
+    """Write a starter repository: policy set, catalogue, policies with their tests and an invariant, a CI workflow,
+    pre-commit hooks and JSON Schemas for editors.
 
-    `check` and `test` pass on it. Existing files are kept unless `--force` is given.
+    `check`, `test` and `prove` pass on it. Existing files are kept unless `--force` is given.
     """
     origin = installed_origin() if install is None else _chosen_origin(install, folder)
     write_starter(folder, force=force, origin=origin)
@@ -69,6 +69,7 @@ def _next_steps(folder: Path) -> str:
     lines += [
         "  costlens-policy check .",
         "  costlens-policy test .",
+        "  costlens-policy prove .",
         "  costlens-policy eval . --request request.yaml --explain",
     ]
     return "next:\n" + "\n".join(lines)
@@ -147,6 +148,7 @@ _FILES: Final = {
     ".pre-commit-config.yaml": "pre-commit-config.yaml",
     "README.md": "README.md.tmpl",
     "catalogue.yaml": "catalogue.yaml",
+    "invariants.yaml": "invariants.yaml",
     "policies/access.yaml": "policies/access.yaml",
     "policies/access_test.yaml": "policies/access_test.yaml",
     "policies/privacy.yaml": "policies/privacy.yaml",
