@@ -34,7 +34,7 @@ from costlens_policy.checker.checks.subject import Place
 from costlens_policy.compiler import compile_plan
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.rules import AccessStep, BudgetStep, RewriteRule, RouteStep
-from costlens_policy.diagnostics.model import Span
+from costlens_policy.diagnostics.model import Shown, Span
 from costlens_policy.documents import PolicyDocument
 from costlens_policy.engine.context import Context
 from costlens_policy.engine.decide import decide, open_context
@@ -197,6 +197,11 @@ class Subject:
         if witness is None or not confirms(witness):
             return Undecided("the engine decides otherwise on what was found")
         return self.smallest(witness, confirms)
+
+    def shown(self, goal: Goal, keeps: Callable[[Witness], bool] = lambda _: True) -> list[Shown]:
+        """Return the witness of a goal as a diagnostic carries it, in a list; empty where there is none."""
+        found = self.witness(goal, keeps=keeps)
+        return [found.shown] if isinstance(found, Witness) else []
 
     def situated(self, values: Assignment) -> Witness | None:
         """Return what the engine decides on values, None where it does not admit the request.

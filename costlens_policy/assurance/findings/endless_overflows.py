@@ -32,6 +32,7 @@ def find_endless_overflows(subject: Subject) -> Iterator[Diagnostic]:
                 "takes the limit out of force",
                 advice,
                 [Related(overflow.place.at(key).span, why)],
+                witnesses=subject.shown(Every([rule.goal, overflow.goal])),
             )
 
 

@@ -43,4 +43,5 @@ def _evaded(rule: Rule, way: Evasion, counted: str, passed: str, held: Witness, 
         "`required: true` or `trusted: true`"
         if way.omitted
         else f"use an attribute that your service sets instead of `{way.name}`",
+        witnesses=[held.shown, free.shown],
     )

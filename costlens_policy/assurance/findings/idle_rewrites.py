@@ -56,6 +56,7 @@ def find_idle_rewrites(subject: Subject) -> Iterator[Diagnostic]:
                     "nothing is left to change",
                     "remove it, or put it before the other one",
                     [Related(earlier.place.key_span, "has done it")],
+                    proved=later.operation.replace is None,  # what patterns match is tried on examples
                 )
                 break
 

@@ -29,7 +29,8 @@ def find_late_texts(subject: Subject) -> Iterator[Diagnostic]:
             for name in operation.template.values:
                 value = place.at("values", name)
                 text = _text_read(subject, value)
-                before = next((where for goal, where in redactions if _meets(subject, goal, rule.goal)), None)
+                met = ((goal, where) for goal, where in redactions if _meets(subject, goal, rule.goal))
+                goal, before = next(met, (rule.goal, None))
                 if text and before is not None:
                     yield _FOUND.warning(
                         f"`{rule.id}` adds `request.{text}` after personal data was redacted",
@@ -37,6 +38,7 @@ def find_late_texts(subject: Subject) -> Iterator[Diagnostic]:
                         "is sent as the caller wrote it",
                         "put the redaction last",
                         [Related(before.key_span, "redacts before")],
+                        witnesses=subject.shown(Every([goal, rule.goal])),
                     )
 
 

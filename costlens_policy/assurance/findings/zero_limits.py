@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from costlens_policy.assurance.domain import Every
 from costlens_policy.assurance.subject import Subject
 from costlens_policy.checker.checks.subject import Finding, Place
 from costlens_policy.checker.reads import nodes_of
-from costlens_policy.diagnostics.model import Diagnostic
+from costlens_policy.diagnostics.model import Diagnostic, Shown
 from costlens_policy.expressions import Node, TypedExpr
 from costlens_policy.expressions.tree import Conditional, Literal
 from costlens_policy.units import base_of
@@ -40,7 +41,17 @@ def find_zero_limits(subject: Subject) -> Iterator[Diagnostic]:
                 place.span,
                 "zero is a limit, not the absence of one",
                 "set the limit; to refuse calls, write a deny; for no limit, remove the budget",
+                witnesses=_refused(subject, policy.name, budget.id),
             )
+
+
+def _refused(subject: Subject, policy: str, budget: str) -> list[Shown]:
+    """Return a request that the budget refuses."""
+    name = f"{policy}/{budget}"
+    goals = [rule.goal for rule in subject.rules["budgets"] if rule.id == name]
+    return subject.shown(
+        Every([*goals, subject.admitted]), lambda seen: any(item.by == name for item in seen.decision.excluded)
+    )
 
 
 def _zeros(typed: TypedExpr | None) -> Iterator[Node]:
