@@ -62,6 +62,8 @@ _OF_NAMES: Final = frozenset(
     {"properties", "patternProperties", "dependentSchemas", "dependentRequired", "$defs", "definitions", "headers"}
 )
 """Keys of objects whose own keys are names, even where one is also a word of an API."""
+_OF_ANSWERS: Final = frozenset(key for key, kind in KEY_KINDS.items() if kind is KeyKind.JSON)
+"""Keys of what a model wrote, or a tool."""
 _CHOICES: Final = frozenset({"auto", "none", "any", "required", "validated"})
 """Values of a choice of tools that name no tool."""
 
@@ -105,8 +107,9 @@ class Mask:
         """Return a decision's data (``Decision.to_dict``) with the mask on it. Raises as ``request`` does."""
         request, names = self.request(exported["request"], plan)
         names |= self._in_keys(exported, plan)
-        shown: dict[str, Any] = {**exported, **self._sent(exported), "request": request}
-        shown["fallback_calls"] = [{**call, **self._sent(call)} for call in exported["fallback_calls"]]
+        sent = self._sent(exported, exported["request"], request)
+        shown: dict[str, Any] = {**exported, **sent, "request": request}
+        shown["fallback_calls"] = [{**call, **self._sent(call, exported, sent)} for call in exported["fallback_calls"]]
         if self.texts != "keep":
             shown["errors"] = [{**item, "message": _size(item["message"])} for item in exported["errors"]]
         if "record" in exported:
@@ -213,13 +216,12 @@ class Mask:
             return value
         shown: dict[str, Any] = {}
         for key, item in value.items():
-            is_word = not (names or answers) and key in _KEYS
-            if is_word and key in _STRUCTURE and isinstance(item, str) and _WORD.fullmatch(item):
-                shown[key] = item
-                continue
-            name = _unused(key if is_word else self._text(key, mode), shown)
-            written = answers or (is_word and KEY_KINDS.get(key) is KeyKind.JSON)
-            shown[name] = self._inside(item, mode, names=is_word and key in _OF_NAMES, answers=written)
+            if names or answers or key not in _KEYS:
+                shown[_unused(self._text(key, mode), shown)] = self._inside(item, mode, answers=answers)
+            elif isinstance(item, str):
+                shown[key] = item if key in _STRUCTURE and _WORD.fullmatch(item) else self._text(item, mode)
+            else:
+                shown[key] = self._inside(item, mode, names=key in _OF_NAMES, answers=key in _OF_ANSWERS)
         return shown
 
     def _text(self, text: str, mode: MaskMode) -> str:
@@ -234,9 +236,14 @@ class Mask:
                 return _size(text)
         return _size(text)
 
-    def _sent(self, item: Mapping[str, Any]) -> dict[str, Any]:
-        modes = {name: self.attributes.get(name, self.texts) for name in (*_SENT, "params")}
-        return {name: self._value(name, item[name], mode) for name, mode in modes.items()}
+    def _sent(self, item: Mapping[str, Any], before: Mapping[str, Any], shown: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what is sent, masked. What is the same as ``before`` is ``shown`` as that was."""
+        return {
+            name: shown[name]
+            if name in shown and before[name] == item[name]
+            else self._value(name, item[name], self.attributes.get(name, self.texts))
+            for name in (*_SENT, "params")
+        }
 
     def _stage(self, stage: dict[str, Any], request: Mapping[str, Any]) -> dict[str, Any]:
         if self.texts == "keep" and not self.attributes:

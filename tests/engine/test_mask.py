@@ -171,7 +171,7 @@ def test_no_text_or_name_is_left_in_what_is_sent(value: Any) -> None:
     request = {"messages": [{"role": "user", "content": value if isinstance(value, list) else [value]}]}
     exported = {"request": request, "messages": request["messages"], "tools": [value], "params": {}, "prompt": None}
     shown, _ = Mask().request(exported["request"], ENGINE.plan)
-    assert "Qsecret" not in json.dumps([shown, Mask()._sent({**exported, "system": None})])
+    assert "Qsecret" not in json.dumps([shown, Mask()._sent({**exported, "system": None}, {}, {})])
 
 
 @pytest.mark.parametrize("mode", ["size", "hash"])
