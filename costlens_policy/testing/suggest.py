@@ -91,7 +91,8 @@ def _fewest(
     """Yield witnesses with the aims that they are the first to show."""
     from costlens_policy.testing.coverage.reaching import shown_by
 
-    shown = [(witness, shown_by(witness, witnesses, tested, conditions)) for witness in witnesses.values()]
+    alike = {str(witness): witness for witness in witnesses.values()}
+    shown = [(witness, shown_by(witness, witnesses, tested, conditions)) for witness in alike.values()]
     left = set(witnesses)
     while left:
         witness, aims = max(shown, key=lambda pair: len(pair[1] & left))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
-from itertools import islice
+from itertools import chain, islice, takewhile
 from typing import Any, Final, TypeAlias
 
 from costlens_policy.assurance import (
@@ -21,6 +21,7 @@ from costlens_policy.assurance import (
     Holds,
     Not,
     Nothing,
+    Rule,
     Situation,
     Some,
     Subject,
@@ -69,8 +70,9 @@ _MOST_TRIED: Final = 150
 _MOST_SEEDED: Final = 400
 """Requests near known ones that are tried for one aim, where all others fail."""
 _MOST_VALUES: Final = 12
-_MOST_DECIDED: Final = 20_000
-"""Requests that are tried for one policy set; what is left then is undecided."""
+_MOST_WORK: Final = 500_000
+"""Rules that are asked for one policy set, over all requests that are tried: about 20 s. What is left is undecided."""
+_OVER: Final = Undecided("the limit of work was reached: very many requests and rules")
 
 _Result: TypeAlias = Witness | Nothing | Undecided
 
@@ -108,7 +110,8 @@ class Reaching:
         self._subject = Subject(tested.bundle, now)
         self._plan = self._subject.plan
         self._known: dict[Aim, _Result] = {}
-        self._decided = 0
+        self._rules = 1 + sum(map(len, self._subject.rules.values()))
+        self._asked_rules = 0
         for condition in conditions:  # before the first search, so that critical values are those of all
             for operand in condition.operands:
                 self._subject.domain.tree(operand.formula, condition.layer)
@@ -147,19 +150,22 @@ class Reaching:
         return self._known[aim]
 
     def _found(self, aim: Aim) -> _Result:
+        if self._asked_rules > _MOST_WORK:
+            return _OVER
         goal = self._goal(aim)
+        self._asked_rules += self._rules
         found = self._subject.find(goal)
         if isinstance(found, Nothing):
             return found
 
         def keeps(witness: Witness) -> bool:
-            self._decided += 1
+            self._asked_rules += self._rules
             return bool(shown_by(witness, (aim,), self._tested, _about(aim, self._conditions)))
 
         near = islice(self._situations(aim, goal, found), _MOST_TRIED) if isinstance(found, Found) else ()
-        for situation in (*near, *islice(self._near_seeds(goal), _MOST_SEEDED)):
-            if self._decided > _MOST_DECIDED:
-                return Undecided("very many requests have been tried")
+        for situation in chain(near, islice(self._near_seeds(), _MOST_SEEDED)):
+            if self._asked_rules > _MOST_WORK:
+                return _OVER
             witness = self._subject.decided(situation)
             if witness is not None and keeps(witness):
                 return self._subject.smallest(witness, keeps)
@@ -206,13 +212,13 @@ class Reaching:
             return subject.admitted if condition.reads_model else Every(())
         if section != "routes":
             return subject.admitted
-        earlier: list[Goal] = []
-        for rule in subject.rules["routes"]:
-            if rule.id == condition.rule:
-                break
-            if not rule.passes_on:
-                earlier.append(rule.otherwise)
-        return Every([*earlier, subject.admitted])
+        route = next(rule for rule in subject.rules["routes"] if rule.id == condition.rule)
+        return Every([*self._before(route), subject.admitted])
+
+    def _before(self, route: Rule) -> list[Goal]:
+        """Return the goals that no earlier route keeps a request."""
+        earlier = takewhile(lambda other: other is not route, self._subject.rules["routes"])
+        return [other.otherwise for other in earlier if not other.passes_on]
 
     def _tree(self, shape: Shape, condition: Condition) -> trees.Tree:
         match shape:
@@ -288,7 +294,7 @@ class Reaching:
         if not routed and not hasattr(aim, "route"):
             yield from ways_of(self._subject, goal)
 
-    def _near_seeds(self, goal: Goal) -> Iterator[Situation]:
+    def _near_seeds(self) -> Iterator[Situation]:
         """Yield requests that are known, with one attribute less, or with another value of one that conditions read."""
         for seed in self._seeds:
             for name in seed.request:
