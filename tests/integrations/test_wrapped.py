@@ -396,6 +396,8 @@ def test_wrong_use_is_reported(guard_of: Callable[..., Guard], provider: FaultyP
             "must be one of `openai`, since requests are",
         ),
         ({"unguarded": "images"}, "must be a list of names"),
+        ({"unguarded": iter(["images"])}, "must be a list of names"),
+        ({"unguarded": None}, "must be a list of names, got `None`"),
         ({"asking": "red"}, "`asking` must be a mapping of attributes, or a function, got `str`"),
     ]:
         with pytest.raises(GuardError, match=problem):

@@ -54,7 +54,7 @@ class Passing:
     @classmethod
     def read(cls, client: Any, given: Collection[str]) -> Passing:
         """Read what a client is wrapped with. Raises ``GuardError`` for what names nothing that could be sent."""
-        if isinstance(given, str):
+        if isinstance(given, str) or not isinstance(given, Collection):
             raise GuardError(f"`unguarded` must be a list of names, got `{given}`")
         for name in given:
             _check_passing(client, name)
