@@ -81,7 +81,7 @@ class Connection(HttpToolsProtocol):
 
     def look(self, now: float) -> None:
         """End the connection if its client does not come to the end of headers, or of a body that was refused."""
-        if not self._waits_for_headers and not (self.cycle.response_complete and self.cycle.more_body):
+        if not self._is_idle or not (self._waits_for_headers or self.cycle.more_body):
             self._looked_at = None
         elif self._looked_at is None or self._looked_at[0] is not self.scope:
             self._looked_at = self.scope, now
@@ -111,7 +111,9 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse(self, status: bytes) -> None:
-        if not self.transport.is_closing():
+        if not self._is_idle:
+            self.transport.abort()  # an answer to the request before is under way, and nothing may come into it
+        elif not self.transport.is_closing():
             self.transport.write(b"HTTP/1.1 %s\r\nconnection: close\r\ncontent-length: 0\r\n\r\n" % status)
             self.transport.close()
 
