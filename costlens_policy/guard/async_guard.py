@@ -77,12 +77,13 @@ class AsyncGuard(AnyGuard):
         read: Decision = await self._worker.run(self._decide, request, apart=True)
         return read
 
-    def decide_at_once(self, request: Mapping[str, Any]) -> Decision | None:
+    def decide_at_once(self, request: Mapping[str, Any], *, short: bool = False) -> Decision | None:
         """Decide as ``decide`` does where that takes no waiting.
 
-        None where balances have to be read, or the request is long: then ``decide`` leaves it to a thread.
+        None where balances have to be read, or the request is long: then ``decide`` leaves it to a thread. ``short``
+        says that it is known not to be long.
         """
-        if is_longer(request, _MOST_IN_LOOP):
+        if not short and is_longer(request, _MOST_IN_LOOP):
             return None
         return self._decide(request, self._shared.in_memory)
 

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from costlens_policy.client.wire import Given
+from costlens_policy.client.wire import Batch, Given
 from costlens_policy.errors import InputError, lowered
 
 __all__ = ["BodyError", "read_body"]
@@ -34,9 +34,10 @@ def read_body(body: bytes, decoder: msgspec.json.Decoder[_Body]) -> _Body:  # ty
         raise BodyError(_said(body, error)) from None
     except RecursionError:
         raise BodyError("the body is nested too deeply") from None
-    keys = _keys_of(read)
-    if body.count(b":") != keys and len(_KEY.findall(body)) != keys:
-        _refuse_repeated(body)
+    if not _is_plain(read, body):
+        keys = _keys_of(read)
+        if body.count(b":") != keys and len(_KEY.findall(body)) != keys:
+            _refuse_repeated(body)
     return read  # type: ignore[no-any-return, unused-ignore]
 
 
@@ -54,12 +55,22 @@ def _said(body: bytes, error: msgspec.MsgspecError) -> str:
     return f"the body must be JSON in UTF-8: {lowered(said)}"
 
 
+def _is_plain(read: Given, body: bytes) -> bool:
+    """Say whether a batch is of objects with plain values alone, as nearly always, and no key appears twice in it."""
+    if not isinstance(read, Batch):
+        return False
+    requests = read.requests
+    if body.count(b"{") != 1 + len(requests) or body.count(b"[") != 1:
+        return False
+    return body.count(b":") == _keys_of(Batch([], read.dialect, read.brief)) + sum(map(len, requests))
+
+
 def _keys_of(read: Given) -> int:
-    """Return how many keys were read. Defaults count as well, which only leads to a closer look."""
+    """Return how many keys were read. Defaults are none: with one counted, a key that appears twice would pass."""
     total = 0
     for name in read.__struct_fields__:
         value = getattr(read, name)
-        if value is not None:
+        if value is not None and value is not False:
             total += 1
             if type(value) is dict or type(value) is list:
                 total += _keys_inside(value)

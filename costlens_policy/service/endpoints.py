@@ -37,6 +37,8 @@ __all__ = ["ENDPOINTS", "Endpoint", "Serving"]
 _Answer = TypeVar("_Answer")
 _Body = TypeVar("_Body", bound=Struct)
 _SDK_DIALECTS: Final = (CHAT, RESPONSES, EMBEDDINGS, MESSAGES)
+_SHORT: Final = 20_000
+"""Bytes of requests that are decided in the event loop without a look at the length of each."""
 _IN_A_ROW: Final = 100
 """Decisions of a batch after which other requests get their turn: about a millisecond."""
 
@@ -143,21 +145,24 @@ def _balances(plan: Plan, given: Sequence[wire.BalanceGiven]) -> Mapping[tuple[s
 
 
 async def _decide_batch(serving: Serving, body: wire.Batch) -> wire.BatchAnswer:
-    guard, count, brief, dialect = serving.guard, serving.metrics.decided, body.brief, body.dialect
+    guard, brief, dialect = serving.guard, body.brief, body.dialect
+    short = len(answers.encode(body.requests)) <= _SHORT  # so that nobody has to look at each
     items: list[wire.BatchItem] = []
+    decided: list[Decision] = []
     for number, request in enumerate(body.requests, 1):
         try:
-            decision = guard.decide_at_once(request)
+            decision = guard.decide_at_once(request, short=short)
             if decision is None:
                 decision = await guard.decide(request)
         except RequestError as error:
             items.append(wire.BatchItem(False, None, (), "", None, error.problems))
         else:
-            count(decision)
+            decided.append(decision)
             model, whole = decision.model, None if brief else answers.decided(decision, dialect)
             items.append(wire.BatchItem(model is not None, model, decision.fallbacks, decision.rule, whole))
         if number % _IN_A_ROW == 0:
             await asyncio.sleep(0)
+    serving.metrics.decided(*decided)
     return wire.BatchAnswer(items)
 
 

@@ -119,13 +119,16 @@ class Metrics:
             self._denials.labels(budget)
             self._alerts.labels("alert", budget)
 
-    def decided(self, decision: Decision) -> None:
-        """Count a decision, and each budget that had no room where it is a denial."""
-        key = decision.rule, decision.allowed
-        self._decided[key] = self._decided.get(key, 0) + 1
-        if not decision.allowed:
-            for budget in {item.by for item in decision.excluded if item.key is not None}:
-                self._counted[self._denials, (budget,)] += 1
+    def decided(self, *decisions: Decision) -> None:
+        """Count decisions, and each budget that had no room where they are denials."""
+        counts = self._decided
+        for decision in decisions:
+            allowed = decision.allowed
+            key = decision.rule, allowed
+            counts[key] = counts.get(key, 0) + 1
+            if not allowed:
+                for budget in {item.by for item in decision.excluded if item.key is not None}:
+                    self._counted[self._denials, (budget,)] += 1
 
     def answered(self, endpoint: str, status: int) -> None:
         key = endpoint, status
