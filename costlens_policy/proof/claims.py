@@ -62,6 +62,16 @@ class Claim:
         """Whether the condition picks models."""
         return self._when is not None and self._when.reads("model")
 
+    def is_kept_by(self, model: str) -> bool:
+        """Whether nothing but the facts of a model decides, and these keep the invariant, whatever is asked."""
+        test, view = self._test, self.subject.domain.models.get(model)
+        if test is None or view is None or any(path[0] != "model" for path in test.typed.references):
+            return False
+        try:
+            return bool(test.evaluate({}, {}, {}, view, None, None)) is (self.invariant.claim == "always")
+        except CelError:
+            return False
+
     def broken_on(self, way: Way) -> Goal | None:
         """Return what a request meets that breaks the invariant this way; None where none does."""
         claim = self.invariant.claim

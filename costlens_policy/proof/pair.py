@@ -39,6 +39,7 @@ class Side(Subject):
         self.now = now
         self.domain = domain
         self._open = open_plan(plan)
+        self._done = {}
         self.rules = {section: tuple(self._rules(section)) for section in ("access", "routes", "rewrites", "budgets")}
 
     def condition(self, formula: Formula | None, layer: int, error: bool = False) -> Goal:

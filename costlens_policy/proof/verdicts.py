@@ -12,12 +12,13 @@ from typing import TypeAlias
 
 from costlens_policy.assurance import Every, Found, Goal, Nothing, Rule, Undecided, Witness
 from costlens_policy.assurance.domain import Assignment
+from costlens_policy.compiler.rules import RouteStep
 from costlens_policy.frozen import frozen
 from costlens_policy.proof.attempts import attempts
 from costlens_policy.proof.claims import Breach, Claim
 from costlens_policy.proof.doubts import doubt_about
 from costlens_policy.proof.solver import Impossible, Possible, Solver, Unsolved
-from costlens_policy.proof.ways import UNLISTED, Way, reaching, refusals, servings
+from costlens_policy.proof.ways import UNLISTED, Way, named, reaching, refusals, servings
 
 __all__ = ["Holds", "Refuted", "Unknown", "Vacuous", "Verdict", "decide"]
 
@@ -94,8 +95,16 @@ class _Proof:
             yield from refusals(self._subject)
             return
         for route in (*self._subject.rules["routes"], self._subject.default):
-            if not self._is_closed(route):
+            if self._is_kept(route):
+                self._closed += 1
+            elif not self._is_closed(route):
                 yield from servings(self._subject, route)
+
+    def _is_kept(self, route: Rule) -> bool:
+        """Say whether the facts of all models of a route keep the invariant."""
+        assert isinstance(route.step, RouteStep)
+        names = {name for name, _, _ in named(self._subject, route.step)}
+        return all(self._claim.is_kept_by(name) for name in names)
 
     def _is_closed(self, route: Rule) -> bool:
         if self._claim.of_models:

@@ -73,6 +73,18 @@ def reaching(subject: Subject, route: Rule, *, failing: bool = False) -> Goal:
 
     An earlier route that may pass requests on is not asked.
     """
+    known = subject.once(_goals)
+    if (route.id, failing) not in known:
+        known[route.id, failing] = _reaching(subject, route, failing)
+    return known[route.id, failing]
+
+
+def _goals(_: Subject) -> dict[tuple[str, bool], Goal]:
+    """Return where the goals of one policy set are kept: what was worked out of a goal is kept with it."""
+    return {}
+
+
+def _reaching(subject: Subject, route: Rule, failing: bool) -> Goal:
     before: list[Goal] = []
     for other in subject.rules["routes"]:
         if other is route:
