@@ -277,4 +277,5 @@ def _wait(process: subprocess.Popen[bytes], log: Path, is_up: Any, patience: flo
             if is_up():
                 return
         time.sleep(0.1)
-    raise RuntimeError(f"{process.args!r} did not start:\n{log.read_text(encoding='utf-8', errors='replace')[-3000:]}")
+    end_of_log = log.read_text(encoding="utf-8", errors="replace")[-20_000:]
+    raise RuntimeError(f"{process.args!r} did not start:\n{end_of_log}")
