@@ -177,6 +177,12 @@ _MEANING: Final = (
     Code("CL471", "dropped-prompt", "template without the prompt"),
     Code("CL472", "misread-text", "text that a test does not read as meant"),
     Code("CL473", "refused-together", "access rules that refuse everything together"),
+    Code("CL474", "unknown-fact", "capability, region or task that nothing has"),
+    Code("CL475", "odd-comparison", "numbers compared as texts"),
+    Code("CL476", "mixed-zones", "two time zones in one condition"),
+    Code("CL477", "wrong-order", "choice in the wrong order"),
+    Code("CL478", "ambiguous-key", "key that different callers share"),
+    Code("CL479", "repeated-part", "part of an expression that changes nothing"),
     Code("CL490", "searched-condition", "condition that is searched, not decided"),
     Code("CL491", "unfinished-examination", "examination ended at its limit"),
 )

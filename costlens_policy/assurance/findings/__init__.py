@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
+from costlens_policy.assurance.findings.ambiguous_keys import find_ambiguous_keys
 from costlens_policy.assurance.findings.constant_keys import find_constant_keys
 from costlens_policy.assurance.findings.constant_parts import find_constant_parts
 from costlens_policy.assurance.findings.covered_rules import find_covered_rules
@@ -26,14 +27,18 @@ from costlens_policy.assurance.findings.late_alerts import find_late_alerts
 from costlens_policy.assurance.findings.late_texts import find_late_texts
 from costlens_policy.assurance.findings.loose_patterns import find_loose_patterns
 from costlens_policy.assurance.findings.misread_texts import find_misread_texts
+from costlens_policy.assurance.findings.mixed_zones import find_mixed_zones
 from costlens_policy.assurance.findings.narrow_budgets import find_narrow_budgets
 from costlens_policy.assurance.findings.near_names import find_near_names
+from costlens_policy.assurance.findings.odd_comparisons import find_odd_comparisons
 from costlens_policy.assurance.findings.odd_shares import find_odd_shares
 from costlens_policy.assurance.findings.past_times import find_past_times
 from costlens_policy.assurance.findings.range_edges import find_range_edges
 from costlens_policy.assurance.findings.refused_everything import find_refused_everything
+from costlens_policy.assurance.findings.repeated_parts import find_repeated_parts
 from costlens_policy.assurance.findings.searched_conditions import find_searched_conditions
 from costlens_policy.assurance.findings.unit_slips import find_unit_slips
+from costlens_policy.assurance.findings.unknown_facts import find_unknown_facts
 from costlens_policy.assurance.findings.unmatched_patterns import find_unmatched_patterns
 from costlens_policy.assurance.findings.unmet_model_rules import find_unmet_model_rules
 from costlens_policy.assurance.findings.unreachable_budgets import find_unreachable_budgets
@@ -41,6 +46,7 @@ from costlens_policy.assurance.findings.unreached_soft_limits import find_unreac
 from costlens_policy.assurance.findings.unrouted_models import find_unrouted_models
 from costlens_policy.assurance.findings.unservable_candidates import find_unservable_candidates
 from costlens_policy.assurance.findings.unservable_routes import find_unservable_routes
+from costlens_policy.assurance.findings.wrong_orders import find_wrong_orders
 from costlens_policy.assurance.findings.zero_limits import find_zero_limits
 from costlens_policy.assurance.subject import Subject
 from costlens_policy.diagnostics.model import Diagnostic
@@ -86,6 +92,12 @@ FINDINGS: Final[tuple[Find, ...]] = (
     find_dropped_prompts,
     find_misread_texts,
     find_refused_everything,
+    find_unknown_facts,
+    find_odd_comparisons,
+    find_mixed_zones,
+    find_wrong_orders,
+    find_ambiguous_keys,
+    find_repeated_parts,
     find_searched_conditions,
 )
 """CL430, CL431 and so on. None depends on another; the order is that of their codes."""

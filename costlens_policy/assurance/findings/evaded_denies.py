@@ -43,8 +43,8 @@ def find_evaded_denies(subject: Subject) -> Iterator[Diagnostic]:
 
 def _other_shape(subject: Subject, rule: Rule) -> Iterator[Diagnostic]:
     """Report a deny that looks at a prompt, and lets the same text through as a message."""
-    found = subject.find(rule.goal)
-    if not isinstance(found, Found):
+    found, use = subject.find(rule.goal), subject.domain.uses.by_read.get(("request", "prompt"))
+    if not isinstance(found, Found) or use is None or not (use.parts or use.patterns):
         return
     given = subject.situation(found.values)
     prompt = given.request.get("prompt")
