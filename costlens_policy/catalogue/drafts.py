@@ -130,6 +130,10 @@ class Draft:
 
 _MAX_PRICE: Final = Decimal(10) ** 9
 _MAX_DIGITS: Final = MAX_FRACTION_DIGITS - 6
+_MOST_TIMES: Final = 100
+_DEAREST: Final = Decimal(300)
+"""More than any model has cost for a million input tokens."""
+_SHORTEST_LONG_PROMPT: Final = 2000
 _LIKELY: Final = (Decimal("0.001"), Decimal(10_000))
 """Between these lies every price of tokens that any provider asks, in US dollars per million."""
 _FAR: Final = 100
@@ -254,9 +258,34 @@ def find_exchanged(prices: Sequence[PricePeriod], place: Place) -> Iterator[Diag
             message = "cached input tokens cost more than input tokens"
             advice = "caches make input cheaper; writing to one is `cache_write`"
             yield problems.unlikely_price(message, advice, here.at("cache_read").span)
+        if 0 < rates.get("cache_write", Decimal(0)) < rates["input"]:
+            message = "writing to a cache costs less than input tokens that are not cached"
+            advice = "a cached token is read at `cache_read`"
+            yield problems.unlikely_price(message, advice, here.at("cache_write").span)
+        if rates["output"] > _MOST_TIMES * rates["input"] > 0:
+            message = f"output tokens cost {plain(rates['output'] / rates['input'])} times what input tokens do"
+            yield problems.unlikely_price(message, _as_per_token(rates["input"]), here.at("input").span)
+        if rates["input"] > _DEAREST:
+            message = f"`{plain(rates['input'])}` US dollars per million input tokens is more than any model costs"
+            yield problems.unlikely_price(message, "give dollars, not cents", here.at("input").span)
+        yield from _unlikely_steps(price, rates["input"], place.at(index, "long_context"))
         if rates["input"] == 0 < rates["output"]:
             message = "input tokens cost nothing, although output tokens do"
             yield problems.unlikely_price(message, "give the price of input", here.at("input").span, "is this known?")
+
+
+def _unlikely_steps(price: PricePeriod, usual: Decimal, place: Place) -> Iterator[Diagnostic]:
+    """Find long prompts that are short, or cost less than short ones do."""
+    for index, step in enumerate(price.long_context):
+        here = place.at(index)
+        if step.above_input_tokens < _SHORTEST_LONG_PROMPT:
+            message = f"a prompt of {step.above_input_tokens} tokens is not long"
+            yield problems.unlikely_price(message, "count single tokens", here.at("above_input_tokens").span)
+        cost = dict(step.usd_per_million_tokens.items()).get("input")
+        if cost is not None and cost < usual:
+            message = "input tokens of long prompts cost less than usual"
+            advice = "these are the prices of the whole call, not a discount"
+            yield problems.unlikely_price(message, advice, here.at("usd_per_million_tokens", "input").span)
 
 
 def _far(price: Decimal, listed: Decimal, model: str) -> str:

@@ -12,12 +12,14 @@ from costlens_policy.checker.checks.subject import Finding, Place
 from costlens_policy.checker.reads import nodes_of
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.expressions import TypedExpr
-from costlens_policy.expressions.tree import Call, Index, Literal, Name, Node, Select
+from costlens_policy.expressions.tree import Call, Conditional, Index, Literal, Name, Node, Presence, Select
 
 __all__ = ["find_constant_keys"]
 
 _FOUND: Final = Finding("CL437")
-_TEXTS: Final = frozenset({"prompt", "system", "messages", "id"})
+_TEXTS: Final = frozenset({
+    "prompt", "system", "messages", "id", "prompt_tokens", "max_output_tokens", "cost_budget", "latency_budget_ms",
+})  # fmt: skip
 _CALLS: Final = frozenset(
     {"request_id", "call_id", "trace_id", "span_id", "message_id", "event_id", "uuid", "nonce", "timestamp"}
 )
@@ -30,7 +32,7 @@ def find_constant_keys(subject: Subject) -> Iterator[Diagnostic]:
         place = rule.place.at("scope")
         typed = subject.documents.typed(place)
         if typed is not None:
-            yield from _scope(rule.id, place, typed)
+            yield from _scope(subject, rule.id, place, typed)
     for document in subject.documents.documents():
         for path, target in all_targets_of(document.document):
             place = Place(document, (*path, "split", "key"))
@@ -39,8 +41,8 @@ def find_constant_keys(subject: Subject) -> Iterator[Diagnostic]:
                 yield from _key(subject, place, typed)
 
 
-def _scope(name: str, place: Place, typed: TypedExpr) -> Iterator[Diagnostic]:
-    if not typed.references:
+def _scope(subject: Subject, name: str, place: Place, typed: TypedExpr) -> Iterator[Diagnostic]:
+    if not _reads(subject, place, typed):
         yield _FOUND.mistake(
             f"the scope of `{name}` is the same text for every call",
             place.span,
@@ -48,11 +50,18 @@ def _scope(name: str, place: Place, typed: TypedExpr) -> Iterator[Diagnostic]:
             "leave `scope` out for one limit that all share, or write it without quotes inside",
         )
     elif fresh := _fresh(typed):
-        yield _FOUND.warning(
+        yield _FOUND.mistake(
             f"the scope of `{name}` differs from one call to the next, so that calls do not add up",
             place.span,
             f"reads `{fresh}`",
             "let the scope say who shares the limit, such as `request.team`",
+        )
+    elif _says_whether(typed.root):
+        yield _FOUND.mistake(
+            f"the scope of `{name}` says only whether there is something, not what it is",
+            place.span,
+            "a few keys for all callers",
+            'read the attribute itself, as in `request.?team.orValue("nobody")`',
         )
     elif ("now",) in typed.references:
         yield _FOUND.mistake(
@@ -61,6 +70,31 @@ def _scope(name: str, place: Place, typed: TypedExpr) -> Iterator[Diagnostic]:
             "reads `now`",
             "the `window` of a budget is what restarts; let the scope say who shares it",
         )
+
+
+def _reads(subject: Subject, place: Place, typed: TypedExpr) -> bool:
+    """Say whether an expression reads something beside variables that read nothing."""
+    variables = subject.documents.variables(place.document)
+    return any(
+        reference[0] != "variables"
+        or len(reference) < 2
+        or reference[1] not in variables
+        or _reads(subject, place, variables[reference[1]])
+        for reference in typed.references
+    )
+
+
+def _says_whether(node: Node) -> bool:
+    """Say whether a key depends on nothing but whether attributes are there."""
+    if isinstance(node, Call) and node.function == "string":
+        return _is_presence(node.arguments[0])
+    if not (isinstance(node, Conditional) and _is_presence(node.condition)):
+        return False
+    return all(isinstance(item, Literal) or _says_whether(item) for item in (node.accepted, node.rejected))
+
+
+def _is_presence(node: Node) -> bool:
+    return isinstance(node, Presence) or (isinstance(node, Call) and node.function == "hasValue")
 
 
 def _fresh(typed: TypedExpr) -> str:
@@ -87,7 +121,14 @@ def _key(subject: Subject, place: Place, typed: TypedExpr) -> Iterator[Diagnosti
             "reads `now`",
             "use what stays the same for a caller, such as `request.user`, or leave `key` out to draw each call",
         )
-    elif not typed.references:
+    elif fresh := _fresh(typed):
+        yield _FOUND.warning(
+            "the key of the split differs from one call to the next, so that nobody keeps a model",
+            place.span,
+            f"reads `{fresh}`",
+            "use what stays the same for a caller, such as `request.user`, or leave `key` out to draw each call",
+        )
+    elif not _reads(subject, place, typed):
         yield _FOUND.warning(
             "the key of the split is the same text for every call", place.span, "reads nothing of the request",
             "use what differs from one caller to the next, such as `request.user`",

@@ -9,12 +9,13 @@ from costlens_policy.assurance.subject import Subject
 from costlens_policy.checker.bundle import all_targets_of
 from costlens_policy.checker.checks.subject import Finding, Place
 from costlens_policy.diagnostics.model import Diagnostic
-from costlens_policy.expressions import TypedExpr
+from costlens_policy.expressions import BOOL, TypedExpr
 
 __all__ = ["find_dead_shares"]
 
 _FOUND: Final = Finding("CL463")
 _FEW: Final = 20
+_LEAST: Final = 1000
 
 
 def find_dead_shares(subject: Subject) -> Iterator[Diagnostic]:
@@ -26,6 +27,13 @@ def find_dead_shares(subject: Subject) -> Iterator[Diagnostic]:
             place = Place(document, (*path, "split"))
             weights = [share.weight for share in target.split.targets]
             for at, weight in enumerate(weights):
+                if 0 < weight * _LEAST < sum(weights):
+                    yield _FOUND.warning(
+                        f"hardly anybody gets a share of {weight} in {sum(weights)}",
+                        place.at("targets", at, "weight").span,
+                        "less than one in a thousand",
+                        "give it more weight, or remove it",
+                    )
                 if weight == 0 and any(weights):
                     yield _FOUND.warning(
                         "nobody gets a share of weight 0",
@@ -49,7 +57,8 @@ def _values(subject: Subject, typed: TypedExpr) -> int | None:
     count = 1
     for reference in typed.references:
         attribute = subject.plan.attributes.get(reference[1]) if reference[0] == "request" else None
-        if attribute is None or not attribute.values:
+        values = 0 if attribute is None else 2 if attribute.type == BOOL else len(attribute.values)
+        if not values:
             return None
-        count *= len(attribute.values)
+        count *= values
     return count if typed.references else None

@@ -34,6 +34,14 @@ def find_hidden_characters(subject: Subject) -> Iterator[Diagnostic]:
                 "never equal to what it looks like",
                 "retype the text",
             )
+        elif unicodedata.normalize("NFKC", text.value) != text.value:
+            yield _FOUND.warning(
+                f"the text `{text.value}` has characters that look like those of "
+                f"`{unicodedata.normalize('NFKC', text.value)}`",
+                text.span,
+                "not equal to it",
+                "retype the text",
+            )
         elif text.value != text.value.strip():
             yield _FOUND.warning(
                 f"the text `{text.value}` begins or ends with a space",

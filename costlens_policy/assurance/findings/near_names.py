@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from operator import itemgetter
+from collections.abc import Iterator
 from typing import Final
 
-from costlens_policy.assurance.findings.texts import Text, compared_texts
+from costlens_policy.assurance.findings.texts import Text, catalogue_words, compared_texts, read_keys, tested_texts
 from costlens_policy.assurance.subject import Subject
 from costlens_policy.checker.checks.subject import Finding
 from costlens_policy.diagnostics.model import Diagnostic, Related
@@ -16,58 +17,40 @@ __all__ = ["find_near_names"]
 
 _FOUND: Final = Finding("CL446")
 _SHORTEST: Final = 5
+_SHORTEST_ALIKE: Final = 2
+_ALIKE: Final = str.maketrans("аеорсухіјѕԁοαν", "aeopcyxijsdoav")  # noqa: RUF001
+"""Letters of Cyrillic and Greek that look like Latin ones."""
+_DIGITS: Final = re.compile(r"(?<=[a-z])[015](?=[a-z])")
+_LETTERS: Final = {"0": "o", "1": "l", "5": "s"}
 _SHORTEST_PLURAL: Final = 5
 _LONG: Final = 64
 
 
 def find_near_names(subject: Subject) -> Iterator[Diagnostic]:
-    """Warn of a text that is compared once, where others of the same attribute are the same but for one slip."""
-    by_attribute: defaultdict[str, list[Text]] = defaultdict(list)
-    for text in compared_texts(subject):
+    """Warn of a name that is there once, where others of its kind are the same but for one slip."""
+    by_kind: defaultdict[str, list[Text]] = defaultdict(list)
+    for text in (*compared_texts(subject), *tested_texts(subject), *read_keys(subject), *catalogue_words(subject)):
         if text.attribute:
-            by_attribute[text.attribute].append(text)
-    for attribute, texts in by_attribute.items():
+            by_kind[text.attribute].append(text)
+    for kind, texts in by_kind.items():
         times = Counter(text.value for text in texts)
-        alike = _Alike(texts)
         for text in texts:
-            near = next((other for other in alike.to(text) if _is_slip(text.value, other.value)), None)
-            if (
-                near is not None
-                and times[text.value] == 1
-                and (times[near.value] > 1 or near.span.start < text.span.start or near.span.file != text.span.file)
+            near = next(
+                (other for other in texts if times[text.value] == 1 and _is_slip(text.value, other.value)), None
+            )
+            if near is not None and (
+                times[near.value] > 1 or near.span.start < text.span.start or near.span.file != text.span.file
             ):
                 yield _FOUND.warning(
-                    f"`{attribute}` is compared with `{text.value}` here, and with `{near.value}` elsewhere",
+                    f"`{kind}` is compared with `{text.value}` here, and with `{near.value}` elsewhere"
+                    if text.is_compared
+                    else f"{kind} is `{text.value}` here, and `{near.value}` elsewhere",
                     text.span,
                     "is this a typo?",
-                    f"write `{near.value}`, or declare the values of `{attribute}` in the policy set",
+                    f"write `{near.value}`"
+                    + (f", or declare the values of `{kind}` in the policy set" if text.is_compared else ""),
                     [Related(near.span, "the other name")],
                 )
-
-
-class _Alike:
-    """Texts by what two of them share of which one is a slip of the other."""
-
-    def __init__(self, texts: Sequence[Text]) -> None:
-        self._first: dict[str, tuple[int, Text]] = {}
-        for at, text in enumerate(texts):
-            self._first.setdefault(text.value, (at, text))
-        self._by_key: defaultdict[str, list[str]] = defaultdict(list)
-        for value in self._first:
-            for key in _keys(value):
-                self._by_key[key].append(value)
-
-    def to(self, text: Text) -> Iterator[Text]:
-        """Yield the texts that may be like one, in their order."""
-        values = {value for key in _keys(text.value) for value in self._by_key[key]}
-        for _, found in sorted((self._first[value] for value in values), key=itemgetter(0)):
-            yield found
-
-
-def _keys(word: str) -> frozenset[str]:
-    """Return a word without what separates its parts, and without each of its letters."""
-    missing = (word[:n] + word[n + 1 :] for n in range(len(word))) if word.isalpha() and len(word) < _LONG else ()
-    return frozenset((word, _plain(word), *missing))
 
 
 def _is_slip(one: str, other: str) -> bool:
@@ -75,10 +58,12 @@ def _is_slip(one: str, other: str) -> bool:
 
     That is case, separators, the plural, or one letter that is exchanged, missing, or in the wrong place.
     """
-    if one == other or min(len(one), len(other)) < _SHORTEST:
+    if one == other or min(len(one), len(other)) < _SHORTEST_ALIKE:
         return False
     if _plain(one) == _plain(other):
         return True
+    if min(len(one), len(other)) < _SHORTEST:
+        return False
     if not (one.isalpha() and other.isalpha()):
         return False  # `gpt-4` and `gpt-5`, `team1` and `team2` are meant
     short, long = sorted((one, other), key=len)
@@ -93,5 +78,7 @@ def _is_slip(one: str, other: str) -> bool:
 
 
 def _plain(word: str) -> str:
-    """Return a word without its case, and without what separates its parts."""
-    return word.casefold().replace("-", "").replace("_", "").replace(" ", "").replace(".", "")
+    """Return a word without its case, without what separates its parts, and in the letters that it looks like."""
+    latin = unicodedata.normalize("NFKC", word).casefold().translate(_ALIKE)
+    alike = _DIGITS.sub(lambda digit: _LETTERS[digit[0]], latin)
+    return alike.replace("-", "").replace("_", "").replace(" ", "").replace(".", "")

@@ -13,11 +13,17 @@ from costlens_policy.clock import duration_of
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.rules import BudgetStep
 from costlens_policy.diagnostics.model import Diagnostic, Related
+from costlens_policy.expressions import Node
+from costlens_policy.expressions.tree import Call
 from costlens_policy.units import base_of
 
 __all__ = ["find_unreachable_budgets"]
 
 _FOUND: Final = Finding("CL439")
+_COUNTED: Final = {("month", "quarter"): 3, ("month", "year"): 12, ("quarter", "year"): 4}
+"""How many windows fall into a longer one, each of them whole."""
+_WITHIN: Final = frozenset({*_COUNTED, ("day", "week"), ("day", "month"), ("day", "quarter"), ("day", "year")})
+"""Windows that lie in a longer one: what that one allows is all that they may reach."""
 _DAYS: Final = {"day": 1, "week": 7, "month": 31, "quarter": 92, "year": 366}
 
 
@@ -57,7 +63,7 @@ def _most(rule: Rule, other: Rule) -> Decimal | None:
     times = _times(_step(rule), _step(other))
     if times is None or its * times > limit:
         return None
-    return its * times if its * times < limit or _comes_later(rule, other) else None
+    return its * times if its * times < limit or times > 1 or _comes_later(rule, other) else None
 
 
 def _comes_later(rule: Rule, other: Rule) -> bool:
@@ -76,12 +82,23 @@ def _times(step: BudgetStep, other: BudgetStep) -> int | None:
         return None if other.per_call else 1  # a single call has to find room in the other one, too
     if step.terms == other.terms and "starts_at" not in step.terms:
         return 1
+    inside = str(step.terms.get("calendar")), str(other.terms.get("calendar"))
+    if step.terms.get("zone") == other.terms.get("zone") and not _moved(step) and not _moved(other):
+        if inside in _WITHIN:
+            return 1
+        if inside[::-1] in _COUNTED:
+            return _COUNTED[inside[::-1]]
     hours, shorter = _hours(step), _hours(other)
     if hours is None or shorter is None or shorter >= hours:
         return None
     aligned = step.terms.get("zone") == other.terms.get("zone") and "rolling" not in step.terms
     begun = 0 if aligned and hours % shorter == 0 and "rolling" not in other.terms else 1
     return int(-(-hours // shorter)) + begun
+
+
+def _moved(step: BudgetStep) -> bool:
+    """Say whether months, quarters or years begin at another day or month than usual."""
+    return any(step.terms.get(term, 1) != 1 for term in ("month_start_day", "year_start_month"))
 
 
 def _step(rule: Rule) -> BudgetStep:
@@ -112,7 +129,19 @@ def _shares_more(rule: Rule, other: Rule) -> bool:
     if its is None:
         return True
     own = its.reads("variables") and rule.layer != other.layer  # the same words, and other variables
-    return mine is not None and mine.source == its.source and not own
+    if mine is None or own:
+        return False
+    parts = [mine.source[node.extent.start : node.extent.end] for node in _joined(mine.typed.root)]
+    return bool(mine.source == its.source or its.source in parts)
+
+
+def _joined(node: Node) -> Iterator[Node]:
+    """Yield the texts that a scope joins, as in ``request.team + "/" + request.user``."""
+    if isinstance(node, Call) and node.function == "_+_":
+        for side in node.arguments:
+            yield from _joined(side)
+    else:
+        yield node
 
 
 def _counts_all_of(subject: Subject, other: Rule, rule: Rule) -> bool:

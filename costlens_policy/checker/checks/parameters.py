@@ -18,7 +18,7 @@ _FOUND: Final = Finding("CL421")
 _OTHERS: Final = PASSING - NUMBERS
 _TAKEN: Final = {
     "temperature": (0, 2), "top_p": (0, 1), "min_p": (0, 1), "frequency_penalty": (-2, 2), "presence_penalty": (-2, 2),
-    "max_output_tokens": (1, 2_000_000),
+    "max_output_tokens": (1, 2_000_000), "n": (1, 128),
 }  # fmt: skip
 """What any known provider takes, by the documentation of their APIs."""
 
