@@ -58,7 +58,7 @@ def _scope(subject: Subject, name: str, place: Place, typed: TypedExpr) -> Itera
         )
     elif _says_whether(typed.root):
         yield _FOUND.mistake(
-            f"the scope of `{name}` says only whether there is something, not what it is",
+            f"the scope of `{name}` depends only on whether an attribute is there, not on its value",
             place.span,
             "a few keys for all callers",
             'read the attribute itself, as in `request.?team.orValue("nobody")`',

@@ -123,7 +123,7 @@ def _taken_back(later: Operation, earlier: Operation, tokenizer: Tokenizer) -> s
     for name, before in _clamps(earlier).items():
         clamp = clamps.get(canonical_parameter(name))
         if clamp is not None and (_above(clamp.min, before.max) or _above(before.min, clamp.max)):
-            return f"the bounds of `{name}` exclude each other"
+            return f"no value of `{name}` is within both bounds"
     if later.replace is not None and earlier.replace is not None:
         steps = [compile_operation(operation, {}, tokenizer) for operation in (earlier, later)]
         texts = [text for text in texts_matching(earlier.replace.pattern) if _changes(steps[:1], text)]
