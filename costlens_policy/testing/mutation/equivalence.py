@@ -72,6 +72,8 @@ class Equivalence:
             return "no rule reads what depends on the window, which the ledger keeps" * self._only_calendar(mutant)
         if mutant.path[0] == "on_error":
             return self._never_fails(mutant)
+        if mutant.path == ("defaults", "access"):
+            return self._always_decided()
         if mutant.path[0] == "variables":
             return self._same_variable(mutant, plan, changes)
         if mutant.path[0] not in _SECTIONS:
@@ -179,14 +181,22 @@ class Equivalence:
         """Return why ``on_error`` of a policy makes no difference: none of its conditions can fail."""
         policy, layer = self._documents[mutant.document].document, mutant.document - 1
         assert isinstance(policy, PolicyDocument)
-        if policy.rewrites or any(route.apply for route in policy.routes):
-            return ""  # operations may fail, too
+        operations = [*(item for rule in policy.rewrites for item in rule.apply)]
+        operations += (item for route in policy.routes for item in route.apply)
+        if not all(operation.facts.refuses for operation in operations):
+            return ""  # others may fail, too, and then decide
         for rule in self.rules.values():
             if rule.layer == layer and rule.when is not None:
                 holds, fails_or_holds = (self.subject.condition(rule.when, layer, error) for error in (False, True))
                 if not self._is_nothing([self.reach(rule), fails_or_holds, Not(holds)]):
                     return ""
         return "no condition of the policy can fail"
+
+    def _always_decided(self) -> str:
+        """Return why the default of access makes no difference: some rule holds for every request."""
+        rules = [rule for rule in self.subject.rules["access"] if not getattr(rule.step, "by_model", True)]
+        none = [Not(self.subject.condition(rule.when, rule.layer)) for rule in rules]
+        return "an access rule holds for every request" * self._is_nothing(none)
 
     @cached_property
     def _budgets_read(self) -> frozenset[str]:

@@ -11,15 +11,15 @@ from costlens_policy.testing.mutation.bench import Bench
 from costlens_policy.testing.mutation.mutant import Mutant
 from costlens_policy.testing.mutation.results import Fate, MutatedSet, Verdict
 
-__all__ = ["explained", "idle_explanations"]
+__all__ = ["explained", "explains", "explanations_of", "idle_explanations"]
 
 
 def explained(mutated: MutatedSet, bench: Bench) -> MutatedSet:
     """Return a set with the survivors that comments of its files explain as such."""
-    given = list(_explanations(bench))
+    given = list(explanations_of(bench))
 
     def judged(verdict: Verdict) -> Verdict:
-        reason = next((item.reason for item in given if _covers(item, verdict.mutant)), "")
+        reason = next((item.reason for item in given if explains(item, verdict.mutant)), "")
         return replace(verdict, fate=Fate.EXPLAINED, by=reason) if reason else verdict
 
     verdicts = (judged(item) if item.fate is Fate.SURVIVED else item for item in mutated.verdicts)
@@ -28,16 +28,18 @@ def explained(mutated: MutatedSet, bench: Bench) -> MutatedSet:
 
 def idle_explanations(mutated: MutatedSet, bench: Bench) -> Iterator[Diagnostic]:
     """Yield a warning for each comment that explains no survivor, once every mutant was tried (CL225)."""
-    for item in _explanations(bench):
-        if not any(each.fate is Fate.EXPLAINED and _covers(item, each.mutant) for each in mutated.verdicts):
+    for item in explanations_of(bench):
+        if not any(each.fate is Fate.EXPLAINED and explains(item, each.mutant) for each in mutated.verdicts):
             message, help = "nothing to suppress: no mutant survives here", "remove the comment"
             yield Diagnostic("CL225", Severity.WARNING, message, item.span, help=help)
 
 
-def _explanations(bench: Bench) -> Iterator[Suppression]:
+def explanations_of(bench: Bench) -> Iterator[Suppression]:
+    """Yield the comments of a policy set that explain survivors."""
     sources = {document.located.source.name: document.located.source for document in bench.workshop.documents}
     return (item for source in sources.values() for item in suppressions_of(source)[0] if item.code == MUTANT)
 
 
-def _covers(item: Suppression, mutant: Mutant) -> bool:
+def explains(item: Suppression, mutant: Mutant) -> bool:
+    """Return whether a comment speaks of the place of a mutant."""
     return item.span.file == mutant.span.file and item.first <= mutant.span.start.line <= item.last

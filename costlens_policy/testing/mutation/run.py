@@ -17,7 +17,7 @@ from typing import Final, Protocol, TypeAlias
 from costlens_policy.diagnostics.model import in_order
 from costlens_policy.frozen import frozen
 from costlens_policy.testing.mutation.bench import Bench, benches_of
-from costlens_policy.testing.mutation.explained import explained, idle_explanations
+from costlens_policy.testing.mutation.explained import explained, explains, explanations_of, idle_explanations
 from costlens_policy.testing.mutation.kept import Kept
 from costlens_policy.testing.mutation.mutant import Mutant
 from costlens_policy.testing.mutation.pool import Given, Pool, Task
@@ -128,7 +128,14 @@ class _Work:
     def on(self, wanted: Sequence[_Place]) -> dict[_Place, Verdict]:
         found = {place: verdict for place in wanted if (verdict := self._before(place)) is not None}
         found |= self._tried([place for place in wanted if place not in found])
-        open_ = [place for place in wanted if found[place].fate is Fate.SURVIVED and not found[place].judged]
+        explanations = [list(explanations_of(bench)) for bench in self.benches]
+        open_ = [
+            place
+            for place in wanted
+            if found[place].fate is Fate.SURVIVED
+            and not found[place].judged
+            and not any(explains(item, found[place].mutant) for item in explanations[place[0]])
+        ]
         return found | self._judged(open_)
 
     def _before(self, place: _Place) -> Verdict | None:
