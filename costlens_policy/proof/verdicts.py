@@ -95,10 +95,16 @@ class _Proof:
             yield from refusals(self._subject)
             return
         for route in (*self._subject.rules["routes"], self._subject.default):
+            self._go_on()
             if self._is_kept(route):
                 self._closed += 1
             elif not self._is_closed(route):
                 yield from servings(self._subject, route)
+
+    def _go_on(self) -> None:
+        """Raise ``_LimitReached`` where there is no time left."""
+        if time.monotonic() > self._ends_at:
+            raise _LimitReached
 
     def _is_kept(self, route: Rule) -> bool:
         """Say whether the facts of all models of a route keep the invariant."""
@@ -120,8 +126,7 @@ class _Proof:
 
     def _refuted(self, way: Way) -> Refuted | None:
         """Return a request that breaks the invariant this way; note the way as open where there may be one."""
-        if time.monotonic() > self._ends_at:
-            raise _LimitReached
+        self._go_on()
         broken = self._claim.broken_on(way)
         if broken is None:
             self._closed += 1
