@@ -10,6 +10,7 @@ from typing import Any
 from costlens_policy.assurance import Witness
 from costlens_policy.catalogue.writing import yaml_lines
 from costlens_policy.engine.decision import json_value
+from costlens_policy.errors import InputError
 from costlens_policy.proof.proofs import Proof
 from costlens_policy.proof.verdicts import Refuted
 
@@ -19,11 +20,11 @@ __all__ = ["suite_of"]
 def suite_of(proofs: Sequence[Proof], file: Path) -> str:
     """Return the text of a suite, for a file, with a case for each refutation of one policy set.
 
-    Raises ``ValueError`` where they are of several.
+    Raises ``InputError`` where they are of several.
     """
     sets = {proof.policy_set for proof in proofs}
     if len(sets) > 1:
-        raise ValueError(f"the invariants must be those of one policy set, got {len(sets)}")
+        raise InputError(f"a suite tests one policy set, and invariants of {len(sets)} are refuted; name one of them")
     folder = os.path.dirname(os.path.realpath(file))
     document: dict[str, Any] = {
         "apiVersion": "costlens-policy/v1",

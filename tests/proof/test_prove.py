@@ -177,3 +177,14 @@ def test_the_limit_of_time_ends_it(tmp_path: Path) -> None:
     found = prove([_written(tmp_path, f"routes:\n{INTERNS}{CODING}", CHEAP)], now=NOW, limit_s=1e-9)
     assert isinstance(found.proofs[0].verdict, Unknown)
     assert found.proofs[0].verdict.why == "the limit of time is reached"
+
+
+def test_a_suite_is_about_one_policy_set(tmp_path: Path) -> None:
+    folders = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        folders.append(str(_written(tmp_path / name, f"routes:\n{CODING}", CHEAP)))
+    (tmp_path / "three").mkdir()
+    run = CliRunner().invoke(app, ["prove", *folders, str(tmp_path / "three"), "--save-case", str(tmp_path / "x.yaml")])
+    assert "name one of them" in run.stderr
+    assert run.exit_code not in (0, 4)

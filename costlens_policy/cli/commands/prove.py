@@ -63,7 +63,7 @@ def command(paths: tuple[str, ...], output: str, limit: float, save_case: Path |
 
     An invariant is a promise of a policy set, in a document of kind Invariants. Each is proved for all requests, all
     times and all states of budgets, or refuted by a request that the engine has decided. What can be neither proved nor
-    refuted is unknown, and says why: nothing holds because a search found nothing.
+    refuted is unknown, with the reason: nothing holds because a search found nothing.
 
     Two arguments that are a policy set each, as a file, a directory, a bundle, or a git revision as REV:path, are two
     versions: of each stage it is decided whether NEW is equal to OLD, stricter, looser or neither, with requests.
