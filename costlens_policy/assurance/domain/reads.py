@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from costlens_policy.assurance.domain.times import Clock
 from costlens_policy.assurance.domain.trees import (
@@ -30,7 +30,7 @@ from costlens_policy.assurance.domain.values import LOWER, UPPER
 from costlens_policy.checker.reads import nodes_of
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.rules import BudgetStep
-from costlens_policy.expressions import BOOL, DYN, Node, ResolutionKind, Type
+from costlens_policy.expressions import BOOL, DYN, INT, Node, ResolutionKind, Type
 from costlens_policy.expressions.tree import (
     Call,
     Comprehension,
@@ -44,6 +44,7 @@ from costlens_policy.expressions.tree import (
     Presence,
     Select,
 )
+from costlens_policy.frozen import frozen
 
 __all__ = ["Uses"]
 
@@ -64,11 +65,43 @@ _SAFE: Final = frozenset({*_ORDERS, *_CASES, "@in", "orValue", "or", "!_", "_?_:
 _ROOTS: Final = frozenset({"request", "budgets", "now"})
 
 
+@frozen
+class _Linear:
+    """An integer that is multiplied and added to: ``times`` is not 0."""
+
+    times: int = 1
+    plus: int = 0
+
+    def then(self, function: str, by: int) -> _Linear | None:
+        match function:
+            case "_+_":
+                return _Linear(self.times, self.plus + by)
+            case "_-_":
+                return _Linear(self.times, self.plus - by)
+            case "_*_" if by:
+                return _Linear(self.times * by, self.plus * by)
+            case _:
+                return None
+
+    def of(self, value: int) -> int:
+        return value * self.times + self.plus
+
+    def before(self, result: int) -> Iterator[int]:
+        """Yield the integers between which the result is passed."""
+        found = (result - self.plus) // self.times
+        yield from (found, found + 1)
+
+
+_Applied: TypeAlias = str | Clock | _Linear
+"""What was applied to a place before it is compared: nothing, a function of texts, a clock, a sum or product."""
+_INTEGERS: Final = (-(2**63), 2**63 - 1)
+
+
 @dataclass(slots=True)
 class _Flow:
     """Where a value may come from: places, each with what was applied to it, and values that are written out."""
 
-    reads: list[tuple[Read, str | Clock]] = field(default_factory=list)
+    reads: list[tuple[Read, _Applied]] = field(default_factory=list)
     literals: list[Any] = field(default_factory=list)
     unknown: str = ""
 
@@ -191,8 +224,13 @@ class _Reader:
         if unknown:
             self._search(unknown, left, right)
 
-    def _compared(self, read: Read, applied: str | Clock, literals: list[Any]) -> None:
+    def _compared(self, read: Read, applied: _Applied, literals: list[Any]) -> None:
         use = self._uses.use(read)
+        if isinstance(applied, _Linear):  # beyond the largest integers, it fails
+            numbers = [*(value for value in literals if type(value) is int), *_INTEGERS]
+            use.literals.update(value for number in numbers for value in applied.before(number))
+            self._texts = None
+            return
         if isinstance(applied, tuple):
             use.clocks[applied].update(_hashable(literals))
             self._texts = None
@@ -298,12 +336,33 @@ class _Reader:
             return self._flow(node.target).join(self._flow(node.arguments[0]))
         if node.function in ("or", "value") and node.target is not None:
             return _joined(self._flow(inner) for inner in (node.target, *node.arguments))
+        if node.function in ("_+_", "_-_", "_*_") and (found := self._linear(node)) is not None:
+            return found
         subject = node.target if node.target is not None else next(iter(node.arguments), None)
         if node.function in (*_CASES, "size") and subject is not None:
             return self._applied(node.function, subject)
         if node.function in _TIMES and subject is not None:
             return self._time(node, subject)
         return self._opaque(node)
+
+    def _linear(self, node: Call) -> _Flow | None:
+        """Return the flow of an integer place that is added to, or multiplied by, what is written out."""
+        left, right = node.arguments
+        by = _literal(right) or (None if node.function == "_-_" else _literal(left))
+        inner = left if _literal(right) is not None else right
+        if by is None or type(by[0]) is not int or self._typed.types.get(inner) != INT:
+            return None
+        found = self._flow(inner)
+        steps: list[tuple[Read, _Applied]] = []
+        for read, applied in found.reads:
+            before = applied if isinstance(applied, _Linear) else _Linear() if applied == "" else None
+            after = None if before is None else before.then(node.function, by[0])
+            if after is None:
+                return None
+            steps.append((read, after))
+        step = _Linear().then(node.function, by[0])
+        literals = [step.of(value) for value in found.literals if type(value) is int] if step is not None else []
+        return _Flow(steps, literals, found.unknown)
 
     def _applied(self, function: str, subject: Node) -> _Flow:
         found = self._flow(subject)

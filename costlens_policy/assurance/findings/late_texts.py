@@ -32,7 +32,7 @@ def find_late_texts(subject: Subject) -> Iterator[Diagnostic]:
                 met = ((goal, where) for goal, where in redactions if _meets(subject, goal, rule.goal))
                 goal, before = next(met, (rule.goal, None))
                 if text and before is not None:
-                    yield _FOUND.warning(
+                    yield _FOUND.mistake(
                         f"`{rule.id}` adds `request.{text}` after personal data was redacted",
                         value.span,
                         "is sent as the caller wrote it",
