@@ -23,7 +23,6 @@ def test_the_examples_pass_the_strict_check() -> None:
 
 POLICIES: Final = ROOT / "policies"
 UNCOVERED: Final = {
-    "data-residency/eu-only-in-eu only false": "its routes choose in the EU alone; the rule binds what others may add",
     "decisions/sensitive-stays-inside only false": "its route names models inside alone; the rule binds all others",
 }
 """What no case covers, and why nothing can: rules that hold whatever others may add."""
