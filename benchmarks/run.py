@@ -14,7 +14,7 @@ from benchmarks.section import show
 
 SECTIONS: Final = (
     "decisions", "pipeline", "imports", "start", "guard", "clients", "litellm", "service", "ledger", "replay",
-    "assurance",
+    "assurance", "mutation",
 )  # fmt: skip
 """Each is a module of this package whose ``section(quick)`` measures it."""
 

@@ -30,7 +30,7 @@ from costlens_policy.expressions.runtime import to_python
 from costlens_policy.frozen import frozen
 from costlens_policy.testing.written import WrittenCase, written_suite
 
-__all__ = ["FuzzFailure", "Fuzzed", "Promise", "failing_suite", "fuzz"]
+__all__ = ["FuzzFailure", "Fuzzed", "Promise", "failing_suite", "fuzz", "random_situations"]
 
 Promise: TypeAlias = Callable[[Witness], str]
 """Says what a decision breaks, or nothing."""
@@ -119,6 +119,12 @@ def fuzz(
         if what and what not in failures:
             failures[what] = examiner.smallest(what, situation)
     return Fuzzed(seed, tried, decided, tuple(failures.values()))
+
+
+def random_situations(subject: Subject, *, seed: int, number: int) -> list[Situation]:
+    """Return random requests with balances and times, the same for the same seed; some may not be accepted."""
+    requests = _Requests(subject, seed)
+    return [requests.next() for _ in range(number)]
 
 
 class _Requests:
