@@ -58,7 +58,7 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
         if self._is_last:
-            self.cycle.keep_alive = False
+            self._close_after_answer()
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
@@ -70,7 +70,7 @@ class Connection(HttpToolsProtocol):
         if self._is_idle:
             self._take_one_more()
         else:
-            super().shutdown()
+            self._close_after_answer()
 
     def timeout_keep_alive_handler(self) -> None:
         """End a connection that has been idle for too long, also if its client never read the last answer."""
@@ -105,6 +105,11 @@ class Connection(HttpToolsProtocol):
     def _take_one_more(self) -> None:
         self._is_last = True
         self.loop.call_later(_LAST_REQUEST, self._close_if_idle)
+
+    def _close_after_answer(self) -> None:
+        """Close the connection with the answer under way, and tell the client so, which older uvicorns do not."""
+        self.cycle.keep_alive = False
+        self.cycle.default_headers = [*self.cycle.default_headers, (b"connection", b"close")]
 
     def _close_if_idle(self) -> None:
         if self._is_idle and not self.transport.is_closing():
