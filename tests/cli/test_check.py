@@ -18,7 +18,7 @@ def test_fine(run, starter: Path):
     result = run("check", starter)
     assert result.exit_code == 0
     assert result.stdout == ""
-    assert result.stderr == "no problems in 8 files\n"
+    assert result.stderr == "no problems in 9 files\n"
 
 
 def test_the_present_folder_when_left_out(run, starter: Path, monkeypatch):
@@ -36,7 +36,7 @@ def test_a_mistake_at_its_place(run, starter: Path, monkeypatch):
     assert "--> policies/routing.yaml:" in result.stdout
     assert 'when: request.teir == "pro"' in result.stdout
     assert "did you mean `tier`?" in result.stdout
-    assert result.stderr.startswith("1 error in 8 files\n")
+    assert result.stderr.startswith("1 error in 9 files\n")
 
 
 @pytest.fixture
