@@ -15,7 +15,7 @@ from tests.corpus.test_diagnostics_corpus import FOLDERS, NOON, _wrap
 
 _OF_WORDS: Final = {
     "CL437", "CL441", "CL442", "CL443", "CL444", "CL445", "CL446", "CL447", "CL448", "CL449", "CL450", "CL461", "CL463",
-    "CL464", "CL467", "CL471", "CL472", "CL490", "CL491",
+    "CL464", "CL467", "CL471", "CL472", "CL474", "CL475", "CL476", "CL477", "CL478", "CL479", "CL490", "CL491",
 }  # fmt: skip
 """About what is written: no request has to be decided to see it. CL448 names the number; CL443 may be either."""
 _ARITHMETIC: Final = ("has no room for any call that has none on", "a single call counts as one request")

@@ -13,7 +13,7 @@ from costlens_policy.diagnostics.suggestion import listed, nearest
 from costlens_policy.documents.document import Capability
 from costlens_policy.documents.parameters import PASSING
 from costlens_policy.expressions import Extent
-from costlens_policy.expressions.tree import Call, Index, Literal, Name, Node, Select
+from costlens_policy.expressions.tree import Call, Conditional, Index, Literal, Name, Node, Select
 from costlens_policy.frozen import frozen
 
 __all__ = ["find_unknown_facts"]
@@ -40,6 +40,7 @@ class _Read:
 
 def find_unknown_facts(subject: Subject) -> Iterator[Diagnostic]:
     """Warn of words that conditions look for, and that neither the catalogue nor the API of a provider has."""
+    yield from _unknown_targets(subject)
     known = _vocabularies(subject)
     for document in subject.documents.documents():
         for path, typed in subject.bundle.expressions[document].items():
@@ -51,6 +52,36 @@ def find_unknown_facts(subject: Subject) -> Iterator[Diagnostic]:
                 advice = f"did you mean `{near}`?" if near else f"there are {listed(sorted(words), most=8)}"
                 message = f"no {_WHOSE[read.vocabulary]} `{read.word}`"
                 yield _FOUND.warning(message, Place(document, path).part(read.extent), "never there", advice)
+
+
+def _unknown_targets(subject: Subject) -> Iterator[Diagnostic]:
+    """Warn of names that ``model_from`` may give and that identify no model: such a request is refused."""
+    catalogue = subject.bundle.linked.catalogue
+    if subject.bundle.linked.policy_set.document.admit.unknown_models:
+        return
+    for document in subject.documents.documents():
+        for path, typed in subject.bundle.expressions[document].items():
+            for literal in _outcomes(typed.root) if path[-1] == "model_from" else ():
+                name = str(literal.value)
+                if name and catalogue.find(name) is None:
+                    near = nearest(name, subject.domain.models)
+                    yield _FOUND.warning(
+                        f"no model of the catalogue has the name `{name}`",
+                        Place(document, path).part(literal.extent),
+                        "can never serve",
+                        f"did you mean `{near}`?" if near else "",
+                    )
+
+
+def _outcomes(node: Node) -> Iterator[Literal]:
+    """Yield the texts that are written out and that an expression may give."""
+    if isinstance(node, Conditional):
+        yield from _outcomes(node.accepted)
+        yield from _outcomes(node.rejected)
+    elif isinstance(node, Call) and node.function == "orValue":
+        yield from _outcomes(node.arguments[0])
+    elif isinstance(node, Literal) and isinstance(node.value, str):
+        yield node
 
 
 _WHOSE: Final = {
