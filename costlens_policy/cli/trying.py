@@ -155,6 +155,8 @@ def _mutate(
         write_out(render_text(found, color=prints_color(sys.stdout)))
     if not found.sets and not found.failing and not found.diagnostics:
         note("no test case was found")
+    elif found.exit_code == ExitCode.NOTHING:
+        note(f"no rule matches `{asked.rule}`")
     return ExitCode(found.exit_code)
 
 

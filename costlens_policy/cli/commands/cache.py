@@ -38,6 +38,8 @@ def command(clear: bool) -> ExitCode:
     elif folder.is_refused:
         write_out(f"`{folder.path}` is not used, since others may write to it")
     elif clear:
+        if (verdicts := chosen_folder("mutants")) is not None:  # of mutation testing, kept beside the plans
+            verdicts.clear()
         write_out(f"deleted {_plans(folder.clear())} from `{folder.path}`")
     else:
         files = folder.files()

@@ -95,7 +95,7 @@ class Mutation:
         """
         if code := exit_code_of(self.diagnostics):
             return code
-        if not self.sets and not self.failing:
+        if not self.failing and not any(item.verdicts for item in self.sets):
             return 3
         if self.failing:
             return 4

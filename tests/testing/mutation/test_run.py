@@ -143,6 +143,7 @@ def test_a_limit_of_time(folder: Path):
 def test_only_some_rules(folder: Path):
     run = mutate(["."], cache=False, rule="p/small")
     assert {item.mutant.rule for item in run.sets[0].verdicts} == {"p/small"}
+    assert mutate(["."], cache=False, rule="p/smal").exit_code == 3
 
 
 def test_survivors_are_explained(folder: Path):
