@@ -133,7 +133,7 @@ _MAX_DIGITS: Final = MAX_FRACTION_DIGITS - 6
 _MOST_TIMES: Final = 100
 _DEAREST: Final = Decimal(300)
 """More than any model has cost for a million input tokens."""
-_SHORTEST_LONG_PROMPT: Final = 2000
+_SHORTEST_LONG_PROMPT: Final = 500
 _LIKELY: Final = (Decimal("0.001"), Decimal(10_000))
 """Between these lies every price of tokens that any provider asks, in US dollars per million."""
 _FAR: Final = 100
