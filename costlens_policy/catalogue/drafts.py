@@ -133,7 +133,6 @@ _MAX_DIGITS: Final = MAX_FRACTION_DIGITS - 6
 _MOST_TIMES: Final = 100
 _DEAREST: Final = Decimal(300)
 """More than any model has cost for a million input tokens."""
-_SHORTEST_LONG_PROMPT: Final = 500
 _LIKELY: Final = (Decimal("0.001"), Decimal(10_000))
 """Between these lies every price of tokens that any provider asks, in US dollars per million."""
 _FAR: Final = 100
@@ -275,12 +274,9 @@ def find_exchanged(prices: Sequence[PricePeriod], place: Place) -> Iterator[Diag
 
 
 def _unlikely_steps(price: PricePeriod, usual: Decimal, place: Place) -> Iterator[Diagnostic]:
-    """Find long prompts that are short, or cost less than short ones do."""
+    """Find long prompts that cost less than short ones do."""
     for index, step in enumerate(price.long_context):
         here = place.at(index)
-        if step.above_input_tokens < _SHORTEST_LONG_PROMPT:
-            message = f"a prompt of {step.above_input_tokens} tokens is not long"
-            yield problems.unlikely_price(message, "count single tokens", here.at("above_input_tokens").span)
         cost = dict(step.usd_per_million_tokens.items()).get("input")
         if cost is not None and cost < usual:
             message = "input tokens of long prompts cost less than usual"
