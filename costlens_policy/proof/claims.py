@@ -62,6 +62,12 @@ class Claim:
         """Whether the condition picks models."""
         return self._when is not None and self._when.reads("model")
 
+    @property
+    def reads_now(self) -> bool:
+        """Whether the time may decide, whatever the day."""
+        formulas = (self._when, self._test)
+        return self.subject.plan.reads_now or any(item is not None and item.reads("now") for item in formulas)
+
     def is_kept_by(self, model: str) -> bool:
         """Whether nothing but the facts of a model decides, and these keep the invariant, whatever is asked."""
         test, view = self._test, self.subject.domain.models.get(model)
@@ -99,8 +105,11 @@ class Claim:
         return (Some(found),)
 
     def _not_applied(self, layer: int, rule: RewriteRule) -> Goal:
-        """Return that a rewrite does not hold. Where its policy skips what fails, any operation may have failed."""
-        if self.subject.plan.layers[layer].on_error == "skip":
+        """Return that a rewrite does not hold. Where its policy skips what fails, any operation may have failed, unless
+        the rule protects something: then the request is refused.
+        """
+        protects = any(step.refuses for step in rule.steps)
+        if self.subject.plan.layers[layer].on_error == "skip" and not protects:
             return ALWAYS
         return Not(self.subject.condition(rule.when, layer, error=True))
 

@@ -5,11 +5,13 @@ Equal, stricter and looser are proved: no request is treated the other way. What
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
 from decimal import Decimal
 from itertools import product
+from time import monotonic
 from typing import Any, Final, Literal, TypeAlias
 
 from costlens_policy.assurance import Every, Found, Goal, Not, Nothing, Rule, Situation, Some, Undecided, Witness
@@ -91,10 +93,15 @@ class Comparison:
         return {"stages": stages, "notes": list(self.notes)}
 
 
-def compare(old: CheckedBundle, new: CheckedBundle, now: datetime | None = None) -> Comparison:
-    """Compare two versions of a policy set, stage by stage. ``now`` is the day of the catalogues' prices."""
+def compare(
+    old: CheckedBundle, new: CheckedBundle, now: datetime | None = None, limit_s: float | None = None
+) -> Comparison:
+    """Compare two versions of a policy set, stage by stage. ``now`` is the day of the catalogues' prices.
+
+    After ``limit_s`` seconds nothing more is decided: what is open then is unknown.
+    """
     at = now or datetime.combine(system_now().date(), time(12), UTC)
-    pair = Pair(old, new, at)
+    pair = Pair(old, new, at, math.inf if limit_s is None else monotonic() + limit_s)
     work = {"access": _access, "routes": _routes, "rewrites": _rewrites, "budgets": _budgets}
     stages = []
     for name in _STAGES:

@@ -19,7 +19,7 @@ from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.expressions.tree import Call, Select
 
-__all__ = ["atoms_of", "doubt_about"]
+__all__ = ["atoms_of", "doubt_about", "may_fail"]
 
 _MOST_MEMBERS: Final = 6
 
@@ -107,12 +107,12 @@ def _doubt_of_budget(plan: Plan, read: Read) -> str:
     if len(read) != 2:
         return "`budgets` is read as a whole"
     _, step = plan.budgets[read[1]]
-    if _may_fail(plan, step.scope) or (isinstance(step.limit, Formula) and _may_fail(plan, step.limit)):
+    if may_fail(plan, step.scope) or (isinstance(step.limit, Formula) and may_fail(plan, step.limit)):
         return f"the scope or limit of budget `{step.id}` may fail"
     return ""
 
 
-def _may_fail(plan: Plan, formula: Formula | None) -> bool:
+def may_fail(plan: Plan, formula: Formula | None) -> bool:
     """Say whether an expression may fail; anything but a choice of what is surely there may."""
     if formula is None:
         return False

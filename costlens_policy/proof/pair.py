@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
+from time import monotonic
+from typing import Final
 
 from costlens_policy.assurance import Every, Found, Goal, Holds, Nothing, Rule, Situation, Subject, Undecided, Witness
 from costlens_policy.assurance.domain import Assignment, Domain, Outcome
@@ -21,6 +24,8 @@ from costlens_policy.proof.doubts import atoms_of, doubt_about
 from costlens_policy.proof.solver import Impossible, Possible, Solver, Unsolved
 
 __all__ = ["Pair", "Side"]
+
+_OVER: Final = "the limit of time is reached"
 
 
 class Side(Subject):
@@ -51,7 +56,9 @@ class Side(Subject):
 class Pair:
     """An old and a new version, and goals over both."""
 
-    def __init__(self, old: CheckedBundle, new: CheckedBundle, now: datetime) -> None:
+    def __init__(self, old: CheckedBundle, new: CheckedBundle, now: datetime, ends_at: float = math.inf) -> None:
+        """``ends_at`` is when to stop, by ``time.monotonic``."""
+        self._ends_at = ends_at
         before, after = compile_plan(old), compile_plan(new)
         layers = (*_folded(before), *_folded(after))
         # What is read of both is read by names that mean the same in both, or in doubt.
@@ -67,8 +74,15 @@ class Pair:
         models = () if self.same_models else (("model",), ("request", "asked_model"))
         self.old.differing = self.new.differing = frozenset((*_differing(self.old, self.new), *models))
 
+    @property
+    def is_over(self) -> bool:
+        """Whether there is no time left."""
+        return monotonic() > self._ends_at
+
     def find(self, goal: Goal, model: str = "") -> Found | Nothing | Undecided:
         """Return values that meet a goal, that there are none, or why neither is known."""
+        if self.is_over:
+            return Undecided(_OVER)
         why = self._doubt(goal)
         if why:
             return Undecided(why)
@@ -81,7 +95,10 @@ class Pair:
 
     def solved(self, goal: Goal, model: str, why: str) -> Found | Nothing | Undecided:
         """Ask the solver."""
-        answer = self._solver.solve(goal, model)
+        left = self._ends_at - monotonic()
+        if left <= 0:
+            return Undecided(_OVER)
+        answer = self._solver.solve(goal, model, left)
         match answer:
             case Impossible():
                 return Nothing()

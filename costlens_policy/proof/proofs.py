@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from datetime import time as time_of_day
 from pathlib import Path
@@ -25,6 +26,9 @@ from costlens_policy.source.located import SourceText
 __all__ = ["Proof", "Proofs", "examine_invariants", "prove"]
 
 _LIMIT_S: Final = 60.0
+_SHARE: Final = 0.25
+"""The part of the time that is left which one invariant may take."""
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @frozen
@@ -106,10 +110,14 @@ def _proofs(found: Found, now: datetime, ends_at: float, tell: Callable[[str], N
         claims = [
             list(claims_of(Subject(promises.bundle, at), promises.document, promises.expressions)) for at in times
         ]
-        for index, invariant in enumerate(promises.document.document.invariants):
+        invariants = promises.document.document.invariants
+        for index, invariant in enumerate(invariants):
             tell(invariant.id)
             begun = time.monotonic()
-            verdict = _worst(decide(of_day[index], ends_at) for of_day in claims)
+            share = begun + max(0.0, ends_at - begun) * _SHARE if index < len(invariants) - 1 else ends_at
+            verdict = _worst(decide(of_day[index], share) for of_day in claims)
+            if isinstance(verdict, Refuted):
+                verdict = _timed(verdict, now, is_any=not any(of_day[index].reads_now for of_day in claims))
             span = promises.document.located.root.span_of(("invariants", index, "id"))
             yield Proof(
                 invariant,
@@ -118,6 +126,11 @@ def _proofs(found: Found, now: datetime, ends_at: float, tell: Callable[[str], N
                 verdict,
                 time.monotonic() - begun,
             )
+
+
+def _timed(refuted: Refuted, now: datetime, *, is_any: bool) -> Refuted:
+    """Name the time of a witness, unless ``is_any`` says that nothing reads it, and prices are those of today."""
+    return replace(refuted, witness=replace(refuted.witness, usual=now if is_any else _NEVER))
 
 
 def _claims(promises: Promises, now: datetime) -> Iterator[Claim]:

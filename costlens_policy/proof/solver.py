@@ -3,7 +3,7 @@
 The translation is never too narrow. What it does not read becomes a value of which nothing is known, the same for the
 same words; so where the solver finds that nothing meets a goal, nothing does. What it finds instead is tried on the
 engine before it counts. Whole numbers overflow as CEL's do; doubles are compared as reals, which they are, and what is
-computed from them is not known.
+computed from them is not known. A whole number beside a double that is not small is not read, since it is rounded.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ _HUNDRED: Final = Decimal(100)
 _FIRST_NS: Final = -62_135_596_800 * _SECOND
 _LAST_NS: Final = 253_402_300_800 * _SECOND - 1
 _LARGEST: Final = 0x2FFFF
+_EXACT: Final = 2**53
 _ESCAPED: Final = re.compile(r"\\u\{([0-9a-fA-F]+)\}|\\u([0-9a-fA-F]{4})|\\x([0-9a-fA-F]{2})")
 _SORTS: Final = {"string": "string", "int": "int", "double": "double", "bool": "bool", "timestamp": "timestamp",
                  "duration": "duration"}  # fmt: skip
@@ -405,12 +406,21 @@ class _Terms:
         return _Value(one.kind, z3.If(condition.true, one.term, other.term), error)
 
     def _alike(self, one: _Value, other: _Value) -> tuple[_Value, _Value]:
-        """Return two values of one kind; whole numbers next to doubles are the same numbers."""
+        """Return two values of one kind. Whole numbers become doubles beside one, which matters for large ones only."""
         if {one.kind, other.kind} == {"int", "double"}:
+            if not self._is_small(one) and not self._is_small(other):
+                raise _UnreadError
             one, other = self._real(one), self._real(other)
         if one.kind != other.kind or one.kind not in _SORTS:
             raise _UnreadError
         return one, other
+
+    def _is_small(self, value: _Value) -> bool:
+        """Say whether a value is written out, and doubles tell integers apart that are near it."""
+        z3, term = self._z3, value.term
+        if z3.is_rational_value(term) and not z3.is_int_value(term):
+            return bool(abs(term.as_fraction()) < _EXACT)
+        return bool(z3.is_int_value(term) and abs(term.as_long()) < _EXACT)
 
     def _real(self, value: _Value) -> _Value:
         return value._replace(kind="double", term=self._z3.ToReal(value.term)) if value.kind == "int" else value

@@ -48,7 +48,8 @@ from costlens_policy.frozen import frozen
 
 __all__ = ["Uses"]
 
-_ORDERS: Final = frozenset({"_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_"})
+_BEFORE_AND_AFTER: Final = frozenset({"_<_", "_<=_", "_>_", "_>=_"})
+_ORDERS: Final = frozenset({"_==_", "_!=_", *_BEFORE_AND_AFTER})
 _TEXT_TESTS: Final = {"startsWith": "prefixes", "endsWith": "suffixes", "contains": "parts", "matches": "patterns"}
 _CHANGES: Final[Mapping[str, Callable[[Any], Any]]] = {
     "lowerAscii": lambda text: text.translate(LOWER),
@@ -195,7 +196,7 @@ class _Reader:
             for inner in _children(node):
                 self._examine(inner)
         elif isinstance(node, Call) and node.function in _ORDERS:
-            self._compare(*map(self._flow, node.arguments))
+            self._compare(*map(self._flow, node.arguments), ordered=node.function in _BEFORE_AND_AFTER)
         elif isinstance(node, Call) and node.function == "@in":
             self._membership(*node.arguments)
         elif isinstance(node, Call) and node.function in _TEXT_TESTS and node.target is not None:
@@ -214,13 +215,16 @@ class _Reader:
         else:
             self._note((*read, node.field), self._field_type(node.operand, node.field))
 
-    def _compare(self, left: _Flow, right: _Flow) -> None:
+    def _compare(self, left: _Flow, right: _Flow, *, ordered: bool = False) -> None:
         unknown = left.unknown or right.unknown
         if left.reads and right.reads:
             unknown = unknown or "two values of the request are compared with each other"
         for side, other in ((left, right), (right, left)):
             for read, applied in side.reads:
                 self._compared(read, applied, other.literals)
+                if ordered and any(isinstance(value, str) for value in other.literals):
+                    self._uses.use(read).ordered = True
+                    self._texts = None
         if unknown:
             self._search(unknown, left, right)
 

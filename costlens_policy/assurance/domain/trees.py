@@ -36,6 +36,8 @@ class Use:
     clocks: dict[Clock, set[Any]] = field(default_factory=dict)
     """Of the time: what is read of it, and the numbers that this is compared with."""
     has_children: bool = False
+    ordered: bool = False
+    """Whether texts are asked for that come before or after another one."""
     searched: str = ""
 
     @property
@@ -46,7 +48,7 @@ class Use:
             self.functions,
         )  # fmt: skip
         clocks = sum(1 + len(compared) for compared in self.clocks.values())
-        return sum(map(len, noted)) + clocks + self.has_children + bool(self.searched)
+        return sum(map(len, noted)) + clocks + self.has_children + self.ordered + bool(self.searched)
 
 
 class Same:

@@ -30,6 +30,9 @@ _OTHER: Final = "other"
 UPPER: Final = {code: code - 32 for code in range(ord("a"), ord("z") + 1)}
 LOWER: Final = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 """How CEL changes the case of letters, of ASCII only."""
+_EXACT: Final = 2**53
+_LEAST: Final = "\0"
+_MOST: Final = chr(0x10FFFF)
 _LONGEST: Final = {"string": 200_000, "list": 10_000}
 """Sizes of the longest values that are tried."""
 
@@ -106,9 +109,13 @@ def critical_values(use: Use, now: datetime) -> Critical:
 
 
 def _mixed(use: Use) -> str:
-    """Return why its values do not stand for all where conditions ask about a place in several ways at once."""
+    """Return why its values do not stand for all that conditions ask about a place, such as in several ways at once."""
     if use.functions and (use.prefixes or use.suffixes or use.sizes):
         return "its case and its parts are asked for at once"
+    if use.ordered and (use.suffixes or use.sizes or use.functions or use.parts or use.patterns):
+        return "its place in the order of texts and its parts are asked for at once"
+    if use.type.name == "int" and any(isinstance(value, float) and abs(value) >= _EXACT for value in use.literals):
+        return "it is compared with doubles beyond the integers that they can tell apart"
     if use.type.name == "map" and use.has_children and use.sizes:
         return "its size and its entries are asked for at once"
     return ""
@@ -157,6 +164,8 @@ def _of_type(use: Use, now: datetime) -> Iterator[Any]:
 def _texts(use: Use) -> Iterator[str]:
     literals = sorted(value for value in use.literals if isinstance(value, str))
     yield from literals
+    if use.ordered:
+        yield from _in_between(use, literals)
     if "lowerAscii" in use.functions or "upperAscii" in use.functions:
         yield from _spellings(literals)
     other = _filler(use)
@@ -176,6 +185,23 @@ def _texts(use: Use) -> Iterator[str]:
         yield from texts_matching(pattern)
     yield ""
     yield other
+
+
+def _in_between(use: Use, literals: Sequence[str]) -> Iterator[str]:
+    """Yield a text of each range in the order of texts, between any two that are named; those with a prefix are one."""
+    ends = (_behind(prefix) for prefix in use.prefixes)
+    bounds = sorted({"", *literals, *use.prefixes, *(end for end in ends if end is not None)})
+    for bound in bounds:
+        yield from (bound, bound + _LEAST)  # the next text of all
+    for bound, end in zip(bounds, [*bounds[1:], None], strict=True):
+        readable = (bound + letter for letter in "ax0")
+        yield from islice((text for text in readable if end is None or text < end), 1)
+
+
+def _behind(prefix: str) -> str | None:
+    """Return the first text behind all that begin with a prefix; None where there is none."""
+    kept = prefix.rstrip(_MOST)
+    return kept[:-1] + chr(ord(kept[-1]) + 1) if kept else None
 
 
 def _spellings(literals: Sequence[str]) -> Iterator[str]:
@@ -239,6 +265,8 @@ def _whole_numbers(use: Use) -> Iterator[int]:
 
 
 def _near(value: float) -> Iterator[int]:
+    if isinstance(value, float) and abs(value) >= _EXACT:
+        yield from (int(math.nextafter(value, end)) for end in (-math.inf, math.inf) if math.isfinite(value))
     yield from (math.floor(value) - 1, math.floor(value), math.ceil(value), math.ceil(value) + 1)
 
 

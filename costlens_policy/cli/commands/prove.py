@@ -69,7 +69,7 @@ def command(paths: tuple[str, ...], output: str, limit: float, save_case: Path |
     versions: of each stage it is decided whether NEW is equal to OLD, stricter, looser or neither, with requests.
     """
     if len(paths) == 2 and all(map(_is_version, paths)):
-        return _compare(*paths, output, no_looser)
+        return _compare(*paths, output, limit, no_looser)
     if no_looser:
         raise click.UsageError("`--no-looser` needs two versions of a policy set, OLD and NEW")
     missing = [path for path in paths if not Path(path).exists()]
@@ -88,13 +88,13 @@ def _is_version(name: str) -> bool:
     return is_bundle(name) or len(find_sets(Library(), [Path(name)])[0]) == 1
 
 
-def _compare(old: str, new: str, output: str, no_looser: bool) -> ExitCode:
+def _compare(old: str, new: str, output: str, limit: float, no_looser: bool) -> ExitCode:
     from costlens_policy.checker import check
     from costlens_policy.cli.sources import policies_at
     from costlens_policy.proof import compare
 
     with policies_at(old) as old_path, policies_at(new) as new_path:
-        compared = compare(check(old_path), check(new_path))
+        compared = compare(check(old_path), check(new_path), limit_s=limit)
     if output == "json":
         write_json(compared.to_dict())
     else:
