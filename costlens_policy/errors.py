@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["CostlensPolicyError", "InputError", "RequestError", "lowered"]
+__all__ = ["CostlensPolicyError", "InputError", "RequestError", "SettingsError", "lowered"]
 
 
 class CostlensPolicyError(Exception):
@@ -11,6 +11,10 @@ class CostlensPolicyError(Exception):
 
 class InputError(CostlensPolicyError):
     """A file, folder or stream cannot be read or written; the message names it and says what to do."""
+
+
+class SettingsError(InputError):
+    """Settings are out of range, or cannot be used together; a command ends with its code for a usage error."""
 
 
 class RequestError(CostlensPolicyError):

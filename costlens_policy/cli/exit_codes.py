@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from costlens_policy.cli.output import note, print_error, render_diagnostics
-from costlens_policy.errors import CostlensPolicyError, lowered
+from costlens_policy.errors import CostlensPolicyError, SettingsError, lowered
 
 if TYPE_CHECKING:
     from costlens_policy.diagnostics.model import Diagnostic, PolicyError
@@ -88,6 +88,8 @@ def _on_purpose(error: CostlensPolicyError) -> ExitCode:
     if isinstance(error, RejectedError):
         return _rejected(error)
     print_error(*_message_and_help(error))
+    if isinstance(error, SettingsError):
+        return ExitCode.USAGE
     return ExitCode.NOTHING if isinstance(error, NothingError) else ExitCode.FAILURE
 
 

@@ -26,7 +26,7 @@ SdkDialect: TypeAlias = Literal[
     "openai-chat", "openai-responses", "openai-embeddings", "anthropic", "gemini", "bedrock"
 ]
 Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200, description="The id of a call.")]
-Lease: TypeAlias = Annotated[str, Meta(description="How long a call stays held, such as `10m`; at most `7d`.")]
+Lease: TypeAlias = Annotated[str, Meta(description="How long a call stays held, such as `10m`; at most `31d`.")]
 Time: TypeAlias = Annotated[datetime, Meta(tz=True)]
 Content: TypeAlias = Annotated[
     dict[str, Any], Meta(description="The request to decide: the attributes that the policy set declares.")

@@ -240,7 +240,9 @@ def _opened(source: Source | str | os.PathLike[str], trust: Trust | None) -> Sou
 
 
 def _short(status: PolicyStatus) -> str:
-    return f"version {status.version[:16]}"
+    """Return a version as the log names it: a digest by its beginning, words as they are."""
+    version = status.version
+    return version if " " in version else f"version {version[:16]}"
 
 
 _ALL: Final[WeakSet[LivePolicies]] = WeakSet()

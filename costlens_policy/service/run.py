@@ -19,11 +19,14 @@ from pathlib import Path
 from typing import Final
 
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.decision_log import DecisionLog
-from costlens_policy.errors import InputError
+from costlens_policy.errors import InputError, SettingsError
+from costlens_policy.guard import GuardError
+from costlens_policy.guard.shared import checked_lease
 from costlens_policy.ledger import LedgerUnavailableError, open_ledger
 from costlens_policy.service.application import Application
 from costlens_policy.service.connections import Connection
@@ -39,6 +42,8 @@ _KEEP_ALIVE: Final = 75
 _BACKLOG: Final = 2048
 _ACCEPTING: Final = 0.05
 """Seconds in which those who wait to be accepted when the service stops are accepted."""
+_SIGN: Final = 1.0
+"""Seconds in which a worker that starts says whether it serves; asked again, it may have ended."""
 _HUNG: Final = 30
 """Seconds after which a worker that gives no sign of life is replaced. A busy machine is no reason for it."""
 
@@ -52,10 +57,11 @@ def serve(
     beyond_loopback: bool = False,
     ready: Callable[[Sequence[Address | UnixPath]], None] = lambda _: None,
 ) -> bool:
-    """Serve until a signal ends it; return whether it ever served. ``ready`` is called with the addresses as bound.
+    """Serve until a signal ends it; return whether a signal did. ``ready`` is called with the addresses as bound.
 
-    SIGTERM and SIGINT finish what is under way, for at most ``settings.limits.shutdown_seconds``. Raises
-    ``InputError`` for what must not be served so, or where a socket cannot be had, ``PolicyError`` and ``LedgerError``.
+    It is called once all workers answer. SIGTERM and SIGINT finish what is under way, for at most
+    ``settings.limits.shutdown_seconds``. Raises ``SettingsError`` for what must not be served so, ``InputError`` where
+    a socket cannot be had, ``PolicyError`` and ``LedgerError``.
     """
     _check(settings, addresses, workers=workers, beyond_loopback=beyond_loopback)
     if settings.keys is not None:
@@ -72,24 +78,30 @@ def serve(
             stack.enter_context(_metrics_folder())
             kept = stack.enter_context(tempfile.TemporaryDirectory(prefix="costlens-policy-last-"))
             settings = replace(settings, last_good=Path(kept) / "policies.plan")
-        ready([_bound(address, item) for address, item in zip(addresses, sockets, strict=True)])
-        return _run(_config(settings, workers, tls), sockets)
+        bound = [_bound(address, item) for address, item in zip(addresses, sockets, strict=True)]
+        return _run(_config(settings, workers, tls), sockets, partial(ready, bound))
 
 
 def _check(settings: Settings, addresses: Sequence[Address | UnixPath], *, workers: int, beyond_loopback: bool) -> None:
     if workers > 1 and settings.ledger.startswith("memory:"):
-        raise InputError(
+        raise SettingsError(
             "several workers cannot share a ledger in memory, so that each would spend the whole budget;"
             " use `--ledger sqlite:///spend.db`, `redis://…` or `postgresql://…`"
         )
     if settings.keys is None and not settings.is_open(Open.EVERYTHING):
-        raise InputError(
+        raise SettingsError(
             "nothing is answered without a key; make one with `costlens-policy keys add`, or say"
             " `--without-key everything`"
         )
+    try:
+        checked_lease(settings.lease)
+    except GuardError as error:
+        raise SettingsError(str(error)) from None
     outside = [item for item in addresses if isinstance(item, Address) and not item.is_loopback]
     if outside and not beyond_loopback:
-        raise InputError(f"`{outside[0]}` is reachable from other machines; say `--beyond-loopback` if that is meant")
+        raise SettingsError(
+            f"`{outside[0]}` is reachable from other machines; say `--beyond-loopback` if that is meant"
+        )
 
 
 def _check_ledger(settings: Settings, plan: Plan) -> None:
@@ -214,14 +226,15 @@ def _config(settings: Settings, workers: int, tls: Tls | None) -> uvicorn.Config
     )
 
 
-def _run(config: uvicorn.Config, sockets: list[socket.socket]) -> bool:
+def _run(config: uvicorn.Config, sockets: list[socket.socket], ready: Callable[[], None]) -> bool:
     """Serve. uvicorn raises the signal that ended it once more when all is done: it ends nothing then."""
     before = {number: signal.signal(number, _ended) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         if config.workers > 1:
-            _Workers(config, sockets=sockets).run()
-            return True
-        server = _Server(config)
+            workers = _Workers(config, sockets, ready)
+            workers.run()
+            return not workers.failed
+        server = _Server(config, ready)
         server.run(sockets=sockets)
         return bool(server.started)
     except SystemExit:
@@ -232,7 +245,16 @@ def _run(config: uvicorn.Config, sockets: list[socket.socket]) -> bool:
 
 
 class _Server(uvicorn.Server):
-    """A server that accepts who is waiting to be before it stops listening."""
+    """A server that says when it answers, and accepts who is waiting to be before it stops listening."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready: Final = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         _listen_no_more(sockets or ())
@@ -241,7 +263,35 @@ class _Server(uvicorn.Server):
 
 
 class _Workers(Multiprocess):
-    """Workers that accept who is waiting to be before they stop listening."""
+    """Workers that report when all of them answer, and accept who is waiting to be before they stop listening."""
+
+    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], ready: Callable[[], None]) -> None:
+        super().__init__(config, sockets)
+        self._ready: Final = ready
+
+    @property
+    def failed(self) -> bool:
+        """Whether a worker could not start, which ends all of them."""
+        return any(process.exitcode == STARTUP_FAILURE for process in self.processes)
+
+    def init_processes(self) -> None:
+        """Start the workers, and wait until each serves or has ended: the watch over them would wait for its sign."""
+        super().init_processes()
+        waiting = list(self.processes)
+        while waiting and not self.should_exit.is_set():
+            self.handle_signals()
+            waiting = [item for item in waiting if item.process.is_alive() and not item.is_ready(timeout=_SIGN)]
+            time.sleep(_ACCEPTING)
+        if all(process.process.is_alive() for process in self.processes) and not self.should_exit.is_set():
+            self._ready()
+
+    def keep_subprocess_alive(self) -> None:
+        """Replace workers that have died, and log which."""
+        before = list(self.processes)
+        super().keep_subprocess_alive()
+        for old, new in zip(before, self.processes, strict=False):
+            if old is not new:
+                _LOG.warning("worker %s died (exit code %s); %s takes its place", old.pid, old.exitcode, new.pid)
 
     def terminate_all(self) -> None:
         _listen_no_more(self.sockets)

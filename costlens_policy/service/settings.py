@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from costlens_policy.errors import InputError
+from costlens_policy.errors import SettingsError
 from costlens_policy.frozen import frozen
 from costlens_policy.live import FolderSource, Source
 from costlens_policy.live.sources import source_at
@@ -61,15 +61,15 @@ class UnixPath:
 def address_of(text: str) -> Address | UnixPath:
     """Return the address that ``127.0.0.1:8181``, ``[::1]:8181`` or ``unix:/run/costlens.sock`` names.
 
-    Raises ``InputError``.
+    Raises ``SettingsError``.
     """
     if text.startswith(_UNIX):
         if text == _UNIX:
-            raise InputError("a Unix socket needs a path, such as `unix:/run/costlens-policy.sock`")
+            raise SettingsError("a Unix socket needs a path, such as `unix:/run/costlens-policy.sock`")
         return UnixPath(Path(text.removeprefix(_UNIX)))
     host, colon, port = text.rpartition(":")
     if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65535:
-        raise InputError(f"an address must be HOST:PORT or unix:PATH, got `{text}`")
+        raise SettingsError(f"an address must be HOST:PORT or unix:PATH, got `{text}`")
     return Address(host.removeprefix("[").removesuffix("]"), int(port))
 
 

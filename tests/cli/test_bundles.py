@@ -61,6 +61,9 @@ def test_a_signed_bundle_is_verified(run, bundle: Path, key: Path, tmp_path: Pat
     assert "revision    3" in run("inspect", bundle).stdout
     assert run("verify", bundle).exit_code == 2
     assert run("sign", bundle, "--key", key, "--revision", "0").exit_code == 2
+    assert run("sign", bundle, "--key", key, "--revision", "99999999999999999999").exit_code == 2
+    formatted = run("fmt", bundle)
+    assert (formatted.exit_code, "is a bundle; format the files" in formatted.stderr.replace("\n", " ")) == (2, True)
     assert run("keygen", key).exit_code == 6
 
 

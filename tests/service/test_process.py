@@ -9,6 +9,8 @@ import os
 import signal
 import socket
 import stat
+import subprocess
+import sys
 import threading
 import time
 from decimal import Decimal
@@ -23,6 +25,7 @@ from tests.guard.company import REQUEST, TEAM, write_company
 from tests.service.asking import running
 
 USAGE = {"prompt_tokens": 1000, "completion_tokens": 100}
+ROOT = Path(__file__).parents[2]
 ROOMY = TEAM.replace("0.01", "1000")
 
 
@@ -47,12 +50,16 @@ def folder(tmp_path):
         (["--tls-key", "x.pem", "--tls-certificate", "y.pem", "--without-key", "everything"], "cannot be used"),
         (["--decision-log", "none/log.jsonl", "--without-key", "everything"], "cannot be written"),
         (["--lease", "soon", "--without-key", "everything"], "not a length of time"),
+        (["--lease", "100d", "--without-key", "everything"], "a lease must be positive and at most"),
+        (["--lease", "0s", "--without-key", "everything"], "must be positive"),
+        (["--listen", "localhost:70000", "--without-key", "everything"], "HOST:PORT"),
     ],
 )
 def test_what_must_not_be_served_is_refused(folder, arguments, said, monkeypatch):
     monkeypatch.chdir(folder)
     result = CliRunner().invoke(app, ["serve", "policies", *arguments])
-    assert result.exit_code in (1, 2, 6), result.output
+    outside = ("no file of keys", "be listened on", "be opened", "be used", "be written", "ledger URL scheme")
+    assert result.exit_code == (6 if any(part in said for part in outside) else 2), result.output
     assert said in result.stderr
     assert "listening" not in result.stderr
 
@@ -70,6 +77,16 @@ def test_policies_that_are_wrong_end_it_at_once(folder, monkeypatch):
     result = CliRunner().invoke(app, ["serve", "policies", "--without-key", "everything", "--listen", "127.0.0.1:0"])
     assert result.exit_code == 1
     assert "error[" in result.stderr
+
+
+def test_workers_that_cannot_start_end_it_as_a_failure(folder):
+    command = [sys.executable, "-m", "tests.service.failing", str(folder / "policies")]
+    ended = subprocess.run(
+        command, cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, check=False
+    )
+    assert ended.returncode == 6, ended.stderr
+    assert b"the policies are gone" in ended.stderr
+    assert b"listening" not in ended.stderr
 
 
 def test_two_workers_share_a_ledger_and_a_call(folder):
@@ -214,7 +231,10 @@ def test_a_worker_that_dies_while_the_policies_are_wrong_is_replaced(folder):
         _until(lambda: service.get("/ready").json["problems"] != [])
         assert service.post("/v1/decide", {"request": REQUEST}).json["allow"] is True
         assert service.end() == 0
-        assert "the last good version serves" in service.errors.read_text()
+        errors = service.errors.read_text()
+        assert "the last good version serves" in errors
+        assert "refused; last good version goes on serving" in errors
+        assert all(f"worker {worker} died (exit code -9); " in errors for worker in workers)
 
 
 def _children(pid):

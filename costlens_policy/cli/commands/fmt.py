@@ -105,11 +105,14 @@ def _format_stdin(mode: _Mode) -> ExitCode:
 
 def _files(paths: Iterable[Path]) -> Iterator[File]:
     """Yield each file once: those named, and in folders those that hold a document of this program."""
+    from costlens_policy.bundles.archive import is_bundle
     from costlens_policy.checker.library import Library
     from costlens_policy.source.read import yaml_files
 
     library, seen = Library(), set()
     for path in paths:
+        if is_bundle(path):
+            raise click.UsageError(f"`{path}` is a bundle; format the files that it was built from")
         if path.is_dir():
             found = [file for name in yaml_files(path) if _is_ours(file := library.open(name))]
         else:

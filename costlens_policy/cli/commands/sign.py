@@ -40,7 +40,10 @@ def command(path: Path, key: Path, revision: int, target: Path | None) -> ExitCo
     The policies are compiled anew, and the bundle's plan must be the same: whoever signs vouches for both.
     """
     from costlens_policy.bundles import SigningKey, open_bundle, sign
+    from costlens_policy.bundles.signing import MAX_REVISION
 
+    if revision > MAX_REVISION:
+        raise click.UsageError(f"`--revision` must be a number from 1 to {MAX_REVISION}, got `{revision}`")
     signed = sign(open_bundle(path), SigningKey.read(key), revision)
     write_file(target or path, signed.packed)
     note(f"signed `{target or path}` as revision {revision}")
