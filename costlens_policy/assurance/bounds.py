@@ -54,6 +54,11 @@ class Range:
         return frozenset(found.bound for tree in self.ranges for found in _comparisons(tree))
 
     @property
+    def is_listed(self) -> bool:
+        """Whether the values are named one by one, by ``==`` alone."""
+        return all(found.test == "_==_" for tree in self.ranges for found in _comparisons(tree))
+
+    @property
     def cycle(self) -> int | None:
         """After how many values the number starts over, such as 24 for hours."""
         return next((size for name, size in _CYCLES.items() if f".{name}(" in self.number), None)

@@ -18,11 +18,15 @@ __all__ = ["find_misread_texts"]
 _FOUND: Final = Finding("CL472")
 _EQUAL: Final = frozenset({"_==_", "_!=_", "@in"})
 _TESTS: Final = frozenset({"startsWith", "endsWith", "contains"})
-_WILD: Final = re.compile(r"[\w@./:-]+\*|\*[\w@./:-]+|[\w@./:-]+\*[\w@./:-]+|\^.+|.*\.[*+].*|\w.*\$")
-_DOMAIN: Final = re.compile(r"[\w-]+(\.[\w-]+)*\.[a-z]{2,6}")
+_WILD: Final = re.compile(r"[\w@./:-]+\*|\*[\w@./:-]+|[\w@./:-]+\*[\w@./:-]+|\^.+|.*\.[*+].*|\w.*[a-z0-9*+)\]]\$")
+_DOMAIN: Final = re.compile(
+    r"[\w-]+(\.[\w-]+)*\.(com|org|net|edu|gov|io|ai|dev|app|cloud|example|test|local|internal|info|biz|corp|[a-z]{2})"
+)
+"""A domain without a dot or an ``@`` before it. Two letters are a country, but a program, too: see ``_PROGRAMS``."""
+_PROGRAMS: Final = (".py", ".js", ".ts", ".go", ".rs", ".md", ".gz", ".sh", ".cs", ".rb", ".kt")
 _ADDRESS: Final = re.compile(r"@" + _DOMAIN.pattern)
 _CASES: Final = {"lowerAscii": str.lower, "upperAscii": str.upper}
-_LETTERS: Final = re.compile(r"\\.|\[[^\]]*\]|\(\?[^)]*\)")
+_LETTERS: Final = re.compile(r"\\[pP](\{[^}]*\}|.)|\\.|\[[^\]]*\]|\(\?[^)]*\)")
 
 _Reason: TypeAlias = tuple[str, str, str]
 
@@ -77,7 +81,7 @@ def _tested(node: Call, text: str) -> _Reason | None:
     if node.function == "contains" and _ADDRESS.fullmatch(text):
         message = f"`contains` also holds for texts that go on behind `{text}`, as in `{text}.example.org`"
         return message, "matches anywhere in the text", f'write `endsWith("{text}")`'
-    if node.function == "endsWith" and _DOMAIN.fullmatch(text):
+    if node.function == "endsWith" and _DOMAIN.fullmatch(text) and not text.endswith(_PROGRAMS):
         message = f"`endsWith` also holds for texts such as `not{text}`"
         return message, "begins in the middle of a name", f'write `endsWith("@{text}")` or `endsWith(".{text}")`'
     return _pattern(text, "looked for as it is")

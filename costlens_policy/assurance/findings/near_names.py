@@ -35,9 +35,7 @@ def find_near_names(subject: Subject) -> Iterator[Diagnostic]:
     for kind, texts in by_kind.items():
         times = Counter(text.value for text in texts)
         for text in texts:
-            near = next(
-                (other for other in texts if times[text.value] == 1 and _is_slip(text.value, other.value)), None
-            )
+            near = next((other for other in texts if times[text.value] == 1 and _is_near(text, other)), None)
             if near is not None and (
                 times[near.value] > 1 or near.span.start < text.span.start or near.span.file != text.span.file
             ):
@@ -51,6 +49,13 @@ def find_near_names(subject: Subject) -> Iterator[Diagnostic]:
                     + (f", or declare the values of `{kind}` in the policy set" if text.is_compared else ""),
                     [Related(near.span, "the other name")],
                 )
+
+
+def _is_near(text: Text, other: Text) -> bool:
+    """Say whether one text is a slip for another: not where one expression takes a word in several cases on purpose."""
+    if text.within is not None and text.within == other.within and text.value.lower() == other.value.lower():
+        return False
+    return _is_slip(text.value, other.value)
 
 
 def _is_slip(one: str, other: str) -> bool:

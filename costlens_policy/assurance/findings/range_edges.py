@@ -55,6 +55,8 @@ def _gaps(subject: Subject, section: str, rules: Sequence[Rule]) -> Iterator[Dia
         for value in _edges(one, other):
             if one.has(value) or other.has(value) or not _is_between(one, other, value):
                 continue
+            if one.is_listed and other.is_listed:
+                continue  # `level == 1` and `level == 3` say nothing about 2
             if any(_may_catch(subject, rule, one, value) for rule in rules):
                 continue
             first, last = sorted((one.rule, other.rule), key=lambda rule: (rule.layer, rule.place.path[1]))

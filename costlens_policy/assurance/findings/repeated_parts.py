@@ -97,7 +97,7 @@ def _test(typed: TypedExpr, node: Node) -> _Test | None:
 def _implies(one: _Test, other: _Test) -> bool:
     """Say whether one test holds only where the other one does."""
     if one.function == "_==_" and other.function == "_!=_":
-        return type(one.value) is type(other.value) and one.value != other.value and one.value != ""
+        return type(one.value) is type(other.value) and one.value != other.value and other.value != ""
     if not (isinstance(one.value, int | float) and isinstance(other.value, int | float)):
         return False
     upward = _UPWARD.get(one.function)

@@ -19,13 +19,15 @@ __all__ = ["Text", "catalogue_words", "compared_texts", "label_of", "read_keys",
 class Text:
     """A text, and the attribute that it is compared with, such as ``team``; empty for another operand.
 
-    Of a name that is not compared with anything, ``attribute`` says what kind of name it is.
+    Of a name that is not compared with anything, ``attribute`` says what kind of name it is. ``within`` is the place
+    of the whole expression.
     """
 
     value: str
     attribute: str
     span: Span
     is_compared: bool = True
+    within: Place | None = None
 
 
 def compared_texts(subject: Subject) -> Iterator[Text]:
@@ -37,7 +39,7 @@ def compared_texts(subject: Subject) -> Iterator[Text]:
                 if isinstance(node, Call) and node.function in ("_==_", "_!=_", "@in"):
                     name = next((found for side in node.arguments if (found := label_of(side))), "")
                     for literal in (found for side in node.arguments for found in _literals(side)):
-                        yield Text(str(literal.value), name, place.part(literal.extent))
+                        yield Text(str(literal.value), name, place.part(literal.extent), within=place)
     declared = subject.bundle.linked.policy_set
     for name, attribute in declared.document.attributes.items():
         for at, value in enumerate(attribute.values):
@@ -53,7 +55,7 @@ def tested_texts(subject: Subject) -> Iterator[Text]:
                     kind = (
                         f"what `{label_of(node.target)}` {'begins' if node.function == 'startsWith' else 'ends'} with"
                     )
-                    yield Text(str(literal.value), kind, place.part(literal.extent), False)
+                    yield Text(str(literal.value), kind, place.part(literal.extent), False, place)
 
 
 def read_keys(subject: Subject) -> Iterator[Text]:

@@ -26,6 +26,7 @@ __all__ = ["find_unit_slips"]
 
 _FOUND: Final = Finding("CL450")
 _COMPARED: Final = frozenset({"_<_", "_<=_", "_>_", "_>=_", "_==_"})
+_MIRRORED: Final = {"_<_": "_>_", "_<=_": "_>=_", "_>_": "_<_", "_>=_": "_<=_"}
 _THOUSANDS: Final = frozenset({16, 32, 64, 128, 256})
 """Sizes of context windows, in thousands of tokens."""
 _PERCENT: Final = frozenset({50, 60, 70, 75, 80, 85, 90, 95})
@@ -33,6 +34,8 @@ _FEW_TOKENS: Final = 8
 _SMALLEST_PROMPT: Final = 128
 _LOWEST_RATIO: Final = 0.02
 _LOWEST_QUALITY: Final = 0.05
+_BRAKE: Final = 20
+"""How many US dollars a minute somebody may mean who wants to stop a loop."""
 _MANY: Final = 10
 """How many times what any model takes a limit may be, before it looks like another unit."""
 
@@ -98,8 +101,15 @@ def _budget(budget: Budget, place: Place) -> Iterator[_Slip]:
     if isinstance(window, FixedWindow):
         if timedelta(0) < window.ends_at - window.starts_at < timedelta(minutes=5):
             yield f"the window of `{budget.id}` is shorter than five minutes", place.at("window", "ends_at")
-    elif isinstance(window, RollingWindow) and unit == "usd" and duration_of(window.rolling) <= timedelta(minutes=1):
+    elif isinstance(window, RollingWindow) and unit == "usd" and _is_for_a_month(window.rolling, hard):
         yield f"the window of `{budget.id}` is {window.rolling} long, and counts money", place.at("window", "rolling")
+
+
+def _is_for_a_month(rolling: str, limit: object) -> bool:
+    """Say whether an amount is too much for a window as short as this; a few dollars a minute stop a loop."""
+    length = duration_of(rolling)
+    is_brake = length == timedelta(minutes=1) and not rolling.endswith("s")
+    return length <= timedelta(minutes=1) and not (is_brake and isinstance(limit, Decimal) and limit <= _BRAKE)
 
 
 def _operation(operation: Operation, place: Place) -> Iterator[_Slip]:
@@ -163,12 +173,13 @@ def _slips(typed: TypedExpr) -> Iterator[tuple[str, Node]]:
         for subject, literal in ((left, right), (right, left)):
             name = _field(subject)
             if name and isinstance(literal, Literal) and isinstance(literal.value, int | float):
-                message = _slip(name, float(literal.value))
+                function = node.function if subject is left else _MIRRORED.get(node.function, node.function)
+                message = _slip(name, function, float(literal.value))
                 if message:
                     yield message, literal
 
 
-def _slip(name: str, value: float) -> str:
+def _slip(name: str, function: str, value: float) -> str:
     if name.endswith("_ms") and 0 < value < 20:
         return f"`{name}` is in milliseconds, and {value:g} is very little"
     if name.endswith("_ratio") and 2 < value <= 100:
@@ -181,7 +192,7 @@ def _slip(name: str, value: float) -> str:
         return f"`{name}` is in US dollars per million tokens, and no model costs {value:g}"
     if name in ("prompt_tokens", "max_output_tokens") and value >= 50_000_000:
         return f"`{name}` counts tokens, and no model takes {value:,.0f}"
-    if name == "prompt_tokens" and value in _THOUSANDS:
+    if name == "prompt_tokens" and value in _THOUSANDS and function not in ("_<_", "_<=_"):
         return f"`{name}` counts single tokens, and {value:g} looks like thousands"
     if name == "context_window" and 0 < value < 1000:
         return f"`{name}` counts single tokens, and {value:g} looks like thousands"
