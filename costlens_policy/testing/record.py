@@ -6,6 +6,7 @@ Of requests that the rules treat alike, the shortest is kept.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -28,6 +29,7 @@ _EXPECTED: Final = (
     "effect", "model", "rule", "fallbacks", "shares", "ways_out", "rewrites", "alerts", "overflowed", "thresholds",
     "errors",
 )  # fmt: skip
+_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
 _LONGEST_LABEL: Final = 40
 _MOST_LABELS: Final = 4
 
@@ -110,7 +112,17 @@ def _row(line: str) -> dict[str, Any] | None:
         raise InputError("each line must be a JSON object, got something else") from None
     if not isinstance(row, dict):
         raise InputError("each line must be a JSON object, got something else")
+    if _SURROGATE.search(line) and not _is_unicode(row):
+        raise InputError("a text holds half of a surrogate pair, which no suite can hold")
     return row
+
+
+def _is_unicode(row: object) -> bool:
+    try:
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _of_log(engine: Engine, entry: dict[str, Any], known: Vocabulary) -> _Decided:

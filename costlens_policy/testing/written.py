@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from costlens_policy.diagnostics.text import printable
 from costlens_policy.engine.decision import Balance
 from costlens_policy.frozen import frozen
 
@@ -52,7 +53,7 @@ def written_cases(cases: Iterable[WrittenCase]) -> Iterator[str]:
     """Yield the lines of the items of ``cases``; two cases of one name are numbered."""
     used: set[str] = set()
     for case in cases:
-        yield from (f"  # {' '.join(comment.split())}" for comment in case.comments)
+        yield from (f"  # {printable(' '.join(comment.split()))}" for comment in case.comments)
         yield f"  - name: {_flow(_unused(case.name, used))}"
         yield from (f"    {line}" for line in _entry("request", dict(case.request)))
         if case.now is not None:
@@ -99,12 +100,25 @@ def _flow(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_flow, value)) + "]"
     if isinstance(value, str):
-        return value if _is_plain(value) else json.dumps(value, ensure_ascii=not value.isprintable())
+        return value if _is_plain(value) else _quoted(value)
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, Decimal):
         return f"{value:f}"
     return value.isoformat() if isinstance(value, date) else json.dumps(value)
+
+
+def _quoted(text: str) -> str:
+    """Return a text in double quotes; what cannot be seen is an escape, which YAML has for a whole character each."""
+    written = json.dumps(text, ensure_ascii=False)
+    return written if written.isprintable() else "".join(map(_escaped, written))
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if character.isprintable():
+        return character
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def _is_plain(text: str) -> bool:

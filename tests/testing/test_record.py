@@ -70,3 +70,10 @@ def test_the_suite_passes(tmp_path: Path):
     run = run_suites([file])
     assert not run.diagnostics
     assert [result.outcome for result in run.results] == ["passed"] * 4
+
+
+def test_characters_that_json_writes_in_two_halves_are_kept_and_single_halves_left_out():
+    halves = ['{"prompt": "a\\ud800\\n"}', '{"prompt": "x", "metadata": {"\\uDC00": "y"}}']
+    found = record(engine(), ['{"prompt": "\\ud83d\\ude00\\n", "task": "coding"}', *halves], NOW)
+    assert [number for number, _ in found.left_out] == [2, 3]
+    assert '"\U0001f600\\n"' in found.written("r", "s.yaml")

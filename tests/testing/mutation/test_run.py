@@ -178,3 +178,30 @@ def test_formats(folder: Path, golden: Callable[[Path, str], None]):
     golden(here / "survivors.txt", render_text(run))
     golden(here / "survivors.json", render_json(run))
     assert json.loads(render_json(run))["exit_code"] == 5
+
+
+BUDGETS = """\
+budgets:
+  - {id: main, hard_limit_usd: 100, window: {calendar: day, zone: UTC}, overflow: reserve}
+  - {id: reserve, hard_limit_usd: 10, window: {calendar: day, zone: UTC}}
+"""
+OVERFLOWING = """\
+apiVersion: costlens-policy/v1
+kind: Suite
+metadata: {name: t, version: "1"}
+policy_set: policy-set.yaml
+now: 2026-11-02T12:00:00Z
+cases:
+  - name: the reserve stands in
+    request: {size: 7, prompt: hi}
+    balances: [{budget: p/main, used: 100}]
+    expect: {model: large, overflowed: [p/main]}
+"""
+
+
+def test_a_budget_that_another_overflows_into_cannot_go(folder: Path):
+    (folder / "policy.yaml").write_text(POLICY + BUDGETS)
+    (folder / "a_test.yaml").write_text(OVERFLOWING)
+    run = mutate(["a_test.yaml"], jobs=1)
+    gone = next(item for item in run.sets[0].verdicts if item.mutant.rule == "p/reserve" and item.mutant.kind == "rule")
+    assert (gone.fate, gone.by) == (Fate.INVALID, "`p/main` overflows into `p/reserve`, which is gone")
