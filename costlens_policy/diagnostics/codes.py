@@ -226,7 +226,7 @@ _TESTS: Final = (
     Code("CL617", "unused-fixture", "unused fixture"),
     Code("CL618", "idle-merge", "part of a case without effect"),
     Code("CL619", "repeated-case", "duplicate case"),
-    Code("CL620", "idle-pattern", "expectation that every text meets"),
+    Code("CL620", "idle-expectation", "expectation that cannot fail"),
 )
 _PROOFS: Final = (
     Code("CL701", "unknown-invariant-rule", "unknown rule in an invariant"),

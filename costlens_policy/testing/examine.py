@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from costlens_policy.diagnostics.codes import CODES
@@ -23,7 +23,7 @@ from costlens_policy.testing.prepare import merged
 from costlens_policy.testing.suites import SuiteProblems
 from costlens_policy.testing.vocabulary import DEFAULT, RuleKind, Vocabulary
 
-__all__ = ["examine", "report_idle"]
+__all__ = ["examine", "report_idle", "report_unread"]
 
 _ALL = tuple(RuleKind)
 _WARNING: Final = Severity.WARNING
@@ -51,7 +51,34 @@ def report_idle(
     idle.defaults()
     idle.balances()
     idle.repeated_cases()
+    idle.axes()
+    idle.coverage()
     idle.patterns()
+    idle.estimates()
+    idle.empty_lists()
+
+
+def report_unread(
+    cases: Sequence[SingleCase],
+    decided: Iterable[tuple[str, Collection[tuple[str, str]]]],
+    known: Vocabulary,
+    problems: SuiteProblems,
+) -> None:
+    """Warn about balances of cases that no decision read. ``decided`` has the balances that cases read, by their names.
+
+    To show that what others spent does not matter is a test, too, where any case is counted by that budget.
+    """
+    read_by = dict(decided)
+    read = {budget for keys in read_by.values() for budget, _ in keys}
+    for path, items in _by_path(cases).items():
+        if not all(item.case.name in read_by for item in items):
+            continue  # its request is invalid
+        for index, entry in enumerate(items[0].case.balances):
+            budget = known.budget(entry.budget)
+            if budget is not None and budget not in read and not known.plan.budgets[budget][1].per_call:
+                message = f"this balance has no effect: no case is counted by `{budget}`"
+                help = "change the request so that the budget counts the call, or remove the balance"
+                problems.report("CL618", message, (*path, "balances", index), severity=_WARNING, help=help)
 
 
 class _Examiner:
@@ -203,9 +230,7 @@ class _Idle:
         self._cases = cases
         self._known = known
         self._problems = problems
-        self._by_path: dict[Path, list[SingleCase]] = {}
-        for item in cases:
-            self._by_path.setdefault(item.path, []).append(item)
+        self._by_path = _by_path(cases)
 
     def fixtures(self) -> None:
         used = {name for item in self._cases for name in item.case.fixtures}
@@ -281,6 +306,56 @@ class _Idle:
                     "CL619", message, (*item.path, "name"), severity=_WARNING, help=help, related=related
                 )
 
+    def axes(self) -> None:
+        for index, matrix in enumerate(self._document.matrix):
+            filled = repr(matrix.model_dump(exclude={"name", "axes", "except_"}, exclude_unset=True))
+            for name, values in matrix.axes.items():
+                if len(values) > 1 and not re.search(rf"\$\{{{re.escape(name)}\b", filled):
+                    message = f"the axis `{name}` has no effect: no request and no expectation reads `${{{name}}}`"
+                    place = ("matrix", index, "axes", name)
+                    help = "use it in the request, or remove it"
+                    self._problems.report("CL618", message, place, severity=_WARNING, at_key=True, help=help)
+
+    def coverage(self) -> None:
+        wanted = self._document.coverage
+        by_place = (
+            {("coverage",): wanted}
+            if not isinstance(wanted, Mapping)
+            else {("coverage", measure): percent for measure, percent in wanted.items()}
+        )
+        for place, percent in by_place.items():
+            if percent == 1:
+                message = "the coverage is in percent, and 1 looks like a ratio"
+                help = "write `100` for all of it"
+                self._problems.report("CL450", message, place, severity=_WARNING, label="is this the unit?", help=help)
+
+    def estimates(self) -> None:
+        """No estimate is below zero."""
+        for path, (first, *_) in self._by_path.items():
+            estimate = first.case.expect.estimate
+            if estimate is not None and estimate.min_cost_usd == 0:
+                place = (*path, "expect", "estimate", "min_cost_usd")
+                message = "every estimate is at least 0"
+                help = "write the lowest cost that you expect, or `cost_usd: 0`"
+                self._problems.report("CL620", message, place, severity=_WARNING, label="cannot fail", help=help)
+
+    def empty_lists(self) -> None:
+        """Without budgets nothing raises an alert, and without rewrites nothing is rewritten."""
+        kinds = set(self._known.rules.values())
+        never = {"rewrites"} if not self._known.applying and not kinds & {RuleKind.REWRITE, RuleKind.BUDGET} else set()
+        never |= {"alerts", "thresholds", "overflowed"} if RuleKind.BUDGET not in kinds else set()
+        for path, (first, *_) in self._by_path.items():
+            expect = first.case.expect
+            keys = {key for key in expect.model_fields_set if getattr(expect, key) is not None}
+            if not expect.exact and keys - {"exact"} <= never and not any(getattr(expect, key) for key in keys):
+                (key, *_) = sorted(keys - {"exact"})
+                message = f"`{key}` is always empty: no rule of the policy set can add to it"
+                help = "expect the effect or the model, too"
+                place = (*path, "expect", key)
+                self._problems.report(
+                    "CL620", message, place, severity=_WARNING, at_key=True, label="cannot fail", help=help
+                )
+
     def patterns(self) -> None:
         """A pattern is searched for, so one that matches the empty text is found in every text."""
         for path, (first, *_) in self._by_path.items():
@@ -291,6 +366,14 @@ class _Idle:
                     message = f"every text matches the pattern `{expected.matches}`"
                     help = "anchor it with `^` and `$`, or use `contains`"
                     self._problems.report("CL620", message, place, severity=_WARNING, label="cannot fail", help=help)
+
+
+def _by_path(cases: Iterable[SingleCase]) -> dict[Path, list[SingleCase]]:
+    """Return the cases by where they are written; those of a matrix have one place."""
+    found: dict[Path, list[SingleCase]] = {}
+    for item in cases:
+        found.setdefault(item.path, []).append(item)
+    return found
 
 
 def _words(value: Any) -> Iterator[str]:

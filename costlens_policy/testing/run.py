@@ -34,7 +34,7 @@ from costlens_policy.testing.coverage import (
 )
 from costlens_policy.testing.coverage.conditions import Condition
 from costlens_policy.testing.coverage.counting import conditions_in
-from costlens_policy.testing.examine import examine, report_idle
+from costlens_policy.testing.examine import examine, report_idle, report_unread
 from costlens_policy.testing.matrix import single_cases
 from costlens_policy.testing.observation import Observation, observe
 from costlens_policy.testing.policy_sets import PolicySets, SetUnderTest
@@ -194,9 +194,17 @@ class _Session:
         counts = OutcomeCounts(self._conditions_of(tested))
         runner = _CaseRunner(tested, counts, self._timer)
         results = tuple(map(runner.run, cases))
+        if self._filter is None:
+            self._report_unread(suite, tested, results)
         coverage = measure(tested, counts, suite.document.covers)
         result = SuiteResult(suite.document.metadata.name, suite.file, tested.file, results, coverage)
         return _Ran(suite, tested, result, counts)
+
+    def _report_unread(self, suite: FoundSuite, tested: SetUnderTest, results: Iterable[CaseResult]) -> None:
+        problems = SuiteProblems(suite.located)
+        read = [(item.case.name, set(item.decision.balances_read)) for item in results if item.decision is not None]
+        report_unread(single_cases(suite.document, problems), read, tested.known, problems)
+        self._diagnostics.extend(problems.diagnostics)
 
     def _conditions_of(self, tested: SetUnderTest) -> tuple[Condition, ...]:
         if tested not in self._conditions:

@@ -174,8 +174,23 @@ SHAPES = [
     (ONE + "  - {name: b, request: {task: summary, prompt: x}, now: +1m, " + ALLOW + "}\n", []),
     (
         "matrix:\n  - name: '${t}'\n    axes: {t: [a, b]}\n    request: {prompt: x}\n    " + ALLOW,
+        ["CL618"],
+    ),
+    (
+        "matrix:\n  - name: '${row.t}'\n    axes: {row: [{t: a}, {t: b}]}\n    request: {prompt: x, team: '${row.t}'}\n"
+        "    " + ALLOW,
         [],
     ),
+    (
+        "cases:\n  - name: a\n    request: {team: guests, prompt: x}\n    expect: {effect: deny}\n"
+        "    balances: [{budget: team-monthly, key: guests, used: 1}]",
+        ["CL618"],
+    ),
+    ("coverage: 1\n" + ONE, ["CL450"]),
+    ("coverage: {rules: 1}\n" + ONE, ["CL450"]),
+    ("coverage: 0\n" + ONE, []),
+    ("cases: [{name: a, request: {prompt: x}, expect: {estimate: {min_cost_usd: 0}}}]", ["CL620"]),
+    ("cases: [{name: a, request: {prompt: x}, expect: {estimate: {min_cost_usd: 0.001, max_cost_usd: 1}}}]", []),
     (
         "fixtures: {f: {tier: free}}\nmatrix:\n  - name: '${t}'\n    axes: {t: [free, premium]}\n    fixtures: [f]\n"
         "    request: {prompt: x, tier: '${t}'}\n    " + ALLOW,
