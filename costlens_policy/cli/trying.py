@@ -148,7 +148,8 @@ def _mutate(
         )
     if suggest and found.sets:
         write_suggestions(found.suggested, target)
-        note(f"the mutation score is {found.score:g} %; {len(found.survivors)} mutants survived")
+        score = "there is no mutation score" if found.score is None else f"the mutation score is {found.score:g} %"
+        note(f"{score}; {len(found.survivors)} mutants survived")
     elif format == "json":
         write_out(render_json(found))
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from costlens_policy.documents.suite import Expectation
@@ -54,11 +54,18 @@ def _sent(item: Decision | Call) -> dict[str, Any]:
     sent = {
         "prompt": item.prompt,
         "system": item.system,
-        "messages": None if item.messages is None else [json_value(message) for message in item.messages],
+        "messages": _messages(item.messages),
         "params": json_value(dict(item.params)) or None,
         "tools": None if item.tools is None else list(tool_names(item.tools)),
     }
     return {name: value for name, value in sent.items() if value is not None}
+
+
+def _messages(messages: Sequence[object] | None) -> list[Any] | None:
+    """Return messages as a suite expects them. Of what is not an object, no suite can expect anything."""
+    if messages is None or not all(isinstance(message, Mapping) for message in messages):
+        return None
+    return [json_value(message) for message in messages]
 
 
 def _call(call: Call) -> dict[str, Any]:

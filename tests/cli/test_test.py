@@ -216,13 +216,20 @@ def test_mutants(run, starter: Path):
     result = run("test", starter, "--mutate", "--no-cache", "--rule", "*/on_error")
     assert result.exit_code == 0
     assert "mutation score" in result.stdout
+    _forget_the_length_of_answers(starter)
     result = run(
         "test", starter, "--mutate", "--no-cache", "--rule", "default", "--min-score", "100", "--format", "json"
     )
     assert json.loads(result.stdout)["exit_code"] == result.exit_code == 5
 
 
+def _forget_the_length_of_answers(starter: Path) -> None:
+    suite = starter / "policies" / "routing_test.yaml"
+    suite.write_text(suite.read_text().replace("      params: {max_output_tokens: 1024}\n", ""))
+
+
 def test_cases_that_kill(run, starter: Path, tmp_path: Path):
+    _forget_the_length_of_answers(starter)
     target = starter / "policies" / "more_test.yaml"
     score = ("test", starter, "--mutate", "--no-cache", "--rule", "default")
     before = json.loads(run(*score, "--format", "json").stdout)["counts"]["killed"]

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from costlens_policy.checker.bundle import CheckedBundle, LinkedDocument
 from costlens_policy.checker.expressions import limits_of
+from costlens_policy.checker.overflows import check_overflows
 from costlens_policy.checker.reads import ExpressionField, expressions_of
 from costlens_policy.compiler.compile import recompile_plan
 from costlens_policy.compiler.formula import Formula
@@ -60,6 +61,9 @@ class Workshop:
             linked = replace(linked, policies=policies)  # type: ignore[arg-type]  # a policy stays a policy
         else:
             linked = replace(linked, policy_set=after)  # type: ignore[arg-type]
+        if mutant.path[0] == "budgets":
+            for problem in check_overflows(linked):  # such as one whose budget is gone
+                raise InvalidMutantError(problem.message)
         typed = {after if document is before else document: of for document, of in self._bundle.expressions.items()}
         bundle = CheckedBundle(linked, {**typed, after: expressions}, ())
         return _linked(recompile_plan(self._plan, bundle, after, self._made))

@@ -31,9 +31,10 @@ def render_text(run: Mutation, *, color: bool = False) -> str:
     blocks = [render_diagnostics(run.diagnostics, "full", _lines_of(run), color=color)] if run.diagnostics else []
     if run.failing:
         blocks.append("\n".join(_failing(run.failing, paint)) + "\n")
-    blocks += ["\n".join(_set(item, run, paint)) + "\n" for item in run.sets]
-    if run.min_score is not None and run.sets and run.score < run.min_score:
-        line = f"failed: the mutation score is {run.score:g} %, below the minimum of {run.min_score:g} %"
+    blocks += ["\n".join(_set(item, run, paint)) + "\n" for item in run.sets if item.verdicts]
+    if run.sets and run.misses_minimum:
+        found = "no mutant was tried" if run.score is None else f"the mutation score is {run.score:g} %"
+        line = f"failed: {found}, and the minimum is {run.min_score:g} %"
         blocks.append(paint(line, _RED) + "\n")
     return "\n".join(blocks)
 
@@ -59,7 +60,8 @@ def _set(item: MutatedSet, run: Mutation, paint: Painter) -> Iterator[str]:
         yield ""
     counts = item.counts()
     counted = counts[Fate.KILLED] + counts[Fate.SURVIVED]
-    head = f"mutation score of {item.name} ({item.file}): {score_of(counts):g} %"
+    score = score_of(counts)
+    head = f"mutation score of {item.name} ({item.file}): {'none' if score is None else f'{score:g} %'}"
     yield paint(head, BOLD)
     yield f"  {counts[Fate.KILLED]} of {counted} mutants killed by {item.cases} cases{_uncounted(counts)}"
 

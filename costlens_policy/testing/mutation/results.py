@@ -80,8 +80,11 @@ class Mutation:
         return {fate: sum(item.counts()[fate] for item in self.sets) for fate in Fate}
 
     @property
-    def score(self) -> float:
-        """Percent of the mutants that count which were killed, rounded down to a tenth so that 100 means all."""
+    def score(self) -> float | None:
+        """Percent of the mutants that count which were killed, rounded down to a tenth so that 100 means all.
+
+        None where no mutant counts: then nothing is known of the cases.
+        """
         return score_of(self.counts())
 
     @property
@@ -99,10 +102,17 @@ class Mutation:
             return 3
         if self.failing:
             return 4
-        return 5 if self.min_score is not None and self.score < self.min_score else 0
+        return 5 if self.misses_minimum else 0
+
+    @property
+    def misses_minimum(self) -> bool:
+        """Whether the score is below the minimum. Without a score that is so unless every mutant was looked at."""
+        if self.min_score is None:
+            return False
+        return self.counts()[Fate.UNTRIED] > 0 if self.score is None else self.score < self.min_score
 
 
-def score_of(counts: Mapping[Fate, int]) -> float:
-    """Return the score of some counts; without a mutant that counts it is 100."""
+def score_of(counts: Mapping[Fate, int]) -> float | None:
+    """Return the score of some counts, None where no mutant counts."""
     killed, all_ = counts[Fate.KILLED], counts[Fate.KILLED] + counts[Fate.SURVIVED]
-    return (1000 * killed // all_) / 10 if all_ else 100.0
+    return (1000 * killed // all_) / 10 if all_ else None

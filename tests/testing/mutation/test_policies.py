@@ -1,4 +1,4 @@
-"""The policies that we stand behind: each small change of them is noticed by a case, or explained."""
+"""The policies that we stand behind or show: each small change of them is noticed by a case, or explained."""
 
 from __future__ import annotations
 
@@ -10,11 +10,23 @@ from costlens_policy.testing.mutation.formats import render_text
 from costlens_policy.testing.mutation.run import mutate
 
 ROOT = Path(__file__).parents[3]
+FOLDERS = sorted(
+    path.parent.relative_to(ROOT).as_posix()
+    for top in ("costlens_policy/cli/starter", "examples", "policies")
+    for path in (ROOT / top).rglob("policy-set.yaml")
+    if any(path.parent.rglob("*_test.yaml"))
+)
 
 
-def test_the_reference_policies(monkeypatch: pytest.MonkeyPatch):
+@pytest.fixture(autouse=True)
+def _root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    run = mutate(["policies/policy-set.yaml", *sorted(Path("policies").glob("*_test.yaml"))], jobs=1, cache=False)
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_each_change_is_noticed(folder: str):
+    suites = Path(folder).glob("*_test.yaml") if folder == "policies" else Path(folder).rglob("*_test.yaml")
+    run = mutate([f"{folder}/policy-set.yaml", *sorted(suites)], jobs=1, cache=False)
     assert not run.survivors, render_text(run)
     assert run.diagnostics == ()
-    assert sum(run.counts().values()) > 250
+    assert run.score == 100

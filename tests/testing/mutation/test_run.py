@@ -11,6 +11,7 @@ import pytest
 from costlens_policy.documents.suite import Expectation
 from costlens_policy.engine.decide import decide
 from costlens_policy.testing.compare import compare
+from costlens_policy.testing.expected import everything_expected
 from costlens_policy.testing.mutation.bench import benches_of
 from costlens_policy.testing.mutation.formats import render_json, render_text
 from costlens_policy.testing.mutation.results import Fate, Mutation
@@ -92,6 +93,7 @@ def test_verdicts(folder: Path):
     assert found["p/nobody-else", "the rule is removed"] is Fate.EQUIVALENT
     assert found["p/nobody-else", "`&&` becomes `||`"] is Fate.KILLED
     assert found["p/on_error", "`on_error: deny` becomes `skip`"] is Fate.EQUIVALENT
+    assert run.score is not None
     assert 50 < run.score < 100
 
 
@@ -144,6 +146,38 @@ def test_only_some_rules(folder: Path):
     run = mutate(["."], cache=False, rule="p/small")
     assert {item.mutant.rule for item in run.sets[0].verdicts} == {"p/small"}
     assert mutate(["."], cache=False, rule="p/smal").exit_code == 3
+
+
+def test_without_mutants_there_is_no_score(folder: Path):
+    """What was not tried is neither killed nor enough for a minimum."""
+    none = mutate(["."], rule="q/*", cache=False)
+    assert (none.score, none.exit_code, render_text(none)) == (None, 3, "")
+    late = mutate(["."], limit=0, cache=False, min_score=1)
+    assert (late.score, late.exit_code) == (None, 5)
+    assert "failed: no mutant was tried, and the minimum is 1 %" in render_text(late)
+    assert json.loads(render_json(late))["score"] is None
+
+
+def test_a_budget_whose_overflow_is_gone_is_invalid(folder: Path):
+    budgets = """\
+budgets:
+  - {id: day, hard_limit_usd: 1, window: {calendar: day}, overflow: reserve}
+  - {id: reserve, hard_limit_usd: 1, window: {calendar: day}}
+"""
+    (folder / "policy.yaml").write_text(POLICY + budgets)
+    full = "  - {name: full, balances: [{budget: day, used: 1}], expect: {model: large, overflowed: [p/day]}}\n"
+    suite = SUITE.replace("defaults:", "now: 2026-11-02T12:00:00Z\ndefaults:") + full
+    (folder / "a_test.yaml").write_text(suite)
+    run = mutate(["."], rule="p/reserve", cache=False)
+    assert fates(run)["p/reserve", "the rule is removed"] is Fate.INVALID
+
+
+def test_messages_that_are_not_objects(folder: Path):
+    """A suite can expect nothing of them, and everything of the rest."""
+    (bench,) = benches_of(ready_suites(["."]).suites)
+    decision = decide(bench.tested.engine.plan, {"messages": ["hello"]}, {}, bench.cases[0].case.now)
+    expected = everything_expected(observe(decision, bench.tested.known), bench.tested.known)
+    assert (expected["model"], "messages" in expected) == ("large", False)
 
 
 def test_survivors_are_explained(folder: Path):
