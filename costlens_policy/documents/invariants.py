@@ -37,9 +37,13 @@ class Invariant(Section):
     """Name of the invariant, unique within the document."""
     title: Annotated[str, Field(min_length=1, examples=["data of people in the EU stays in the EU"])]
     """The promise, in words that its readers use."""
-    when: Annotated[Expression, IsExpression("bool", *_READ), Field(examples=['request.region == "eu"'])] | None = None
+    when: (
+        Annotated[Expression, IsExpression("bool", *_READ, "estimate"), Field(examples=['request.region == "eu"'])]
+        | None
+    ) = None
     """Which requests it is about; absent means all, and one for which it fails is not among them. A condition that
-    reads ``model`` picks models that serve, too."""
+    reads ``model`` picks models that serve, too. ``estimate`` is that of the call; where the claim is about requests,
+    ``effect`` or ``routed_by``, that of the call on the model which the route of the request asks first."""
     always: Annotated[Expression, IsExpression("bool", *_READ), Field(examples=['"eu" in model.regions'])] | None = None
     """What is true of every model that serves, or that is a fallback. A fact that the catalogue lacks breaks it."""
     never: (

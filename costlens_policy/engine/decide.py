@@ -17,13 +17,13 @@ from costlens_policy.engine.candidate import Candidate, Prepared, obstacle
 from costlens_policy.engine.context import Balances, Context, Refusal
 from costlens_policy.engine.decided import Passed
 from costlens_policy.engine.decision import Decision
-from costlens_policy.engine.facts import Exclusion
+from costlens_policy.engine.facts import Estimate, Exclusion
 from costlens_policy.engine.preparation import Preparations
 from costlens_policy.engine.request import GIVEN, admit_request, verified
 from costlens_policy.engine.routes import Picked, Terms, candidates_of, decide_route, drawn, following, nothing_left
 from costlens_policy.frozen import frozen
 
-__all__ = ["Models", "candidates_on", "decide", "models_for", "open_context"]
+__all__ = ["Models", "candidates_on", "decide", "first_estimate", "models_for", "open_context"]
 
 
 _NO_BALANCES: Final[Balances] = {}
@@ -87,6 +87,20 @@ def _along(
     prepare = Preparations(context, route)
     picked = candidates_of(context, route, prepare, excluded)
     return picked[0], try_candidates(context, access, route, picked, prepare, excluded, wanted)
+
+
+def first_estimate(context: Context) -> Estimate | None:
+    """Return what a request is estimated at on the model that its route asks first, whatever comes of it.
+
+    Access is not asked. None says that there is no such model, or that the route refuses the request.
+    """
+    try:
+        route = drawn(context, decide_route(context))
+        prepare = Preparations(context, route)
+        names, _ = candidates_of(context, route, prepare, [])
+        return prepare.of(context.priced_model(names[0])).estimate if names else None
+    except Refusal:
+        return None
 
 
 def candidates_on(context: Context, route: RouteStep) -> tuple[list[Candidate], list[Exclusion]]:

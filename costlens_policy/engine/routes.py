@@ -17,7 +17,7 @@ from costlens_policy.compiler.priced_models import Bands, Listed, PricedModel, P
 from costlens_policy.compiler.rules import ByChoice, ByExpression, ByName, BySplit, RouteStep
 from costlens_policy.engine.candidate import Candidate, Prepared
 from costlens_policy.engine.context import Context, Refusal
-from costlens_policy.engine.facts import Exclusion
+from costlens_policy.engine.facts import Estimate, Exclusion
 from costlens_policy.engine.preparation import Preparations
 from costlens_policy.expressions import Value
 from costlens_policy.expressions.compile.first_match import RuleError
@@ -31,6 +31,7 @@ __all__ = [
     "candidates_of",
     "decide_route",
     "drawn",
+    "estimate_view",
     "following",
     "key_without_id",
     "nothing_left",
@@ -263,7 +264,7 @@ class _Choice:
             raise _Unfit(item.reason)
 
     def _value(self, formula: Formula, priced: PricedModel, candidate: Candidate | None = None) -> Value:
-        estimate = None if candidate is None else _view(candidate)
+        estimate = None if candidate is None else estimate_view(candidate)
         try:
             value = self._context.evaluate(formula, self._route.layer, priced.view, estimate)
             if isinstance(value, float) and math.isnan(value):
@@ -287,14 +288,12 @@ def _ranked(bands: Bands, scores: Sequence[float], descending: bool) -> Sequence
     return [name for _, name in each]
 
 
-def _view(candidate: Candidate) -> dict[str, Value]:
+def estimate_view(call: Candidate | Estimate) -> dict[str, Value]:
     """Return the record ``estimate`` of expressions."""
-    view: dict[str, Value] = {
-        "prompt_tokens": candidate.prepared.prompt_tokens,
-        "output_tokens": candidate.output_tokens,
-    }
-    if candidate.cost is not None:
-        view["cost_usd"] = float(candidate.cost)
+    view: dict[str, Value] = {"prompt_tokens": call.prompt_tokens, "output_tokens": call.output_tokens}
+    cost = call.cost
+    if cost is not None:
+        view["cost_usd"] = float(cost)
     return view
 
 

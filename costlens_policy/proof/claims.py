@@ -14,9 +14,10 @@ from costlens_policy.compiler.formulas import Formulas
 from costlens_policy.compiler.rules import BudgetStep, RewriteRule
 from costlens_policy.documents.invariants import Invariant, InvariantsDocument
 from costlens_policy.engine.context import Context
-from costlens_policy.engine.decide import open_context
+from costlens_policy.engine.decide import first_estimate, open_context
 from costlens_policy.engine.decision import Decision
 from costlens_policy.engine.facts import Estimate
+from costlens_policy.engine.routes import estimate_view
 from costlens_policy.errors import CostlensPolicyError
 from costlens_policy.expressions import TypedExpr
 from costlens_policy.expressions.limits import RunLimits
@@ -24,6 +25,9 @@ from costlens_policy.expressions.runtime import CelError
 from costlens_policy.frozen import frozen
 from costlens_policy.money import format_usd
 from costlens_policy.proof.conditions import condition_from
+from costlens_policy.proof.exclusions import Candidates
+from costlens_policy.proof.meant import meant
+from costlens_policy.proof.outcomes import some
 from costlens_policy.proof.ways import ALWAYS, UNLISTED, Way
 from costlens_policy.source.located import Path
 
@@ -53,7 +57,8 @@ class Claim:
         # The rules may read less than the invariant does.
         reads = subject.plan.reads | {"now", "budgets"}
         self._plan = replace(subject.plan, reads=reads, reads_asked_model=True)
-        self.applies = subject.condition(when, self._layer)
+        self.meant = tuple(meant(subject, when, self._layer))
+        self.applies = some(priced.goal for priced in self.meant)
         self._tested = None if test is None else subject.condition(test, self._layer, invariant.claim == "never")
         self.breaking = self._rewrites() if invariant.rewritten_by else self._costs()
 
@@ -89,6 +94,9 @@ class Claim:
             return ALWAYS if self.of_models else self.applies
         if claim == "routed_by":
             return None if way.rule in (self.invariant.routed_by or ()) else self.applies
+        if (most := self.invariant.max_cost_usd) is not None:
+            dear = Candidates(self.subject).costs_more(way.model, most)
+            return Every([self.applies, dear, *self.breaking])
         if self._tested is None:
             return Every([self.applies, *self.breaking])
         return Every([self.applies, Not(self._tested) if claim == "always" else self._tested])
@@ -137,10 +145,13 @@ class Claim:
             return None
         decision, claim = witness.decision, self.invariant.claim
         if claim in ("effect", "routed_by"):
-            return self._of_decision(context, witness) if self._holds(context, self._when, None) else None
+            estimate = self._first_estimate(context)
+            return self._of_decision(context, witness) if self._holds(context, self._when, None, estimate) else None
         for place, call in enumerate(_calls(decision)):
             view = context.priced_model(call.model).view
-            if self._holds(context, self._when, view) and (what := self._of_call(context, call, view)):
+            if self._holds(context, self._when, view, estimate_view(call.estimate)) and (
+                what := self._of_call(context, call, view)
+            ):
                 role = "is a fallback" if place else "serves"
                 return Breach(f"`{call.model}` {role} on `{decision.rule}`, {what}", call.model)
         return None
@@ -180,11 +191,26 @@ class Claim:
         facts = _facts(test, view)
         return f"and `{test.source}` is {str(holds).lower()} for it{facts}"
 
-    def _holds(self, context: Context, formula: Formula | None, view: Mapping[str, Any] | None) -> bool:
+    def _first_estimate(self, context: Context) -> Mapping[str, Any] | None:
+        """Return the estimate of a request: on the model that its route asks first, whatever comes of it."""
+        if self._when is None or not self._when.reads("estimate"):
+            return None
+        estimate = first_estimate(context)
+        return None if estimate is None else estimate_view(estimate)
+
+    def _holds(
+        self,
+        context: Context,
+        formula: Formula | None,
+        view: Mapping[str, Any] | None,
+        estimate: Mapping[str, Any] | None,
+    ) -> bool:
         if formula is None:
             return True
+        if estimate is None and formula.reads("estimate"):
+            return False
         try:
-            return bool(context.evaluate(formula, self._layer, view))
+            return bool(context.evaluate(formula, self._layer, view, estimate))
         except CelError:
             return False
 

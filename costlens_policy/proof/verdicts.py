@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from typing import TypeAlias
 
 from costlens_policy.assurance import Every, Found, Goal, Nothing, Rule, Undecided, Witness
+from costlens_policy.assurance import Holds as Condition
 from costlens_policy.assurance.domain import Assignment
 from costlens_policy.compiler.rules import RouteStep
 from costlens_policy.frozen import frozen
 from costlens_policy.proof.attempts import attempts
 from costlens_policy.proof.claims import Breach, Claim
-from costlens_policy.proof.doubts import doubt_about
+from costlens_policy.proof.doubts import atoms_of, doubt_about
+from costlens_policy.proof.exclusions import refused_by_routes
 from costlens_policy.proof.solver import Impossible, Possible, Solver, Unsolved
 from costlens_policy.proof.ways import UNLISTED, Way, named, reaching, refusals, servings
 
@@ -75,7 +77,7 @@ class _Proof:
 
     def run(self) -> Verdict:
         self._subject.domain.work = 0
-        if self._is_nothing(self._claim.applies):
+        if self._is_vacuous():
             return Vacuous()
         try:
             for way in self._ways():
@@ -88,11 +90,22 @@ class _Proof:
             return Unknown(next(iter(self._open.values())), tuple(self._open))
         return Holds(self._closed)
 
+    def _is_vacuous(self) -> bool:
+        goal = self._claim.applies
+        if self._is_nothing(goal):
+            return True
+        if isinstance(self._subject.find(goal), Found):
+            return False
+        return isinstance(self._solver.solve(goal, limit_s=min(1.0, self._ends_at - time.monotonic())), Impossible)
+
     def _ways(self) -> Iterator[Way]:
         """Yield the ways that may break the invariant: those of routes only that requests in question reach."""
         invariant = self._claim.invariant
         if invariant.effect == "allow":
             yield from refusals(self._subject)
+            for way in refused_by_routes(self._subject, self._claim.meant):
+                self._go_on()
+                yield way
             return
         for route in (*self._subject.rules["routes"], self._subject.default):
             self._go_on()
@@ -154,8 +167,20 @@ class _Proof:
         if refuted is None:
             unsolved = answer.why if isinstance(answer, Unsolved) and why else ""
             reason = why or "no request was found that goes this way, and none was ruled out"
+            if place := self._cause(goal):
+                reason = f"{reason}: {place}"
             self._open[_named(way)] = f"{reason}; {unsolved}" if unsolved else reason
         return refuted
+
+    def _cause(self, goal: Goal) -> str:
+        """Return which part of what is written is not decided, and where it stands; empty where it is none alone."""
+        domain, plan = self._subject.domain, self._subject.plan
+        for atom in dict.fromkeys(atoms_of(goal)):
+            span, extent = atom.formula.span, atom.formula.typed.root.extent
+            doubtful = domain.doubt_about(atom) and (atom.searched or doubt_about(plan, domain, Condition(atom)))
+            if span is not None and doubtful:
+                return f"`{atom.formula.source[extent.start : extent.end]}` at {span.file}:{span.start.line}"
+        return ""
 
     def _tried(self, way: Way, values: Assignment) -> Refuted | None:
         begin = self._subject.situated(values)

@@ -23,6 +23,7 @@ __all__ = [
     "Way",
     "admitted",
     "allowed",
+    "asked_of",
     "named",
     "priced_model",
     "reaching",
@@ -57,15 +58,13 @@ class Way:
 
 
 def refusals(subject: Subject) -> Iterator[Way]:
-    """Yield how requests are refused: by access, exactly, and by what each route may come to."""
+    """Yield how access refuses requests, exactly."""
     before: list[Goal] = []
     for rule, refuses in refusing(subject):
         yield Way(Every([refuses, *before]), rule.id, exact=True)
         before.append(Not(refuses))
     if not subject.plan.defaults.allows:
         yield Way(Every([*before, Not(allowed(subject))]), "default", exact=True)
-    for route in (*subject.rules["routes"], subject.default):
-        yield Way(reaching(subject, route, failing=True), route.id)
 
 
 def reaching(subject: Subject, route: Rule, *, failing: bool = False) -> Goal:
@@ -211,14 +210,20 @@ def _qualifies(priced: PricedModel, target: ByChoice) -> bool:
 
 
 def _asked(subject: Subject, step: RouteStep, formula: Formula) -> Iterator[tuple[str, Goal, RouteStep]]:
-    """Yield the models that an expression may name. What is another one's name is not this one's."""
+    unlisted = not priced_model(subject, "unlisted").refusal
+    yield from ((name, goal, step) for name, goal in asked_of(subject, step, formula) if name != UNLISTED or unlisted)
+
+
+def asked_of(subject: Subject, step: RouteStep, formula: Formula) -> Iterator[tuple[str, Goal]]:
+    """Yield the models that an expression may name, one that is not listed last. What is another one's name is not
+    this one's.
+    """
     catalogue = subject.plan.catalogue
     names = {model.name: {model.name, *model.aliases} for model in catalogue}
     every = set().union(*names.values())
     for name, own in names.items():
-        yield name, _none_of(subject, step, formula, every - own), step
-    if not priced_model(subject, "unlisted").refusal:
-        yield UNLISTED, _none_of(subject, step, formula, every), step
+        yield name, _none_of(subject, step, formula, every - own)
+    yield UNLISTED, _none_of(subject, step, formula, every)
 
 
 def _none_of(subject: Subject, step: RouteStep, formula: Formula, names: set[str]) -> Goal:
