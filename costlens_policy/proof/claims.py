@@ -96,7 +96,8 @@ class Claim:
             return None if way.rule in (self.invariant.routed_by or ()) else self.applies
         if (most := self.invariant.max_cost_usd) is not None:
             dear = Candidates(self.subject).costs_more(way.model, most)
-            return Every([self.applies, dear, *self.breaking])
+            known = [priced.goal for priced in self.meant if priced.most is None or priced.most > most]
+            return Every([some(known), dear, *self.breaking])
         if self._tested is None:
             return Every([self.applies, *self.breaking])
         return Every([self.applies, Not(self._tested) if claim == "always" else self._tested])

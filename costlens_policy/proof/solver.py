@@ -42,7 +42,7 @@ from costlens_policy.proof.patterns import UntranslatableError, pattern_for
 
 __all__ = ["Impossible", "Possible", "Solver", "Unsolved"]
 
-_LONGEST_S: Final = 5.0
+_LONGEST_S: Final = 15.0
 _LOWEST: Final = -(2**63)
 _HIGHEST: Final = 2**63 - 1
 _SECOND: Final = 10**9

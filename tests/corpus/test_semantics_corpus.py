@@ -18,7 +18,7 @@ from costlens_policy import RequestError
 from costlens_policy.cli.app import app
 from costlens_policy.schema import schema_texts
 from costlens_policy.testing import render, run_suites
-from tests.corpus import test_semantics_in_python, test_semantics_of_the_guard
+from tests.corpus import test_semantics_in_python, test_semantics_of_invariants, test_semantics_of_the_guard
 from tests.corpus.semantic_cases import CATALOGUE, CORPUS, Question, engine_of, questions, sentences
 
 _SUITE: Final = re.compile(r"(S-[A-Z]{3}-[0-9]+)(-[a-z-]+)?\.yaml")
@@ -35,7 +35,8 @@ def _questions() -> tuple[Question, ...]:
 def _cases() -> set[str]:
     suites = {_SUITE.fullmatch(path.name) for path in CORPUS.glob("*.yaml")}
     assert None not in suites, "a suite of the corpus is named after a sentence"
-    names = [*vars(test_semantics_in_python), *vars(test_semantics_of_the_guard)]
+    modules = (test_semantics_in_python, test_semantics_of_invariants, test_semantics_of_the_guard)
+    names = [name for module in modules for name in vars(module)]
     tests = filter(None, map(_TEST.match, names))
     return {found[1] for found in suites if found} | {found[1].upper().replace("_", "-") for found in tests}
 

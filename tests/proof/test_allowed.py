@@ -114,17 +114,15 @@ def _sampled(seed: int) -> Iterator[tuple[dict[str, Any], Decimal, int]]:
 def _promises(draw: st.DrawFn) -> tuple[World, bool, tuple[Part, ...], dict[str, Any]]:
     world = draw(worlds())
     policy = world.documents["rules.yaml"]
-    if draw(st.booleans()):
-        policy["access"] = []
-    if draw(st.booleans()):
-        policy["rewrites"] = []
-    if draw(st.booleans()):
-        policy["budgets"] = policy["budgets"][:1]
+    policy["on_error"] = draw(st.sampled_from(["skip", "skip", "skip", "deny"]))
+    for section, most in (("access", 0), ("routes", 1), ("rewrites", 0), ("budgets", 1), ("budgets", 0)):
+        if draw(st.integers(0, 3)):
+            policy[section] = policy[section][:most]
     world.documents["policy-set.yaml"]["defaults"]["max_output_tokens"] = draw(st.sampled_from([50, 100, 150]))
-    if draw(st.booleans()):
+    if draw(st.integers(0, 3)):
         world.documents["policy-set.yaml"]["defaults"]["access"] = "allow"
-    is_plain = draw(st.sampled_from([True, True, False]))
-    parts = tuple(draw(st.lists(st.sampled_from(_PARTS), unique=True, max_size=4)))
+    is_plain = draw(st.sampled_from([True] * 5 + [False]))
+    parts = tuple(draw(st.lists(st.sampled_from(_PARTS), unique_by=lambda part: part.text, min_size=2, max_size=5)))
     when = " && ".join([*(_PLAIN if is_plain else ()), *(f"({part.text})" for part in parts)])
     claim = draw(st.sampled_from([{"effect": "allow"}, {"effect": "allow"}, {"max_cost_usd": 0.0021}]))
     invariant = {"id": "promise", "title": "a promise", **({"when": when} if when else {}), **claim}
@@ -138,7 +136,7 @@ def agree(promise: tuple[World, bool, tuple[Part, ...], dict[str, Any]], seed: i
     with TemporaryDirectory() as name:
         folder = Path(name)
         world.write(folder)
-        proved = prove([folder], now=NOW, limit_s=20)
+        proved = prove([folder], now=NOW, limit_s=3)
         assume(proved.proofs)
         verdict = proved.proofs[0].verdict
         if not isinstance(verdict, Holds):
