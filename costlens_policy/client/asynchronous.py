@@ -159,9 +159,9 @@ class AsyncServiceCall(ServiceCallFacts):
 
     async def settle(
         self, usage: Any = None, *, output_text: str | Sequence[str] | None = None, shape: str | None = None
-    ) -> wire.Charge | None:
-        """Charge the call, once. None where no budget counts it, so that nothing was held."""
-        if self.charged is None and self.reserved.held:
+    ) -> wire.Charge:
+        """Charge the call, once, whether or not a budget counts it. Asked again, the first charge is returned."""
+        if self.charged is None:
             self.charged = await self._client.settle(
                 self.id, usage, model=self.model, output_text=output_text, shape=shape
             )
@@ -179,8 +179,7 @@ class AsyncServiceCall(ServiceCallFacts):
 
     async def extend(self, lease: timedelta | None = None) -> None:
         """Let the lease begin anew, for a call that takes longer than it."""
-        if self.reserved.held:
-            await self._client.extend(self.id, lease)
+        await self._client.extend(self.id, lease)
 
     async def __aenter__(self) -> AsyncServiceCall:
         return self

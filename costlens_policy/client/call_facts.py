@@ -59,4 +59,4 @@ class ServiceCallFacts:
     @property
     def _is_held(self) -> bool:
         """Whether there is something to settle or to give back."""
-        return self.charged is None and not self._released and bool(self.reserved.held)
+        return self.charged is None and not self._released

@@ -159,9 +159,9 @@ class ServiceCall(ServiceCallFacts):
 
     def settle(
         self, usage: Any = None, *, output_text: str | Sequence[str] | None = None, shape: str | None = None
-    ) -> wire.Charge | None:
-        """Charge the call, once. None where no budget counts it, so that nothing was held."""
-        if self.charged is None and self.reserved.held:
+    ) -> wire.Charge:
+        """Charge the call, once, whether or not a budget counts it. Asked again, the first charge is returned."""
+        if self.charged is None:
             self.charged = self._client.settle(self.id, usage, model=self.model, output_text=output_text, shape=shape)
         return self.charged
 
@@ -177,8 +177,7 @@ class ServiceCall(ServiceCallFacts):
 
     def extend(self, lease: timedelta | None = None) -> None:
         """Let the lease begin anew, for a call that takes longer than it."""
-        if self.reserved.held:
-            self._client.extend(self.id, lease)
+        self._client.extend(self.id, lease)
 
     def __enter__(self) -> ServiceCall:
         return self

@@ -239,7 +239,7 @@ class HeldLine(Told):
 
 
 class Reserved(Told):
-    """A call that may proceed. Where ``held`` is empty no budget counts it, and there is nothing to settle."""
+    """A call that may proceed. Where ``held`` is empty no budget counts it; settled, it is logged with its cost."""
 
     id: str
     expires_at: datetime | None

@@ -101,25 +101,29 @@ class AnyGuard:
                 self._shared = shared
         return shared
 
-    def _call(self, request: Mapping[str, Any], id: str | None, lease: timedelta | None) -> HeldCall:
-        """Decide a request and hold its worst case. The same id gives the same call while it is held."""
+    def _call(self, request: Mapping[str, Any], id: str | None, lease: timedelta | None) -> tuple[HeldCall, bool]:
+        """Decide a request and hold its worst case. The same id gives the same call while it is held.
+
+        Returned is also whether it had been held before.
+        """
         self._check_open()
         shared = self._shared_for(self._engine.plan_for(request))
         lease = shared.options.lease if lease is None else checked_lease(lease)
         if id is None:
             id = os.urandom(16).hex()
             asked = Asked(self._identified(request, id), id, False, lease, shared.clock())
-            return HeldCall(shared, asked, _held(shared, asked))
+            return HeldCall(shared, asked, _held(shared, asked)[1]), False
         known, request = self._known(id), self._identified(request, id)
         if known is not None and known.is_open:
             if known.asked.request != request:
                 raise CallConflictError(f"the id `{id}` belongs to another call, which is under way")
-            return known
+            return known, True
         asked = Asked(request, id, True, lease, shared.clock())
-        call = HeldCall(shared, asked, _held(shared, asked))
+        shared, reserved = _held(shared, asked, self._versions)
+        call = HeldCall(shared, asked, reserved)
         with self._lock:
             self._named[id] = call
-        return call
+        return call, reserved.repeated
 
     def _identified(self, request: Mapping[str, Any], id: str) -> Mapping[str, Any]:
         """Return the request with the id of its call, where a rule reads that and the request has none of its own."""
@@ -234,15 +238,16 @@ class AnyGuard:
             _LOG.error("%d charges are lost: the ledger could not be reached until the end", lost)
 
 
-def _held(shared: Shared, asked: Asked) -> Reserved:
-    """Decide and hold, and tell whoever logs it."""
+def _held(shared: Shared, asked: Asked, versions: Sequence[Shared] = ()) -> tuple[Shared, Reserved]:
+    """Decide and hold, and tell whoever logs it, once for each call."""
     log = shared.log
     if log is None:
-        return hold_call(shared, asked)
+        return hold_call(shared, asked, versions)
     try:
-        reserved = hold_call(shared, asked)
+        shared, reserved = hold_call(shared, asked, versions)
     except DeniedError as denied:
         log.decided(denied.decision, asked.id)
         raise
-    log.decided(reserved.decision, asked.id, held=True)
-    return reserved
+    if not reserved.repeated:
+        log.decided(reserved.decision, asked.id, held=True)
+    return shared, reserved

@@ -136,8 +136,8 @@ class AsyncCall(CallFacts):
     and whoever stops awaiting it stops nothing.
     """
 
-    def __init__(self, held: HeldCall, worker: _Worker) -> None:
-        super().__init__(held)
+    def __init__(self, held: HeldCall, worker: _Worker, repeated: bool = False) -> None:
+        super().__init__(held, repeated)
         self._worker = worker
         self._settling: asyncio.Future[Charged] | None = None
         self._asked_to_settle = Event()
@@ -151,8 +151,9 @@ class AsyncCall(CallFacts):
         shape: str | None = None,
     ) -> asyncio.Future[Charged]:
         """Charge the call, once, as ``Call.settle`` does."""
-        if self._settling is None:
-            self._settling = self._worker.run(self._settle, response, model, output_text, shape)
+        if self._settling is not None:
+            return asyncio.ensure_future(_again(self._settling))
+        self._settling = self._worker.run(self._settle, response, model, output_text, shape)
         return asyncio.shield(self._settling)  # a future that is awaited is cancelled with the task that awaits it
 
     def _settle(self, *arguments: Any) -> Charged:
@@ -222,7 +223,7 @@ class AsyncCall(CallFacts):
 class Opening:
     """A call that is being decided and reserved: ``async with`` it, or ``await`` it."""
 
-    def __init__(self, open_call: Callable[[], HeldCall], worker: _Worker, *, apart: bool = False) -> None:
+    def __init__(self, open_call: Callable[[], tuple[HeldCall, bool]], worker: _Worker, *, apart: bool = False) -> None:
         self._open_call = open_call
         self._apart = apart
         self._worker = worker
@@ -243,24 +244,34 @@ class Opening:
 
     async def _open(self) -> AsyncCall:
         given_up = Event()
-        opening: asyncio.Future[HeldCall] = self._worker.run(self._open_unless, given_up, apart=self._apart)
+        opening: asyncio.Future[tuple[HeldCall, bool]]
+        opening = self._worker.run(self._open_unless, given_up, apart=self._apart)
         try:
-            return AsyncCall(await asyncio.shield(opening), self._worker)
+            held, repeated = await asyncio.shield(opening)
+            return AsyncCall(held, self._worker, repeated)
         except asyncio.CancelledError:
             given_up.set()
             opening.add_done_callback(self._undo)  # the thread goes on and may still reserve
             raise
 
-    def _open_unless(self, given_up: Event) -> HeldCall:
+    def _open_unless(self, given_up: Event) -> tuple[HeldCall, bool]:
         """Reserve in a thread, which gives the hold back itself where the event loop may be closed by then."""
-        held = self._open_call()
-        if given_up.is_set():
+        held, repeated = self._open_call()
+        if given_up.is_set() and not repeated:  # what was held before is not given back by who asked again
             held.release()
-        return held
+        return held, repeated
 
-    def _undo(self, opening: asyncio.Future[HeldCall]) -> None:
+    def _undo(self, opening: asyncio.Future[tuple[HeldCall, bool]]) -> None:
         if not opening.cancelled() and opening.exception() is None:
-            self._worker.run(opening.result().release)
+            held, repeated = opening.result()
+            if not repeated:
+                self._worker.run(held.release)
+
+
+async def _again(settling: asyncio.Future[Charged]) -> Charged:
+    """Return the first charge to who settles a call again."""
+    charged = await asyncio.shield(settling)
+    return charged._replace(repeated=True)
 
 
 async def _apart(work: Callable[[], None]) -> None:

@@ -192,8 +192,8 @@ def bill_assumed(decision: Decision, model: str, problem: str, others: Sequence[
         for at, amount in known.amounts.items():
             if decision.plan.budgets[at[0]][1].unit != "requests":
                 bill.amounts[at] = add(bill.amounts.get(at, ZERO), amount)
-        cost = Decimal(plain(add(bill.cost or ZERO, known.cost or ZERO)))
-        bill = bill._replace(cost=cost, notes=(*bill.notes, *known.notes))
+        cost, fact = _shortest(add(bill.cost or ZERO, known.cost or ZERO))
+        bill = bill._replace(cost=cost, facts={**bill.facts, **fact}, notes=(*bill.notes, *known.notes))
     return bill._replace(facts={**bill.facts, "problem": problem}, notes=(*bill.notes, problem))
 
 

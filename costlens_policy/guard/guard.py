@@ -47,7 +47,7 @@ class Guard(AnyGuard):
         same id gives the same hold, across processes and restarts, and a conflict once the call is settled. Raises
         ``RequestError``, ``DeniedError`` and ``CallConflictError``.
         """
-        return Call(self._call(request, id, lease))
+        return Call(*self._call(request, id, lease))
 
     def settle(
         self,
@@ -132,10 +132,12 @@ class Guard(AnyGuard):
 class CallFacts:
     """What to send, for the model in use."""
 
-    __slots__ = ("__weakref__", "_held")
+    __slots__ = ("__weakref__", "_held", "repeated")
 
-    def __init__(self, held: HeldCall) -> None:
+    def __init__(self, held: HeldCall, repeated: bool = False) -> None:
         self._held = held
+        self.repeated = repeated
+        """Whether the id had been asked for before, so that this is that same hold."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(id={self.id!r}, model={self.model!r}, {self._held.state})"
@@ -241,7 +243,7 @@ class Call(CallFacts):
         output_text: str | Iterable[str] | None = None,
         shape: str | None = None,
     ) -> Charged:
-        """Charge the call, once; asked again, the first charge is returned.
+        """Charge the call, once; asked again, the first charge is returned, as ``repeated``.
 
         ``response`` is the usage that the provider reports, or the response that carries it; ``shape`` names its
         shape where it is ambiguous. ``model`` is who answered, where that is not the model in use. Without usage,

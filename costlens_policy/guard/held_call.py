@@ -24,14 +24,14 @@ from costlens_policy.guard.charging import (
 from costlens_policy.guard.collecting import apart_from_collecting
 from costlens_policy.guard.errors import GuardError
 from costlens_policy.guard.hold_facts import Recalled
-from costlens_policy.guard.recording import Charged, charge_call, release_call
+from costlens_policy.guard.recording import Charged, charge_call, first_charge, release_call
 from costlens_policy.guard.reserving import Asked, Reserved
 from costlens_policy.guard.sending import Sending
 from costlens_policy.guard.shared import Shared
 from costlens_policy.guard.stream_charges import Verdict, bill_of_streams, doubtful, judge_streams, portions_so_far
 from costlens_policy.guard.streams import StreamMeter
 from costlens_policy.guard.streams.meter import Ending, unwrapped
-from costlens_policy.ledger import CallState, LedgerError
+from costlens_policy.ledger import CallState, LedgerError, Reservation
 
 __all__ = ["HeldCall"]
 
@@ -39,25 +39,29 @@ _LOG: Final = logging.getLogger("costlens_policy.guard")
 
 
 class HeldCall:
-    """A call that was decided and whose worst case is held. Safe for threads."""
+    """A call that was decided and whose worst case is held. Safe for threads.
+
+    ``found`` is what the ledger knows of one that is looked up by its id: it may have been charged or given back.
+    """
 
     __slots__ = (
         "__weakref__", "_failed_attempts", "_in_block", "_lock", "_released", "_reserved", "_shared", "_streams",
         "asked", "charged", "decision", "expires_at", "sending",
     )  # fmt: skip
 
-    def __init__(self, shared: Shared, asked: Asked, reserved: Reserved) -> None:
+    def __init__(self, shared: Shared, asked: Asked, reserved: Reserved, found: Reservation | None = None) -> None:
         self.asked: Final = asked
         self.decision: Final[Decision] = reserved.decision
         self.sending: Final = Sending(
             reserved.decision, shared.options.dialect, ignores_names=shared.options.named_models == "ignore"
         )
         self.expires_at: datetime | None = reserved.expires_at
-        self.charged: Charged | None = None
+        settled = None if found is None else found.settled
+        self.charged = None if found is None or settled is None else first_charge(asked.id, found.facts, settled)
         self._shared = shared
         self._reserved = reserved
         self._lock = RLock()
-        self._released = False
+        self._released = found is not None and found.state == "released"
         self._failed_attempts: list[Portion] = []
         self._streams: list[StreamMeter] = []
         self._in_block = False
@@ -97,13 +101,13 @@ class HeldCall:
     def settle(
         self, response: Any, model: str | None, output_text: str | Iterable[str] | None, shape: str | None
     ) -> Charged:
-        """Charge the call once; asked again, the first charge is returned."""
+        """Charge the call once; asked again, the first charge is returned, as ``repeated``."""
         with self._lock:
-            if self.charged is None:
-                if self._streams:
-                    self._count_broken_streams()
-                return self._charge(self._with_streams(self._bill(response, model, output_text, shape)))
-            return self.charged
+            if self.charged is not None:
+                return self.charged._replace(repeated=True)
+            if self._streams:
+                self._count_broken_streams()
+            return self._charge(self._with_streams(self._bill(response, model, output_text, shape)))
 
     def _with_streams(self, bill: Bill) -> Bill:
         """Return a bill that is not below what the streams of the call have reported so far."""
@@ -235,7 +239,7 @@ class HeldCall:
 
     def _charge(self, bill: Bill) -> Charged:
         self.charged = charged = charge_call(self._shared, self.asked, self._reserved, bill)
-        if self._shared.log is not None:
+        if self._shared.log is not None and not charged.repeated:  # whoever charged it has told
             self._shared.log.charged(self.decision, charged, self._shared.clock())
         return charged
 

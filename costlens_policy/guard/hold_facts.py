@@ -1,16 +1,18 @@
 """The facts that a hold keeps: for reports, to decide the same again, and to charge without deciding again.
 
-The hold of a call whose id its caller chose keeps its prices, the budgets of each model that the call may use, and the
-estimates. So a charge that comes days later, in another process, after policies or prices have changed, is what it
-would have been on the day of the decision.
+The hold of a call whose id its caller chose keeps its prices, the budgets of each model that the call may use, the
+estimates, and what tells its request from others. So a charge that comes days later, in another process, after
+policies or prices have changed, is what it would have been on the day of the decision.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from hashlib import sha256
 from types import SimpleNamespace
 from typing import Any, Final, cast
 
@@ -25,11 +27,16 @@ from costlens_policy.ledger import Reservation, ReservedLine, decimal_of
 from costlens_policy.ledger.calls import Facts
 from costlens_policy.money import ZERO, plain
 
-__all__ = ["Recalled", "Recorded", "decide_again", "facts_of", "facts_of_prices", "prices_of_facts"]
+__all__ = [
+    "REQUEST", "Recalled", "Recorded", "decide_again", "facts_of", "facts_of_prices", "is_of_plan", "prices_of_facts",
+    "request_digest",
+]  # fmt: skip
 
 
 _LONGEST: Final = 200
 _DIGEST: Final = 16
+REQUEST: Final = "request"
+"""The fact that tells the request of a call from others; holds of earlier versions have none."""
 
 
 class Recorded:
@@ -72,6 +79,33 @@ def facts_of(decision: Decision, recorded: Recorded, *, replayable: bool) -> Fac
     return facts
 
 
+def request_digest(request: Mapping[str, Any], id: str) -> str:
+    """Return what tells the request of a call from others with the same id, and shows nothing of it.
+
+    It is empty for a request that cannot be written as JSON.
+    """
+    own = {name: value for name, value in request.items() if name != "id" or value != id}  # a rule may read it or not
+    try:
+        text = json.dumps([id, own], sort_keys=True, default=_as_data)
+    except (TypeError, ValueError, RecursionError):
+        return ""
+    return sha256(text.encode()).hexdigest()[:_DIGEST]
+
+
+def _as_data(value: Any) -> Any:
+    """Return an object as JSON data that is the same in every process."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, set | frozenset):
+        return sorted(map(str, value))
+    dump = getattr(value, "model_dump", None)
+    if callable(dump):
+        return dump()
+    kind: Any = type(value)
+    shows_address = kind.__repr__ is object.__repr__ and kind.__str__ is object.__str__
+    return kind.__qualname__ if shows_address else str(value)
+
+
 def _declared(request: Mapping[str, Any], names: Iterable[str]) -> dict[str, str | int | float | bool]:
     """Return the recorded attributes that a policy set declares: numbers, booleans and short texts."""
     declared: dict[str, str | int | float | bool] = {}
@@ -89,10 +123,15 @@ def _storable(text: str) -> str:
     return text if text.isascii() else text.encode(errors="replace").decode()
 
 
+def is_of_plan(facts: Facts, plan: Plan) -> bool:
+    """Whether it was this plan that decided a call."""
+    return bool(facts.get("policy") == plan.policy_digest[:_DIGEST])
+
+
 def decide_again(plan: Plan, request: Mapping[str, Any], facts: Facts) -> Decision | None:
-    """Decide a request as it was decided when it was held; None where the facts or the policy are others."""
+    """Decide a request on the balances and at the time of its hold; None where the hold does not have them."""
     decided = facts.get("decided")
-    if not isinstance(decided, Mapping) or facts.get("policy") != plan.policy_digest[:_DIGEST]:
+    if not isinstance(decided, Mapping):
         return None
     balances = {
         (budget, key): Balance(
@@ -182,7 +221,7 @@ class Recalled(Decision):
     the policies at hand: then each model counts on every budget that is held, at the catalogue's prices of that day.
     """
 
-    __slots__ = ("_calls", "_holds", "_now", "_plan", "knows_tokens")
+    __slots__ = ("_calls", "_holds", "_labels", "_now", "_plan", "knows_tokens")
 
     def __init__(self, plan: Plan, found: Reservation) -> None:
         super().__init__(cast(Any, None), cast(Any, None), None, (), (), str(found.facts.get("rule") or ""))
@@ -191,6 +230,7 @@ class Recalled(Decision):
         calls = tuple(_call_of(call) for call in kept)
         known = {(line.budget, line.key): line.limit for call in calls for line in call.balances}
         self.knows_tokens = bool(calls) or _tokens_kept(found.facts) is not None
+        self._labels = _labels_kept(found.facts)
         self._now = found.reserved_at
         self._holds = tuple(
             _seen(line, known.get((line.account.budget, line.account.key), limits.get(line.account.budget, _NO_LIMIT)))
@@ -204,6 +244,8 @@ class Recalled(Decision):
             SimpleNamespace(
                 catalogue=_PricesAsHeld(plan, kept),
                 budgets=budgets,
+                attributes=plan.attributes,
+                recorded=tuple(self._labels),
                 tokenizer=plan.tokenizer,
                 policy_digest=plan.policy_digest,
                 catalogue_digest=plan.catalogue_digest,
@@ -248,7 +290,8 @@ class Recalled(Decision):
 
     @property
     def request(self) -> Mapping[str, Any]:
-        return {}
+        """The attributes that the hold keeps for reports."""
+        return self._labels
 
     @property
     def balances_read(self) -> Mapping[tuple[str, str], Balance]:
@@ -294,6 +337,13 @@ def _tokens_kept(facts: Facts) -> tuple[int, int] | None:
         case [int(prompt), int(output)]:
             return prompt, output
     return None
+
+
+def _labels_kept(facts: Facts) -> dict[str, Any]:
+    """Return the recorded attributes of the request."""
+    declared = facts.get("attributes")
+    kept = {name: facts[name] for name, item in STANDARD_ATTRIBUTES.items() if item.recorded and name in facts}
+    return {**kept, **declared} if isinstance(declared, Mapping) else kept
 
 
 def _calls_kept(facts: Facts) -> list[Facts]:

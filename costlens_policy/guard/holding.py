@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import chain, count, islice
 from typing import Final
@@ -13,7 +13,7 @@ from costlens_policy.engine.decision import Decision, DeniedError
 from costlens_policy.guard.accounts import ToHold, holds_of
 from costlens_policy.guard.alerts import Standing
 from costlens_policy.guard.balances import Snapshot
-from costlens_policy.guard.hold_facts import Recalled, decide_again
+from costlens_policy.guard.hold_facts import REQUEST, Recalled, decide_again, is_of_plan, request_digest
 from costlens_policy.guard.link import Link
 from costlens_policy.guard.reserving import Asked, Reserved, reserve
 from costlens_policy.guard.shared import Shared
@@ -34,37 +34,41 @@ __all__ = ["hold_call", "recall", "recall_call"]
 _MOST_TRIES: Final = 100
 
 
-def hold_call(shared: Shared, asked: Asked) -> Reserved:
+def hold_call(shared: Shared, asked: Asked, versions: Sequence[Shared] = ()) -> tuple[Shared, Reserved]:
     """Decide a request and hold its worst case, and report the alerts that are due with it.
 
-    Raises ``RequestError``, ``DeniedError`` and ``CallConflictError``.
+    ``versions`` are what calls of earlier policies share, one of which may have decided a call that is held already;
+    returned is that of the policies which decided. Raises ``RequestError``, ``DeniedError`` and ``CallConflictError``.
     """
     snapshot = Snapshot(shared.accounts, asked.now)
     try:
         if asked.named:
-            reserved = _hold_again(shared, asked, snapshot)
+            shared, reserved = _hold_again(shared, asked, snapshot, versions)
         else:
             answer = reserve(shared, asked, _hold_names(asked.id), snapshot)
             assert isinstance(answer, Reserved), "a new id was never held before"
             reserved = answer
     except LedgerUnavailableError as fault:
-        return _hold_without_ledger(shared, asked, fault)
+        return shared, _hold_without_ledger(shared, asked, fault)
     except DeniedError as denied:
         _report_denied(shared, denied.decision, snapshot)
         raise
     if reserved.decision.alerts:
         _report_reached(shared, reserved.decision)
-    return reserved
+    return shared, reserved
 
 
-def recall_call(shared: Shared, id: str) -> tuple[Asked, Reserved]:
-    """Return a call by its id as its hold remembers it, to be charged without deciding anything; see ``recall``."""
+def recall_call(shared: Shared, id: str) -> tuple[Asked, Reserved, Reservation]:
+    """Return a call by its id as its hold remembers it, to be charged without deciding anything; see ``recall``.
+
+    The last is what became of it.
+    """
     found = recall(shared.link, id, shared.clock())
     decision = Recalled(shared.plan, found)
     lines = tuple(HoldLine(line.account, line.amount, None) for line in found.lines)
     asked = Asked({}, id, True, shared.options.lease, found.reserved_at)
     to_hold = ToHold(decision, decision.holds, lines)
-    return asked, Reserved(decision, found.call, to_hold, found.expires_at, counts=found.state == "held")
+    return asked, Reserved(decision, found.call, to_hold, found.expires_at, counts=found.state == "held"), found
 
 
 def _hold_names(id: str) -> Iterator[str]:
@@ -84,7 +88,7 @@ def recall(link: Link, id: str, now: datetime) -> Reservation:
         found = _reservation(link, name, now)
         if found is None:
             break
-        if found.lines or found.settled is not None:
+        if found.lines or found.facts or found.settled is not None:  # else it was given back before it was held
             last = found
         if found.state in ("held", "settled"):
             return found
@@ -97,7 +101,9 @@ def _reservation(link: Link, name: str, now: datetime) -> Reservation | None:
     return link.ask(lambda store: store.reservation(name, now))
 
 
-def _hold_again(shared: Shared, asked: Asked, snapshot: Snapshot) -> Reserved:
+def _hold_again(
+    shared: Shared, asked: Asked, snapshot: Snapshot, versions: Sequence[Shared]
+) -> tuple[Shared, Reserved]:
     """Reserve a call whose id the caller chose.
 
     What is held under the id already is that call, decided as it was. Where its hold was released, or nobody came
@@ -109,7 +115,7 @@ def _hold_again(shared: Shared, asked: Asked, snapshot: Snapshot) -> Reserved:
         try:
             answer = reserve(shared, asked, chain((name,), names), snapshot)
             if isinstance(answer, Reserved):
-                return answer
+                return shared, answer
         except (DeniedError, CallConflictError):
             if _state(shared, name, asked) == "unknown":
                 raise
@@ -117,7 +123,7 @@ def _hold_again(shared: Shared, asked: Asked, snapshot: Snapshot) -> Reserved:
         if state == "settled":
             raise CallConflictError(f"the call `{asked.id}` is settled; use a new id for a new call")
         if state == "held":
-            return _resumed(shared, name, asked)
+            return _resumed(shared, name, asked, versions)
     raise CallConflictError(f"the call `{asked.id}` was held {_MOST_TRIES} times and never settled; use a new id")
 
 
@@ -129,18 +135,33 @@ def _state(shared: Shared, name: str, asked: Asked) -> CallState:
         return "unknown"
 
 
-def _resumed(shared: Shared, name: str, asked: Asked) -> Reserved:
+def _resumed(shared: Shared, name: str, asked: Asked, versions: Sequence[Shared]) -> tuple[Shared, Reserved]:
+    """Return the call that is held, decided as it was: by the policies that decided it, where they are at hand.
+
+    Else by those of today, if these come to the same model and hold the same.
+    """
     found = _reservation(shared.link, name, asked.now)
-    if found is not None and found.state == "held":
-        decision = decide_again(shared.plan, asked.request, found.facts)
-        if decision is not None and _is_held(shared, found, decision):
-            if not decision.allowed:
-                raise DeniedError(decision)
-            return Reserved(decision, name, _to_hold(shared, decision), found.expires_at)
-    raise CallConflictError(
-        f"the id `{asked.id}` belongs to another call, or to another version of the policies; settle it by its id to"
-        " charge what it holds, and use a new id for a new call"
-    )
+    if found is None or found.state != "held" or not _is_same(asked, found):
+        raise CallConflictError(
+            f"the id `{asked.id}` belongs to another call; settle it by its id to charge what it holds, and use a new"
+            " id for a new call"
+        )
+    made = next((one for one in (shared, *versions) if is_of_plan(found.facts, one.plan)), shared)
+    decision = decide_again(made.plan, asked.request, found.facts)
+    if decision is None or not _is_held(made, found, decision):
+        raise CallConflictError(
+            f"the id `{asked.id}` belongs to a call that other policies decided, which are not at hand; settle it by"
+            " its id to charge what it holds, and use a new id for a new call"
+        )
+    if not decision.allowed:
+        raise DeniedError(decision)
+    return made, Reserved(decision, name, _to_hold(made, decision), found.expires_at, repeated=True)
+
+
+def _is_same(asked: Asked, found: Reservation) -> bool:
+    """Whether a hold is that of the request. One of an earlier version does not tell."""
+    known = found.facts.get(REQUEST)
+    return not known or known == request_digest(asked.request, asked.id)
 
 
 def _to_hold(shared: Shared, decision: Decision) -> ToHold:
@@ -148,6 +169,8 @@ def _to_hold(shared: Shared, decision: Decision) -> ToHold:
 
 
 def _is_held(shared: Shared, found: Reservation, decision: Decision) -> bool:
+    if decision.model != found.facts.get("model"):
+        return False
     lines = {line.account.name: line.amount for line in _to_hold(shared, decision).lines}
     return lines == {line.account.name: line.amount for line in found.lines}
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from itertools import repeat
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, get_args
 
 from costlens_policy.catalogue import Usage
 from costlens_policy.guard.accounts import Known, Place, ToHold, shown_amount
@@ -14,11 +14,12 @@ from costlens_policy.guard.alerts import Standing
 from costlens_policy.guard.charging import Basis, Bill
 from costlens_policy.guard.reserving import Asked, Reserved
 from costlens_policy.guard.shared import Shared
-from costlens_policy.ledger import Charge, ChargedLine, LedgerUnavailableError, Settlement
+from costlens_policy.ledger import Charge, ChargedLine, LedgerUnavailableError, Settled, Settlement
 from costlens_policy.ledger.amounts import amount_of
+from costlens_policy.ledger.calls import Facts
 from costlens_policy.money import ZERO
 
-__all__ = ["Charged", "ChargedBudget", "charge_call", "release_call"]
+__all__ = ["Charged", "ChargedBudget", "charge_call", "first_charge", "release_call"]
 
 
 class ChargedBudget(NamedTuple):
@@ -42,8 +43,8 @@ class ChargedBudget(NamedTuple):
 class Charged(NamedTuple):
     """The charge of a call. ``cost`` is in US dollars, None where its model has no price.
 
-    ``basis`` says where the amounts come from. ``late``: the hold had ended before. ``repeated``: the call
-    was settled already, by another process, and ``budgets`` describes that charge. ``recorded``: the ledger has the
+    ``basis`` says where the amounts come from. ``late``: the hold had ended before. ``repeated``: the call was settled
+    before, and all of this describes that first charge, as far as the ledger keeps it. ``recorded``: the ledger has the
     charge; if not, it waits in memory until the ledger can be reached. ``notes`` say what could not be read or priced.
     """
 
@@ -77,7 +78,7 @@ _LOG: Final = logging.getLogger("costlens_policy.guard")
 def charge_call(shared: Shared, asked: Asked, reserved: Reserved, bill: Bill) -> Charged:
     """Charge a bill on every budget that it names, in the ledger or, while it cannot be reached, in the journal."""
     charges = _charges(shared, reserved, bill)
-    if not charges:  # the model in use counts on no budget, but another that the hold was for may
+    if not charges and (reserved.local or not reserved.asked):  # no ledger has to know
         release_call(shared, asked, reserved)
         return _not_settled(asked, bill, (), recorded=True)
     try:
@@ -89,16 +90,57 @@ def charge_call(shared: Shared, asked: Asked, reserved: Reserved, bill: Bill) ->
         return _not_settled(asked, bill, lines, recorded=False)
     if reserved.local and shared.allowance is not None:
         shared.allowance.give_back(asked.id)
+    if settled.repeated:  # its balances are those of that time
+        return first_charge(asked.id, _facts_kept(shared, reserved.hold), settled)
     _take_over(shared, reserved.held, settled.lines)
     model, basis, usage, cost, _, _, notes = bill
-    _, lines, _, late, repeated = settled
-    return Charged(asked.id, model, basis, cost, usage, lines, late, repeated, notes=notes)
+    return Charged(asked.id, model, basis, cost, usage, settled.lines, settled.late, notes=notes)
+
+
+def first_charge(id: str, facts: Facts, settled: Settled) -> Charged:
+    """Return the charge of a call that was settled before, as the ledger keeps it.
+
+    Where it keeps the amounts alone, nothing else is said.
+    """
+    basis, cost, problem = facts.get("basis"), facts.get("cost_usd"), facts.get("problem")
+    if basis is None or basis not in get_args(Basis):
+        gone = "the ledger keeps no more of this charge than its amounts"
+        model = str(facts.get("model") or "")
+        return Charged(id, model, "assumed", None, None, settled.lines, settled.late, repeated=True, notes=(gone,))
+    return Charged(
+        id,
+        str(facts.get("model") or ""),
+        basis,
+        None if cost is None else Decimal(cost),
+        None if basis == "assumed" else _usage_kept(facts),
+        settled.lines,
+        settled.late,
+        repeated=True,
+        notes=(problem,) if isinstance(problem, str) else (),
+    )
+
+
+def _usage_kept(facts: Facts) -> Usage | None:
+    kept = facts.get("usage")
+    try:
+        return Usage(**kept) if isinstance(kept, Mapping) else None
+    except TypeError:  # written by another version
+        return None
+
+
+def _facts_kept(shared: Shared, hold: str) -> Facts:
+    """Return the facts of a call, none where they cannot be read now."""
+    try:
+        found = shared.link.ask(lambda store: store.reservation(hold, shared.clock()))
+    except LedgerUnavailableError:
+        return {}
+    return {} if found is None else found.facts
 
 
 def release_call(shared: Shared, asked: Asked, reserved: Reserved) -> bool:
     """Give back what is held; return whether it is, or will be: a call that another process settled stays charged."""
     _forget_hold(shared, asked, reserved)
-    if not reserved.asked or not reserved.held.lines:
+    if not reserved.asked:
         return True
     if reserved.local:
         shared.link.release_later(reserved.hold, shared.clock())

@@ -11,9 +11,19 @@ from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Decision, DeniedError, Exclusion
 from costlens_policy.guard.accounts import Place, ToHold, holds_of
 from costlens_policy.guard.balances import Snapshot, seen_line
-from costlens_policy.guard.hold_facts import facts_of
+from costlens_policy.guard.hold_facts import REQUEST, facts_of, request_digest
 from costlens_policy.guard.shared import Shared
-from costlens_policy.ledger import Account, AccountBalance, Held, Hold, HoldLine, Refused, decimal_of
+from costlens_policy.ledger import (
+    Account,
+    AccountBalance,
+    Held,
+    Hold,
+    HoldLine,
+    LedgerUnavailableError,
+    Refused,
+    decimal_of,
+)
+from costlens_policy.ledger.calls import Facts
 from costlens_policy.units import show_amount
 
 __all__ = ["Asked", "Reserved", "ask_now", "reserve"]
@@ -41,10 +51,10 @@ class Asked(NamedTuple):
 class Reserved(NamedTuple):
     """A call that may proceed.
 
-    ``hold`` is the id under which the ledger holds it, ``expires_at`` the end of its lease, None where nothing had to
-    be held. ``local``: the ledger cannot be reached, and only this process counts the call; ``asked``: the ledger may
-    hold it all the same, since it was asked to. ``counts``: what is held is part of the balances; it is not of a call
-    that has ended, and is remembered only to be charged.
+    ``hold`` is the id under which the ledger holds it, ``expires_at`` the end of its lease, None where the ledger does
+    not hold it. ``local``: the ledger cannot be reached, and only this process counts the call; ``asked``: the ledger
+    may know it, since it was asked to hold it. ``counts``: what is held is part of the balances; it is not of a call
+    that has ended, and is remembered only to be charged. ``repeated``: it was held before under the id of its caller.
     """
 
     decision: Decision
@@ -54,6 +64,7 @@ class Reserved(NamedTuple):
     local: bool = False
     asked: bool = True
     counts: bool = True
+    repeated: bool = False
 
 
 def reserve(shared: Shared, asked: Asked, names: Iterator[str], snapshot: Snapshot) -> Reserved | Held:
@@ -61,8 +72,9 @@ def reserve(shared: Shared, asked: Asked, names: Iterator[str], snapshot: Snapsh
 
     What is reserved is compared with the ledger in any case, and nothing is refused but on balances read for that very
     call. An answer ``Held`` means that the call had been reserved before, which only one with an id of the caller's
-    can have been: of another it is the answer that was lost when the store was asked first. Raises ``DeniedError``,
-    ``CallConflictError``, ``LedgerUnavailableError``.
+    can have been: of another it is the answer that was lost when the store was asked first. A call that counts on no
+    budget is held with its facts alone, so that it can be settled by the id of its caller; one without such an id is
+    not, and costs no round trip. Raises ``DeniedError``, ``CallConflictError``, ``LedgerUnavailableError``.
     """
     turns = refusals = 0
     name, plan = next(names), _plan_for(shared, asked, snapshot)
@@ -70,10 +82,15 @@ def reserve(shared: Shared, asked: Asked, names: Iterator[str], snapshot: Snapsh
         decision = plan.decision
         if not decision.allowed:
             raise DeniedError(decision)
-        if not plan.lines:
+        if not plan.lines and not asked.named:
+            return Reserved(decision, name, plan, None, asked=False)
+        try:
+            answer = shared.link.reserve(Hold(name, plan.lines, asked.now, asked.lease, _facts(shared, asked, plan)))
+        except LedgerUnavailableError:
+            if plan.lines:
+                raise
+            shared.link.keep_hold(name)  # it counts on no budget, so that nothing has to wait for the ledger
             return Reserved(decision, name, plan, None)
-        facts = facts_of(decision, shared.recorded, replayable=asked.named)
-        answer = shared.link.reserve(Hold(name, plan.lines, asked.now, asked.lease, facts))
         if isinstance(answer, Refused):
             refusals += 1
             _take_over(shared, answer, plan.lines, snapshot)
@@ -92,6 +109,11 @@ def reserve(shared: Shared, asked: Asked, names: Iterator[str], snapshot: Snapsh
         shared.link.release(name, asked.now)
         turns += 1
         name, plan = next(names), again
+
+
+def _facts(shared: Shared, asked: Asked, plan: ToHold) -> Facts:
+    facts = facts_of(plan.decision, shared.recorded, replayable=asked.named)
+    return {**facts, REQUEST: request_digest(asked.request, asked.id)} if asked.named else facts
 
 
 def ask_now(

@@ -183,16 +183,18 @@ async def _reserve(serving: Serving, body: wire.Reserve) -> wire.Reserved:
         raise
     decision = call.decision
     held = answers.held_lines(decision)
-    if held and call.expires_at is None:
-        serving.keep(call, lease)
-    serving.metrics.decided(decision)
-    serving.metrics.reserved(held, decision.balances)
+    if not call.repeated:  # who asks again for what is held counts once
+        if call.expires_at is None:
+            serving.keep(call, lease)
+        serving.metrics.decided(decision)
+        serving.metrics.reserved(held, decision.balances)
     try:
         decided = answers.decided(decision, None if sdk is not None else body.dialect)
         if sdk is not None and body.body is not None:
             answers.write_bodies(decided, call, sdk, body.body)
     except GuardError:  # what was decided cannot be said in this dialect, so that nobody can send it
-        await call.release()
+        if not call.repeated:
+            await call.release()
         raise
     return wire.Reserved(id, call.expires_at, held, decided)
 

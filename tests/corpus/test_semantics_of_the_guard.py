@@ -165,7 +165,7 @@ def test_s_grd_4_charged_once(world: World) -> None:
     guard = world.guard()
     call = guard.call(REQUEST)
     first = call.settle(USAGE)
-    assert call.settle(MUCH) is first
+    assert call.settle(MUCH) == first._replace(repeated=True)
     assert used(guard)["dollars"] == (Decimal("0.0011"), 0)
 
 
@@ -290,6 +290,15 @@ def test_s_grd_14_asked_for_again(world: World) -> None:
     here, there = world.guard(), world.guard()
     first = here.call(REQUEST, id="a")
     assert there.call(REQUEST, id="a").decision.to_dict() == first.decision.to_dict()
+    with pytest.raises(CallConflictError):
+        world.guard().call({**REQUEST, "prompt": "other"}, id="a")
+    assert (
+        world.guard(POLICY + "  - {id: more, hard_limit_usd: 1, window: {per_call: true}}\n")
+        .call(REQUEST, id="a")
+        .repeated
+    )
+    with pytest.raises(CallConflictError):
+        world.guard("").call(REQUEST, id="a")
     first.release()
     there.call(REQUEST, id="a").settle(USAGE)
     with pytest.raises(CallConflictError):
@@ -434,3 +443,16 @@ def test_s_grd_23_policies_that_are_replaced(world: World) -> None:
     assert (spend.used, spend.held) == (Decimal("0.0011"), 0)
     with pytest.raises(DeniedError):  # at the new prices, on what the old ones have left
         guard.call(REQUEST)
+
+
+def test_s_grd_24_a_call_that_no_budget_counts(world: World) -> None:
+    here, there = world.guard(""), world.guard("")
+    for id in "ab":
+        assert here.call(REQUEST, id=id).expires_at is not None
+    charged = there.settle("a", USAGE)
+    assert (charged.cost, charged.budgets, charged.repeated) == (Decimal("0.0011"), (), False)
+    assert here.settle("a", MUCH).cost == charged.cost
+    there.release("b")
+    assert here.settle("b", USAGE).late
+    world.store.broken = True
+    assert here.call(REQUEST, id="c").decision.allowed

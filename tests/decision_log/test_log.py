@@ -80,7 +80,7 @@ def test_a_charge_by_its_id_is_logged(company: Company, entries: Entries, clock:
     with DecisionLog(entries) as log, Guard(company(TEAM), url, clock=clock, log=log) as guard:
         guard.settle("job", USAGE)
     (charge,) = entries
-    assert (charge["id"], charge["cost_usd"], charge["request"]) == ("job", "0.0012", {})
+    assert (charge["id"], charge["cost_usd"], charge["request"]) == ("job", "0.0012", {"team": "red"})
 
 
 def test_what_does_not_fit_is_dropped_and_counted(company: Company) -> None:

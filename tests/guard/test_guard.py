@@ -66,7 +66,7 @@ class TestOneCall:
         guard = guard_of(TEAM)
         with guard.call(REQUEST) as call:
             first = call.settle(USAGE)
-            assert call.settle({"prompt_tokens": 9, "completion_tokens": 9}) is first
+            assert call.settle({"prompt_tokens": 9, "completion_tokens": 9}) == first._replace(repeated=True)
             call.release()
         assert state(guard) == (Decimal("0.0011"), 0)
 

@@ -7,9 +7,9 @@ from decimal import Decimal
 
 import pytest
 
-from costlens_policy import DeniedError
+from costlens_policy import DeniedError, Guard, LivePolicies
 from costlens_policy.ledger import CallConflictError
-from tests.guard.company import REQUEST, TEAM
+from tests.guard.company import REQUEST, TEAM, write_company
 
 USAGE = {"prompt_tokens": 1000, "completion_tokens": 50}
 SMALL = TEAM.replace("0.01", "0.0012")
@@ -88,6 +88,68 @@ def test_the_id_of_another_request(two):
     here.call(REQUEST, id="job-1")
     with pytest.raises(CallConflictError, match="belongs to another call"):
         there.call({**REQUEST, "prompt_tokens": 5}, id="job-1")
+
+
+@pytest.mark.parametrize("policy", [TEAM, ""], ids=["one budget", "none"])
+@pytest.mark.parametrize(
+    "other", [{"prompt": "other"}, {"team": "blue"}, {"params": {"temperature": 1}}], ids=["text", "team", "params"]
+)
+def test_the_id_of_another_request_of_the_same_size(guard_of, policy, other):
+    here, there = guard_of(policy), guard_of(policy)
+    here.call(REQUEST, id="job-1")
+    with pytest.raises(CallConflictError, match="belongs to another call"):
+        there.call({**REQUEST, **other}, id="job-1")
+    assert there.call({**REQUEST, "id": "job-1"}, id="job-1").repeated, "the id is no part of the request"
+
+
+def test_the_id_of_a_call_that_counts_on_no_budget(guard_of):
+    policy = TEAM.replace("id: team", "id: team\n    when: has(request.team)")
+    here, there = guard_of(policy), guard_of(policy)
+    here.call({"prompt": "Hi"}, id="free")
+    here.call(REQUEST, id="counted")
+    with pytest.raises(CallConflictError, match="belongs to another call"):
+        there.call(REQUEST, id="free")
+    with pytest.raises(CallConflictError, match="belongs to another call"):
+        there.call({"prompt": "Hi"}, id="counted")
+
+
+def test_whether_it_was_held_before(two):
+    here, there = two
+    first = here.call(REQUEST, id="job-1")
+    assert [first.repeated, here.call(REQUEST, id="job-1").repeated] == [False, True]
+    assert there.call(REQUEST, id="job-1").repeated
+    first.release()
+    assert not here.call(REQUEST, id="job-1").repeated
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        TEAM + "    reason: a friendlier text\n",
+        TEAM + "  - {id: more, hard_limit_usd: 0, window: {lifetime: true}}\n",
+        "",
+    ],
+    ids=["a reason", "a further budget", "no budget"],
+)
+def test_policies_that_were_replaced_meanwhile(tmp_path, ledger, clock, policy):
+    write_company(tmp_path / "live", TEAM)
+    live = LivePolicies(tmp_path / "live", interval=None)
+    with Guard(live, ledger, clock=clock, alert_sinks=[]) as guard:
+        first = guard.call(REQUEST, id="job-1").decision
+        write_company(tmp_path / "live", policy)
+        live.refresh()
+        again = guard.call(REQUEST, id="job-1")  # nobody has the first call any more
+        assert again.repeated
+        assert again.decision.to_dict() == first.to_dict()
+        assert again.settle(USAGE).cost == Decimal("0.0011")
+
+
+def test_other_policies_that_come_to_the_same(guard_of):
+    guard_of(TEAM).call(REQUEST, id="job-1")
+    there = guard_of(TEAM + "    reason: a friendlier text\n")
+    again = there.call(REQUEST, id="job-1")
+    assert (again.repeated, again.model) == (True, "nano")
+    assert held(there) == Decimal("0.0012")
 
 
 def test_the_id_of_another_request_that_counts_on_other_budgets(guard_of):

@@ -17,14 +17,16 @@ from costlens_policy.catalogue.price_list import listed_model, matching
 from costlens_policy.guard import GuardError, hold_facts
 from costlens_policy.ledger import (
     CallConflictError,
+    Charge,
     Hold,
     HoldLine,
     LedgerUnavailableError,
     MemoryStore,
+    Settlement,
     UnknownCallError,
     open_ledger,
 )
-from tests.guard.company import CATALOGUE, REQUEST, TEAM, Breakable, Timer, touched, write_company
+from tests.guard.company import CATALOGUE, REQUEST, START, TEAM, Breakable, Timer, touched, write_company
 
 USAGE = {"prompt_tokens": 1000, "completion_tokens": 50}
 COST = Decimal("0.0011")
@@ -53,7 +55,7 @@ class TestAnyProcess:
         charged = guard.settle("job-1", USAGE)
         assert (charged.cost, charged.basis, charged.late) == (COST, "reported", False)
         assert call.charged is charged
-        assert call.settle(USAGE) is charged
+        assert call.settle(USAGE) == guard.settle("job-1") == charged._replace(repeated=True)
 
     def test_another_process(self, guard_of):
         guard_of(TEAM).call(REQUEST, id="job-1")
@@ -76,6 +78,8 @@ class TestAnyProcess:
         for guard in (there, guard_of(TEAM)):
             again = guard.settle("job-1", {"prompt_tokens": 9, "completion_tokens": 9})
             assert again.repeated
+            assert (again.model, again.basis, again.cost) == ("nano", "reported", COST)
+            assert (again.usage.input, again.usage.output) == (1000, 50), "what was charged, not what is asked now"
             assert again.budgets[0].amount == COST
         assert balances(there) == {("p/team", "red"): (COST, 0)}
 
@@ -89,6 +93,131 @@ class TestAnyProcess:
 
         charged, (line,) = asyncio.run(work())
         assert (charged.cost, line.used, line.held) == (COST, COST, 0)
+
+
+class TestWithoutBudget:
+    """A call that no budget counts is held by its id all the same, so that it can be charged and given back."""
+
+    FREE = TEAM.replace("id: team", "id: team\n    when: request.prompt_tokens > 5000")
+
+    @pytest.mark.parametrize("policy", ["", FREE], ids=["no budget", "none of its budgets"])
+    def test_it_is_charged_once(self, guard_of, policy):
+        assert guard_of(policy).call(REQUEST, id="job-1").expires_at is not None
+        there = guard_of(policy)
+        charged = there.settle("job-1", USAGE)
+        assert (charged.model, charged.cost, charged.budgets, charged.repeated) == ("nano", COST, (), False)
+        again = guard_of(policy).settle("job-1", model="large")
+        assert again == charged._replace(repeated=True)
+        with pytest.raises(CallConflictError, match="is settled"):
+            guard_of(policy).call(REQUEST, id="job-1")
+
+    def test_it_is_given_back_and_extended(self, guard_of, clock):
+        guard_of("").call(REQUEST, id="job-1")
+        there = guard_of("")
+        assert there.extend("job-1") == clock() + timedelta(minutes=10)
+        there.release("job-1")
+        there.release("job-1")
+        assert there.settle("job-1", USAGE).late
+        with pytest.raises(CallConflictError, match="is settled"):
+            there.release("job-1")
+
+    def test_one_of_an_id_that_the_guard_made_asks_no_ledger(self, company, clock):
+        store = Breakable(MemoryStore())
+        guard = Guard(company(""), store, clock=clock, alert_sinks=[])
+        store.broken = True
+        assert guard.call(REQUEST).settle(USAGE).recorded
+
+    def test_a_ledger_that_cannot_be_reached_stops_nothing(self, company, clock):
+        store, timer = Breakable(MemoryStore()), Timer()
+        guard = Guard(company(""), store, clock=clock, timer=timer, alert_sinks=[])
+        store.broken = True
+        charged = guard.call(REQUEST, id="job-1").settle(USAGE)
+        assert (charged.cost, charged.recorded) == (COST, False)
+        store.broken = False
+        timer.seconds += 60
+        again = guard.settle("job-1", USAGE)
+        assert (again.repeated, again.cost, again.model) == (True, COST, "nano")
+
+    def test_the_model_in_use_counts_on_no_budget(self, guard_of, tmp_path, ledger, clock):
+        policy = TEAM.replace("id: team", 'id: team\n    when: model.name == "large"')
+        models = "nano, large"
+        engine = write_company(tmp_path / "two", policy, models=models)
+        guard, there = (Guard(engine, ledger, clock=clock, alert_sinks=[]) for _ in range(2))
+        guard.call(REQUEST, id="job-1")
+        assert balances(guard) == {("p/team", "red"): (0, Decimal("0.008"))}
+        charged = there.settle("job-1", USAGE)
+        assert (charged.model, charged.cost) == ("nano", COST)
+        assert balances(guard) == {("p/team", "red"): (0, 0)}
+        assert there.settle("job-1", model="large").cost == COST
+
+
+class TestTheFirstCharge:
+    """Who settles again learns what was charged, never what would be charged now."""
+
+    @pytest.mark.parametrize("policy", [TEAM, ""], ids=["one budget", "none"])
+    @pytest.mark.parametrize(
+        ("first", "basis"),
+        [
+            ({"response": USAGE}, "reported"),
+            ({"output_text": "Hello there"}, "estimated"),
+            ({}, "assumed"),
+            ({"response": USAGE, "model": "nosuch"}, "reported"),
+        ],
+        ids=["usage", "text", "nothing", "unknown model"],
+    )
+    def test_as_it_was(self, guard_of, policy, first, basis):
+        call = guard_of(policy).call(REQUEST, id="job-1")
+        charged = guard_of(policy).settle("job-1", **first)
+        assert charged.basis == basis
+        for guard in (guard_of(policy), guard_of(policy)):
+            again = guard.settle("job-1", {"prompt_tokens": 9, "completion_tokens": 9}, model="large")
+            assert again._replace(notes=()) == charged._replace(repeated=True, notes=())
+        late = call.settle({"prompt_tokens": 9, "completion_tokens": 9})
+        assert late._replace(notes=()) == charged._replace(repeated=True, notes=())
+
+    def test_amounts_alone_where_the_ledger_has_no_more(self, guard_of, ledger):
+        guard_of(TEAM).call(REQUEST, id="job-1")
+        store = open_ledger(ledger) if isinstance(ledger, str) else ledger
+        found = store.reservation("job-1", START)
+        store.charge(Settlement("job-1", tuple(Charge(line.account, 5) for line in found.lines), START))
+        again = guard_of(TEAM).settle("job-1", USAGE)
+        assert (again.cost, again.usage, again.repeated) == (None, None, True)
+        assert [line.amount for line in again.lines] == [5]
+        assert again.notes == ("the ledger keeps no more of this charge than its amounts",)
+
+    def test_the_balances_of_that_time_are_not_taken_for_those_of_now(self, guard_of):
+        here, there = guard_of(TEAM), guard_of(TEAM)
+        call = here.call(REQUEST, id="job-1")
+        there.settle("job-1", USAGE)
+        there.call(REQUEST).settle(USAGE)
+        here.call(REQUEST)  # sees what was charged since
+        call.settle(USAGE)
+        assert here.decide(REQUEST).balances[0].used == 2 * COST
+
+
+class TestLog:
+    def test_each_is_told_once(self, company, ledger, clock):
+        told = []
+
+        class Told:
+            def decided(self, decision, id, held):
+                told.append(("decided", id))
+
+            def charged(self, decision, charge, at):
+                told.append(("charged", charge.call, charge.cost, dict(decision.request)))
+
+            def released(self, decision, id, at):
+                told.append(("released", id))
+
+        guards = [Guard(company(TEAM), ledger, clock=clock, alert_sinks=[], log=Told()) for _ in range(2)]
+        for guard in guards:
+            guard.call(REQUEST, id="a")
+            guard.call(REQUEST, id="b")
+        for guard in guards * 2:
+            guard.settle("a", USAGE)
+            guard.release("b")
+        label = {"team": "red"}
+        assert told == [("decided", "a"), ("decided", "b"), ("charged", "a", COST, label), ("released", "b")]
 
 
 class TestLater:
@@ -114,8 +243,8 @@ class TestLater:
 
     def test_asking_for_the_call_again_says_what_to_do(self, guard_of):
         guard_of(TEAM).call(REQUEST, id="job-1")
-        with pytest.raises(CallConflictError, match="settle it by its id"):
-            guard_of(TEAM + "    reason: a friendlier text\n").call(REQUEST, id="job-1")
+        with pytest.raises(CallConflictError, match=r"other policies decided.*settle it by its id"):
+            guard_of("").call(REQUEST, id="job-1")
 
     def test_other_prices(self, guard_of, tmp_path, ledger, clock):
         guard = guard_of(TEAM)

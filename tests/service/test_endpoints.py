@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from decimal import Decimal
 
 import pytest
@@ -50,9 +51,8 @@ def test_a_call_is_held_settled_once_and_counted(asked):
     assert (line["used"], line["held"], line["left"]) == ("0", "0.0012", "0.0088")
     charge = asked.post("/v1/settle", {"id": "job-1", "usage": USAGE}).json
     assert (charge["cost_usd"], charge["basis"], charge["repeated"]) == ("0.0012", "reported", False)
-    again = asked.post("/v1/settle", {"id": "job-1", "usage": USAGE | {"completion_tokens": 5}}).json
-    assert again["repeated"] is True
-    assert again["budgets"] == charge["budgets"]
+    again = asked.post("/v1/settle", {"id": "job-1", "usage": USAGE | {"completion_tokens": 5}, "model": "large"}).json
+    assert again == charge | {"repeated": True}
     (line,) = asked.get("/v1/spend").json["budgets"]
     assert (line["used"], line["held"]) == ("0.0012", "0")
     taken = asked.post("/v1/reserve", {"request": REQUEST, "id": "job-1"})
@@ -66,6 +66,53 @@ def test_the_same_id_gives_the_same_hold(asked):
     assert again["decision"] == first["decision"]
     (line,) = asked.get("/v1/spend").json["budgets"]
     assert line["held"] == "0.0012"
+
+
+def test_a_call_that_no_budget_counts_is_settled_and_released_by_its_id(tmp_path):
+    write_company(tmp_path / "free", "")
+    with Asked(tmp_path / "free") as asked:
+        reserved = asked.post("/v1/reserve", {"request": REQUEST, "id": "job-1"}).json
+        assert (reserved["held"], reserved["expires_at"] is None) == ([], False)
+        other = asked.post("/v1/reserve", {"request": REQUEST | {"prompt": "other"}, "id": "job-1"})
+        assert (other.status, other.code) == (409, "call_conflict")
+        charge = asked.post("/v1/settle", {"id": "job-1", "usage": USAGE}).json
+        assert (charge["cost_usd"], charge["budgets"], charge["repeated"]) == ("0.0012", [], False)
+        assert asked.post("/v1/settle", {"id": "job-1"}).json == charge | {"repeated": True}
+        asked.post("/v1/reserve", {"request": REQUEST, "id": "job-2"})
+        assert [asked.post("/v1/release", {"id": "job-2"}).status for _ in range(2)] == [200, 200]
+
+
+def test_what_is_repeated_is_logged_and_counted_once(tmp_path):
+    write_company(tmp_path / "policies", TEAM)
+    log = tmp_path / "log.jsonl"
+    with Asked(tmp_path / "policies", decision_log=log) as asked:
+        before = _numbers(asked)
+        for _ in range(2):
+            for id in ("a", "b"):
+                assert asked.post("/v1/reserve", {"request": REQUEST, "id": id}).status == 200
+        for number in range(2):
+            asked.post("/v1/settle", {"id": "a", "usage": USAGE, "model": ["nano", "large"][number]})
+            asked.post("/v1/release", {"id": "b"})
+        after = _numbers(asked)
+    grown = {name: after[name] - before.get(name, 0) for name in after if after[name] != before.get(name, 0)}
+    assert grown == {
+        'costlens_policy_decisions_total{outcome="allow",rule="default"}': 2,
+        'costlens_policy_reserved_usd_total{budget="p/team"}': pytest.approx(0.0024),
+        'costlens_policy_settled_usd_total{budget="p/team"}': pytest.approx(0.0012),
+    }
+    entries = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [(entry["kind"], entry["id"]) for entry in entries] == [
+        ("hold", "a"), ("hold", "b"), ("charge", "a"), ("release", "b"),
+    ]  # fmt: skip
+    assert entries[2]["request"] == {"team": "red"}
+
+
+def _numbers(asked):
+    text = asked.get("/metrics").body.decode()
+    lines = [
+        line.rpartition(" ") for line in text.splitlines() if re.match(r"costlens_policy_(deci|reserv|settl)", line)
+    ]
+    return {name: float(number) for name, _, number in lines if "_created" not in name}
 
 
 def test_a_call_is_released_and_extended_by_its_id(asked):

@@ -37,10 +37,10 @@ class Reservation {
     this.model = modelOf(reserved.decision);
     this.charge = null;
     this._router = router;
-    this._isOver = reserved.held.length === 0; // then no budget counts the call, and there is nothing to settle
+    this._isOver = false;
   }
 
-  /** Charge the call, once. Without usage all that is held is charged; null where nothing was held. */
+  /** Charge the call, once, whether or not a budget counts it. Without usage all that is held is charged; null once it is released. */
   async settle(usage, options = {}) {
     if (!this._isOver) {
       this._isOver = true;

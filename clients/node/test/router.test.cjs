@@ -97,10 +97,10 @@ test("a reservation keeps its id when it is repeated, and is settled once", asyn
   assert.deepEqual(asked[2].body, { id: "x", usage: { prompt_tokens: 1 }, model: "mini" });
 });
 
-test("what no budget counts has nothing to settle", async () => {
-  answer({ body: { id: "x", expires_at: null, held: [], decision: DECISION } });
+test("what no budget counts is settled, too", async () => {
+  answer({ body: { id: "x", expires_at: null, held: [], decision: DECISION } }, { body: { id: "x", cost_usd: "0.001" } });
   const reservation = await router.reserve({ prompt: "Hi" });
-  assert.equal(await reservation.settle({ prompt_tokens: 1 }), null);
+  assert.equal((await reservation.settle({ prompt_tokens: 1 })).cost_usd, "0.001");
 });
 
 test("refusals are typed", async () => {

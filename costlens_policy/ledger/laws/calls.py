@@ -15,6 +15,7 @@ from costlens_policy.ledger import (
     Period,
     Refused,
     Released,
+    ReservationQuery,
     Store,
     UnknownCallError,
 )
@@ -268,6 +269,26 @@ class SettleLaws:
             "usage": {"prompt": 12},
         }
         assert (entry.kind, entry.call, entry.at, entry.counts, entry.late) == ("charge", "a", _LATER, True, True)
+
+    def test_a_call_without_lines_is_settled_once_and_its_facts_are_kept(self, store: Store) -> None:
+        store.reserve(Hold("a", (), NOW, LEASE, {"model": "gpt-5", "team": "research"}))
+        store.reserve(Hold("b", (), NOW, LEASE))
+        store.reserve(Hold("c", (), NOW, LEASE, {"model": "gpt-5"}))
+        store.release("c", NOW)
+        for call in "ab":
+            first = store.settle(settlement_lines(call, model="gpt-5-mini", cost_usd="0.1"))
+            again = store.settle(settlement_lines(call, model="gpt-5", cost_usd="0.2"))
+            assert (first.lines, first.late, first.repeated) == ((), False, False)
+            assert again == first._replace(repeated=True)
+        found = [store.reservation(call, NOW) for call in "abc"]
+        assert [item.state for item in found if item is not None] == ["settled", "settled", "released"]
+        assert [dict(item.facts) for item in found if item is not None] == [
+            {"model": "gpt-5-mini", "team": "research", "cost_usd": "0.1"},
+            {"model": "gpt-5-mini", "cost_usd": "0.1"},
+            {"model": "gpt-5"},
+        ]
+        assert store.entries(EntryQuery()).items == ()
+        assert store.reservations(ReservationQuery(), NOW).items == ()
 
 
 class LeaseLaws:

@@ -63,7 +63,14 @@ late = late and '1' or ''
 local result = table.concat(charged)
 entry = #names > 0 and add_entry(now, 'charge', id, late, facts, ARGV[3], result, names, NUMBERS[3]) or ''
 local settled = format('%d', now)
-save_call(KEYS[2], NUMBERS[2], reserved_at, ends_at, released, settled, late, entry, entry == '' and facts or '', lines, result)
+if entry ~= '' then
+  facts = ''  -- the entry has them
+elseif facts == '{}' then
+  facts = ARGV[3]
+elseif ARGV[3] ~= '{}' then
+  facts = string.sub(facts, 1, -2) .. ',' .. string.sub(ARGV[3], 2)  -- of a name that comes twice, the last one counts
+end
+save_call(KEYS[2], NUMBERS[2], reserved_at, ends_at, released, settled, late, entry, facts, lines, result)
 if second then
   call('ZREM', KEYS[3], id)
 end
