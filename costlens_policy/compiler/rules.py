@@ -36,6 +36,7 @@ __all__ = [
     "TargetStep",
     "ThresholdStep",
     "Way",
+    "drawn_by",
     "key_problem",
     "routes_in",
 ]
@@ -224,6 +225,14 @@ def routes_in(route: RouteStep) -> Iterator[RouteStep]:
         yield from routes_in(step)
     if way is not None and way.route is not None:
         yield from routes_in(way.route)
+
+
+def drawn_by(route: RouteStep) -> Iterator[str]:
+    """Yield the attributes by which the splits of a route draw; one may come several times."""
+    for step in routes_in(route):
+        if isinstance(step.target, BySplit):
+            key = step.target.key
+            yield from ("id",) if key is None else (path[1] for path in key.typed.references if path[1:])
 
 
 _KEPT: Final = 256

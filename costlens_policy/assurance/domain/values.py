@@ -181,6 +181,12 @@ def _texts(use: Use) -> Iterator[str]:
     yield from (prefix + other + suffix for prefix, suffix in around if prefix or suffix)
     yield from sorted(use.parts)
     yield from (f"{other} {part} {other}" for part in sorted(use.parts))
+    yield from (
+        f"{part} {other * size}"[:size]
+        for part in sorted(use.parts)[:_MOST_MEMBERS]
+        for size in sizes[: 3 * _MOST_MEMBERS]
+        if size > len(part)
+    )
     for pattern in sorted(use.patterns):
         yield from texts_matching(pattern)
     yield ""

@@ -30,7 +30,7 @@ from costlens_policy.assurance import (
 )
 from costlens_policy.assurance.domain import ABSENT, Assignment, trees
 from costlens_policy.assurance.ways import ways_of
-from costlens_policy.compiler.rules import BudgetStep, BySplit, RouteStep, routes_in
+from costlens_policy.compiler.rules import BudgetStep, RouteStep, drawn_by
 from costlens_policy.documents.suite import Measure
 from costlens_policy.engine.context import Context
 from costlens_policy.engine.decision import Balance
@@ -317,15 +317,29 @@ class Reaching:
         if isinstance(aim, Active | Excludes):
             step = self._plan.budgets[aim.budget][1]
             threshold = step.thresholds[aim.index]
-            yield from self._with_used(situation, step, threshold.starts_at)
+            for other in self._overflowing(situation, step.id):
+                yield from self._with_used(other, step, threshold.starts_at)
             return
         if isinstance(aim, Overflows):
-            yield from self._with_used(situation, self._plan.budgets[aim.budget][1], lambda limit: limit)
+            for other in self._overflowing(situation, aim.budget):
+                yield from self._with_used(other, self._plan.budgets[aim.budget][1], lambda limit: limit)
             return
         yield situation
+        if isinstance(aim, Matches) and aim.rule in self._plan.stages.overflows:
+            yield from self._overflowing(situation, aim.rule)
+        if isinstance(aim, ComesTo | Decides) and aim.condition.rule in self._plan.stages.overflows:
+            yield from self._overflowing(situation, aim.condition.rule)
         if isinstance(aim, TakesWayOut):
             for _, step in self._plan.stages.budgets:
                 yield from self._with_used(situation, step, lambda limit: limit)
+
+    def _overflowing(self, situation: Situation, budget: str) -> Iterator[Situation]:
+        """Yield a situation, and the same with the budgets used up that a budget stands in for, one by one."""
+        yield situation
+        for name, (_, step) in self._plan.budgets.items():
+            if step.overflow == budget:
+                for other in self._overflowing(situation, name):
+                    yield from self._with_used(other, step, lambda limit: limit)
 
     def _with_used(
         self, situation: Situation, step: BudgetStep, used: Callable[[Decimal], Decimal]
@@ -351,7 +365,7 @@ class Reaching:
         route = next((step for _, step in _routes(self._plan.layers) if step.id == getattr(aim, "route", "")), None)
         if route is None:
             return
-        for name in dict.fromkeys(_split_reads(route)):
+        for name in dict.fromkeys(drawn_by(route)):
             for number in range(100):
                 yield Situation({**situation.request, name: f"{name}-{number}"}, situation.balances, situation.now)
 
@@ -412,13 +426,3 @@ def _filled(request: Mapping[str, Any], values: Assignment) -> Mapping[str, Any]
 def _routes(layers: Iterable[Any]) -> Iterator[tuple[int, RouteStep]]:
     for index, layer in enumerate(layers):
         yield from ((index, step) for step in layer.routes)
-
-
-def _split_reads(route: RouteStep) -> Iterator[str]:
-    """Yield the attributes by which the splits of a route draw."""
-    for step in routes_in(route):
-        if isinstance(step.target, BySplit):
-            if step.target.key is None:
-                yield "id"
-            else:
-                yield from (path[1] for path in step.target.key.typed.references if path[0] == "request" and path[1:])

@@ -86,10 +86,18 @@ class Equivalence:
         if changes:
             return "the conditions agree on every request" * self._agree(changes)
         if mutant.kind is MutantKind.ORDER and mutant.path[2:] == ("id",):
-            after = self._following(rule)
-            both = [reach, holds, self.subject.condition(after.when, after.layer, True)]
-            return "no request matches both rules" * self._is_nothing(both)
+            return "no request matches both rules" * self._is_nothing(self._both(rule, True))
         return ""
+
+    def matching_both(self, mutant: Mutant) -> Iterator[Goal]:
+        """Yield the goals that a request matches both rules that change places, and that one of them may fail."""
+        if mutant.kind is MutantKind.ORDER and mutant.path[2:] == ("id",):
+            rule = self.rules[mutant.rule]
+            yield from (Every(self._both(rule, error)) for error in (False, True))
+
+    def _both(self, rule: Rule, error: bool) -> list[Goal]:
+        holds = (self.subject.condition(item.when, item.layer, error) for item in (rule, self._following(rule)))
+        return [self.reach(rule), *holds]
 
     def apart(self, change: Change) -> list[Goal]:
         """Return the goals that a request reaches a rule, and that its condition comes out otherwise."""
