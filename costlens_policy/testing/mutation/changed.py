@@ -66,7 +66,7 @@ class Workshop:
                 raise InvalidMutantError(problem.message)
         typed = {after if document is before else document: of for document, of in self._bundle.expressions.items()}
         bundle = CheckedBundle(linked, {**typed, after: expressions}, ())
-        return _linked(recompile_plan(self._plan, bundle, after, self._made))
+        return recompile_plan(self._plan, bundle, after, self._made)
 
     def _read(self, before: LinkedDocument[Document], text: str) -> LinkedDocument[Document]:
         composed = compose(source_of(text, before.located.source.name))
@@ -119,11 +119,3 @@ class Workshop:
         for path, typed in self._bundle.expressions[before].items():
             if path[0] == "variables" and path in found and found[path].type != typed.type:
                 raise InvalidMutantError("the variable has another type")
-
-
-def _linked(plan: Plan) -> Plan:
-    """Return a plan in which each budget that is named is there: a mutant may have removed it."""
-    for name, (_, step) in plan.budgets.items():
-        if step.overflow and step.overflow not in plan.budgets:
-            raise InvalidMutantError(f"`{name}` overflows into `{step.overflow}`, which is gone")
-    return plan

@@ -238,4 +238,5 @@ def test_a_budget_that_another_overflows_into_cannot_go(folder: Path):
     (folder / "a_test.yaml").write_text(OVERFLOWING)
     run = mutate(["a_test.yaml"], jobs=1)
     gone = next(item for item in run.sets[0].verdicts if item.mutant.rule == "p/reserve" and item.mutant.kind == "rule")
-    assert (gone.fate, gone.by) == (Fate.INVALID, "`p/main` overflows into `p/reserve`, which is gone")
+    assert gone.fate is Fate.INVALID
+    assert "reserve" in gone.by
