@@ -8,6 +8,8 @@ its place *searched*: examples are tried, and nothing is concluded from their fa
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -61,6 +63,8 @@ _TIMES: Final = frozenset({
     "getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear", "getHours", "getMinutes",
     "getSeconds", "getMilliseconds",
 })  # fmt: skip
+_SHOWN: Final = _TIMES - {"getFullYear", "getMinutes", "getSeconds", "getMilliseconds"}
+"""Clocks of which all that they show is tried."""
 _SAFE: Final = frozenset({*_ORDERS, *_CASES, "@in", "orValue", "or", "!_", "_?_:_", "_+_", "string", "size"})
 """Functions that give a value for every value."""
 _ROOTS: Final = frozenset({"request", "budgets", "now"})
@@ -87,15 +91,18 @@ class _Linear:
     def of(self, value: int) -> int:
         return value * self.times + self.plus
 
-    def before(self, result: int) -> Iterator[int]:
+    def before(self, result: float) -> Iterator[int]:
         """Yield the integers between which the result is passed."""
-        found = (result - self.plus) // self.times
+        found = (math.floor(result) - self.plus) // self.times
         yield from (found, found + 1)
 
 
 _Applied: TypeAlias = str | Clock | _Linear
 """What was applied to a place before it is compared: nothing, a function of texts, a clock, a sum or product."""
+_FINE: Final = re.compile(r"\.\d{7}")
+"""Fractions of a second that a ``datetime`` has not."""
 _INTEGERS: Final = (-(2**63), 2**63 - 1)
+_EXACT: Final = 2**53
 
 
 @dataclass(slots=True)
@@ -225,15 +232,21 @@ class _Reader:
                 if ordered and any(isinstance(value, str) for value in other.literals):
                     self._uses.use(read).ordered = True
                     self._texts = None
+        for value in (*left.literals, *right.literals):
+            if isinstance(value, list) and value and (left.reads or right.reads):
+                unknown = unknown or "a list is compared as a whole"
         if unknown:
             self._search(unknown, left, right)
 
     def _compared(self, read: Read, applied: _Applied, literals: list[Any]) -> None:
         use = self._uses.use(read)
         if isinstance(applied, _Linear):  # beyond the largest integers, it fails
-            numbers = [*(value for value in literals if type(value) is int), *_INTEGERS]
-            use.literals.update(value for number in numbers for value in applied.before(number))
+            numbers = [value for value in literals if type(value) in (int, float)]
+            exact = [value for value in numbers if type(value) is int or abs(value) < _EXACT]
+            use.literals.update(near for edge in (*exact, *map(math.ceil, exact)) for near in applied.before(edge))
             self._texts = None
+            if len(exact) < len(numbers):
+                self._search("an integer is rounded to be compared with a double", _Flow([(read, applied)]))
             return
         if isinstance(applied, tuple):
             use.clocks[applied].update(_hashable(literals))
@@ -244,7 +257,8 @@ class _Reader:
         elif self._texts is not None:
             self._texts.update(literals)
         if applied == "size":
-            use.sizes.update(value for value in literals if type(value) is int)
+            numbers = [value for value in literals if type(value) in (int, float) and math.isfinite(value)]
+            use.sizes.update(near for value in numbers for near in (math.floor(value), math.ceil(value)))
         elif applied:
             use.functions.add(applied)
             use.literals.update(_hashable(literals)) if applied in _CASES else None
@@ -308,6 +322,9 @@ class _Reader:
             self._opaque(node)
             return
         type_ = _inner(self._typed.types.get(range_, DYN))
+        if type_.name == "map":
+            self._opaque(node)
+            return
         self._note(read, type_)
         self._uses.use(read).members.update(found)
 
@@ -363,9 +380,10 @@ class _Reader:
             after = None if before is None else before.then(node.function, by[0])
             if after is None:
                 return None
+            self._uses.use(read).literals.update(near for edge in _INTEGERS for near in after.before(edge))
             steps.append((read, after))
-        step = _Linear().then(node.function, by[0])
-        literals = [step.of(value) for value in found.literals if type(value) is int] if step is not None else []
+        step = _Linear().then(node.function, by[0]) or _Linear(0)  # by 0, where only what is written out is multiplied
+        literals = [step.of(value) for value in found.literals if type(value) is int]
         return _Flow(steps, literals, found.unknown)
 
     def _applied(self, function: str, subject: Node) -> _Flow:
@@ -409,7 +427,7 @@ class _Reader:
             found.reads.extend(part.reads)
             found.literals.extend(part.literals)
             found.unknown = found.unknown or part.unknown
-        if not found.unknown and found.reads and all(isinstance(applied, tuple) for _, applied in found.reads):
+        if not found.unknown and found.reads and all(_is_shown(applied) for _, applied in found.reads):
             return found  # whatever is done with what clocks show: all that they show is tried
         found.unknown = _reason(node)
         self._search(found.unknown, found)
@@ -422,7 +440,7 @@ class _Reader:
         for flow in flows:
             for read, applied in flow.reads:
                 use = self._uses.use(read)
-                if isinstance(applied, tuple):
+                if _is_shown(applied):
                     continue
                 use.searched = use.searched or why
                 use.literals.update(_hashable(literals))
@@ -549,7 +567,14 @@ def _literal(node: Node) -> tuple[Any] | None:
     return (node.value,) if isinstance(node, Literal) else None
 
 
+def _is_shown(applied: _Applied) -> bool:
+    """Say whether a place is a clock of which all that it shows is tried, whatever is made of it."""
+    return isinstance(applied, tuple) and applied[0] in _SHOWN
+
+
 def _timestamp(text: object) -> tuple[datetime] | None:
+    if _FINE.search(str(text)):
+        return None
     try:
         return (datetime.fromisoformat(str(text)).astimezone(UTC),)
     except ValueError:

@@ -6,9 +6,11 @@ same, on the same side of every timestamp, are one to all conditions; the one ne
 
 from __future__ import annotations
 
+import math
 from calendar import isleap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
 from itertools import product
 from typing import Any, Final, TypeAlias
 
@@ -33,6 +35,13 @@ _READ: Final[Mapping[str, Any]] = {
 _OF_DATES: Final = frozenset({"getMonth", "getDate", "getDayOfMonth", "getDayOfYear"})
 _OF_DAYS: Final = frozenset({"getHours", "getMinutes", "getSeconds"})
 _SECOND: Final = timedelta(seconds=1)
+_INSTANT: Final = timedelta(microseconds=1)
+_LEAST: Final = datetime.min.replace(tzinfo=UTC) + timedelta(days=1)
+_LAST: Final = datetime.max.replace(tzinfo=UTC) - timedelta(days=1)
+"""Within these times, all zones can show the time."""
+_HISTORY: Final = datetime(1900, 1, 1, tzinfo=UTC)
+_FUTURE: Final = 2040
+"""In this year, zones do what they will go on to do."""
 _MOST: Final = 60_000
 """Times that are looked at."""
 
@@ -65,6 +74,10 @@ def critical_times(
         why = "it depends on fractions of a second"
     elif looked > _MOST or {"getDayOfWeek"} < functions & (_OF_DATES | {"getDayOfWeek"}):
         why = "it depends on one of very many days"  # the 29th of February on a Sunday is years away
+    elif functions & _OF_DATES and len(zones) > 1:
+        why = "it depends on the days on which clocks change in several zones"
+    elif len(zones) > 1 and functions & {"getMinutes", "getSeconds"}:
+        why = "it depends on the minutes of several zones"  # whose offsets once had seconds
     return sorted(found.values(), key=lambda time: abs(time - now)), why
 
 
@@ -85,8 +98,11 @@ def _years(clocks: Mapping[Clock, Iterable[Any]], zones: Mapping[str, tzinfo]) -
     for (function, name), compared in clocks.items():
         if function == "getFullYear":
             for year in compared:
-                if type(year) is int and 1 < year < 9998:
-                    yield from (datetime(at, 1, 1, tzinfo=zones[name]).astimezone(UTC) for at in (year, year + 1))
+                if type(year) not in (int, float) or not 0 < year < 9999:
+                    continue
+                first = math.floor(year)
+                begun = (datetime(at, 1, 1, tzinfo=zones[name]) for at in (first, first + 1) if 1 < at < 9999)
+                yield from (time.astimezone(UTC) for time in begun)
 
 
 def _times(
@@ -95,22 +111,77 @@ def _times(
     """Yield now, each bound with its neighbors, and times of all kinds between any two bounds."""
     yield now
     if any(function in _OF_DATES for function, _ in clocks):
-        yield from _leap_days(now)
-    yield from (bound + shift for bound in bounds for shift in (timedelta(), _SECOND, -_SECOND))
+        for start in (now, *bounds):
+            yield from _leap_days(start)
+        yield from _changing_days(zones, (now, *bounds))
+    shifts = (timedelta(), _SECOND, -_SECOND, _INSTANT, -_INSTANT)
+    yield from (_shifted(bound, shift) for bound in bounds for shift in shifts)
     step, span = _grid(clocks, zones, now)
     if not clocks:
         return
-    starts = [min([now, *(bound - span for bound in bounds[:1])]), *bounds]
-    ends = [*bounds, max([now, *bounds]) + span]
+    if len(zones) > 1:
+        days = 8 if any(function == "getDayOfWeek" for function, _ in clocks) else 1
+        yield from _ever_apart(tuple(zones.values()), bounds, days)
+    starts = [min([now, *(_shifted(bound, -span) for bound in bounds[:1])]), *bounds]
+    ends = [*bounds, _shifted(max([now, *bounds]), span)]
     for start, end in sorted(zip(starts, ends, strict=True), key=lambda part: not part[0] <= now < part[1]):
         within = [now, start] if start <= now < end else [start]
         for first in within:
-            yield from _between(first, min(end, first + span), step, _instants(clocks))
+            yield from _between(first, min(end, _shifted(first, span)), step, _instants(clocks))
+
+
+def _shifted(time: datetime, shift: timedelta) -> datetime:
+    """Return a time before or after another one, within those that there are."""
+    try:
+        return min(max(time + shift, _LEAST), _LAST)
+    except OverflowError:
+        return _LAST if shift > timedelta() else _LEAST
+
+
+def _changing_days(zones: Mapping[str, tzinfo], starts: Iterable[datetime]) -> Iterator[datetime]:
+    """Yield the hours of those dates on which clocks change within a year, in the next year, when they do not."""
+    for start, zone in product(starts, zones.values()):
+        for days in range(367):
+            day = _shifted(start, timedelta(days=days))
+            if _offset(zone, day) != _offset(zone, _shifted(day, timedelta(days=1))):
+                later = _shifted(day, timedelta(days=364))
+                yield from (_shifted(later, timedelta(hours=hour)) for hour in range(72))
+
+
+def _ever_apart(zones: tuple[tzinfo, ...], bounds: Sequence[datetime], days: int) -> Iterator[datetime]:
+    """Yield where hours begin on some days, for all that zones have been apart on the same side of every bound.
+
+    Clocks were changed by two hours in some summers, and there were offsets of odd minutes.
+    """
+    history = _history(zones)
+    ends = [*(time for time, _ in history[1:]), _LAST]
+    seen = set()
+    for (begun, apart), end in zip(history, ends, strict=True):
+        for start in (begun, *(bound for bound in bounds if begun < bound < end)):
+            key = (apart, sum(bound <= start for bound in bounds))
+            if key not in seen:
+                seen.add(key)
+                first = start.replace(minute=0, second=0, microsecond=0)
+                for hour, offset in product(range(24 * days), apart):
+                    yield _shifted(first, timedelta(hours=hour + 1, seconds=-(offset % 3600)))
+
+
+@lru_cache(maxsize=16)
+def _history(zones: tuple[tzinfo, ...]) -> tuple[tuple[datetime, tuple[float, ...]], ...]:
+    """Return the weeks since when zones have had these offsets; before the first, most were no zones."""
+    found: list[tuple[datetime, tuple[float, ...]]] = []
+    time = _HISTORY
+    while time.year < _FUTURE:
+        apart = tuple(_offset(zone, time) for zone in zones)
+        if not found or found[-1][1] != apart:
+            found.append((time, apart))
+        time += timedelta(days=7)
+    return tuple(found)
 
 
 def _leap_days(now: datetime) -> Iterator[datetime]:
     """Yield the hours around the days that only leap years have, of the next one."""
-    year = next(year for year in range(now.year + 1, now.year + 9) if isleap(year))
+    year = next((year for year in range(now.year + 1, min(now.year + 9, 9999)) if isleap(year)), 2028)
     for day in (datetime(year, 2, 28, tzinfo=UTC), datetime(year, 12, 30, tzinfo=UTC)):
         yield from (day + timedelta(hours=hour, minutes=30) for hour in range(72))
 
@@ -129,7 +200,7 @@ def _grid(
         step = timedelta(minutes=15)
     if functions & _OF_DATES or len(zones) > 1:
         return step, timedelta(days=367)
-    return step, timedelta(days=9 if "getDayOfWeek" in functions else 3)
+    return step, timedelta(days=16 if "getDayOfWeek" in functions else 3)
 
 
 def _offset(zone: tzinfo, time: datetime) -> float:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import combinations, islice, pairwise, product
 from typing import Any, Final
@@ -19,8 +19,9 @@ from costlens_policy.assurance.domain.examples import texts_matching
 from costlens_policy.assurance.domain.times import critical_times
 from costlens_policy.assurance.domain.trees import Use
 from costlens_policy.engine.facts import Balance
-from costlens_policy.expressions import DYN, Type, Value
+from costlens_policy.expressions import DYN, Timestamp, Type, Value
 from costlens_policy.expressions.runtime import from_python
+from costlens_policy.expressions.runtime.admission import from_datetime
 
 __all__ = ["ABSENT", "LOWER", "UPPER", "Absent", "Critical", "critical_values", "value_key"]
 
@@ -31,9 +32,10 @@ UPPER: Final = {code: code - 32 for code in range(ord("a"), ord("z") + 1)}
 LOWER: Final = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 """How CEL changes the case of letters, of ASCII only."""
 _EXACT: Final = 2**53
+_SURROGATES: Final = range(0xD800, 0xE000)
 _LEAST: Final = "\0"
 _MOST: Final = chr(0x10FFFF)
-_LONGEST: Final = {"string": 200_000, "list": 10_000}
+_LONGEST: Final = {"string": 200_000, "list": 10_000, "map": 1_000}
 """Sizes of the longest values that are tried."""
 
 
@@ -114,8 +116,8 @@ def _mixed(use: Use) -> str:
         return "its case and its parts are asked for at once"
     if use.ordered and (use.suffixes or use.sizes or use.functions or use.parts or use.patterns):
         return "its place in the order of texts and its parts are asked for at once"
-    if use.type.name == "int" and any(isinstance(value, float) and abs(value) >= _EXACT for value in use.literals):
-        return "it is compared with doubles beyond the integers that they can tell apart"
+    if any(isinstance(value, int | float) and abs(value) >= _EXACT for value in use.members):
+        return "numbers are looked for in it that doubles cannot tell apart"
     if use.type.name == "map" and use.has_children and use.sizes:
         return "its size and its entries are asked for at once"
     return ""
@@ -125,11 +127,20 @@ def _times(use: Use, now: datetime) -> Critical:
     """Return times of all kinds, now last. Any is as any other of its kind, unless more than clocks is made of it."""
     named = [value for value in use.literals if isinstance(value, datetime)]
     times, why = critical_times(use.clocks, named, now)
-    values: list[Value | Absent] = [from_python(time) for time in reversed(times)]
+    values: list[Value | Absent] = [*_instants(named), *(from_python(time) for time in reversed(times))]
+    values = list(_unique(values))
     if use.optional:
         values.append(ABSENT)
     alone = frozenset(range(len(values))) if not use.searched else frozenset()
     return Critical(tuple(values), alone, why, use.type)
+
+
+def _instants(named: Iterable[datetime]) -> Iterator[Timestamp]:
+    """Yield those that are named, and the ones just before and after: requests have fractions of a second."""
+    least, most = (from_datetime(end.replace(tzinfo=UTC)).nanoseconds for end in (datetime.min, datetime.max))
+    for time in map(from_datetime, sorted(named)):
+        near = (time.nanoseconds + step for step in (-1, 0, 1))
+        yield from (Timestamp(at) for at in near if least <= at <= most)
 
 
 def _is_alone(value: Any, use: Use) -> bool:
@@ -154,7 +165,8 @@ def _of_type(use: Use, now: datetime) -> Iterator[Any]:
         case "map":
             yield {}
             if not use.has_children or use.sizes or use.searched:
-                yield from ({f"key{n}": "x" for n in range(size)} for size in _around(use.sizes) if size > 0)
+                sizes = [size for size in _around(use.sizes) if 0 < size <= _LONGEST["map"]] or [1]
+                yield from ({f"key{n}": "x" for n in range(size)} for size in sizes)
         case "duration":
             yield from (from_python(timedelta(seconds=seconds)) for seconds in (0, 1, 60, 3600, 86400))
         case _:
@@ -178,6 +190,8 @@ def _texts(use: Use) -> Iterator[str]:
         yield from (prefix + (other * size)[: size - least] + suffix for size in sizes if size > least)
         if least in sizes:
             yield prefix + suffix
+        if sizes:
+            yield from _overlaps(prefix, suffix)
     yield from (prefix + other + suffix for prefix, suffix in around if prefix or suffix)
     yield from sorted(use.parts)
     yield from (f"{other} {part} {other}" for part in sorted(use.parts))
@@ -207,7 +221,17 @@ def _in_between(use: Use, literals: Sequence[str]) -> Iterator[str]:
 def _behind(prefix: str) -> str | None:
     """Return the first text behind all that begin with a prefix; None where there is none."""
     kept = prefix.rstrip(_MOST)
-    return kept[:-1] + chr(ord(kept[-1]) + 1) if kept else None
+    if not kept:
+        return None
+    code = ord(kept[-1]) + 1
+    return kept[:-1] + chr(_SURROGATES.stop if code in _SURROGATES else code)
+
+
+def _overlaps(prefix: str, suffix: str) -> Iterator[str]:
+    """Yield texts in which the end of a prefix is the beginning of a suffix."""
+    for shared in range(1, min(len(prefix), len(suffix)) + 1):
+        if prefix.endswith(suffix[:shared]):
+            yield prefix + suffix[shared:]
 
 
 def _spellings(literals: Sequence[str]) -> Iterator[str]:
@@ -222,7 +246,11 @@ def _spellings(literals: Sequence[str]) -> Iterator[str]:
 def _filler(use: Use) -> str:
     """Return a text that nothing names, and behind a named prefix or before a suffix makes no longer one of them."""
     named = {str(value) for value in (*use.literals, *use.parts, *use.prefixes, *use.suffixes) if value != ""}
-    return next(filler for filler in _fillers(named) if _is_strange(filler, named) and _adds_nothing(filler, use))
+    if use.functions:
+        named |= {text.translate(case) for text in named for case in (LOWER, UPPER)}
+    # What is cut to a size must not become a text that is named.
+    fillers = _fillers(named, readable=not (use.sizes and named))
+    return next(filler for filler in fillers if _is_strange(filler, named) and _adds_nothing(filler, use))
 
 
 def _other(named: Iterable[str]) -> str:
@@ -232,16 +260,14 @@ def _other(named: Iterable[str]) -> str:
 
 
 def _is_strange(filler: str, named: Iterable[str]) -> bool:
-    return not any(
-        text.startswith(filler) or filler.startswith(text) or text.endswith(filler) or filler.endswith(text)
-        for text in named
-    )
+    return not any(filler in text or filler.startswith(text) or filler.endswith(text) for text in named)
 
 
-def _fillers(named: Iterable[str]) -> Iterator[str]:
+def _fillers(named: Iterable[str], readable: bool = True) -> Iterator[str]:
     """Yield texts that people can read, and in the end one of characters that no named text has."""
     used = {character for text in named for character in text}
-    yield from ("other", "another", "something", "unknown")
+    if readable:
+        yield from ("other", "another", "something", "unknown")
     yield from (character * 2 for character in "xqz#0" if character not in used)
     yield from (chr(code) * 2 for code in range(0x4E00, 0x9FFF) if chr(code) not in used)
 
@@ -271,15 +297,19 @@ def _whole_numbers(use: Use) -> Iterator[int]:
 
 
 def _near(value: float) -> Iterator[int]:
-    if isinstance(value, float) and abs(value) >= _EXACT:
-        yield from (int(math.nextafter(value, end)) for end in (-math.inf, math.inf) if math.isfinite(value))
+    if isinstance(value, float) and abs(value) >= _EXACT:  # integers are rounded to doubles, to the nearest
+        for next_ in (math.nextafter(value, end) for end in (-math.inf, math.inf)):
+            middle = (int(value) + int(next_)) // 2 if math.isfinite(next_) else int(value)
+            yield from range(middle - 1, middle + 3)
     yield from (math.floor(value) - 1, math.floor(value), math.ceil(value), math.ceil(value) + 1)
 
 
 def _numbers(use: Use) -> Iterator[float]:
     bounds = sorted({float(value) for value in use.literals if type(value) in (int, float) and math.isfinite(value)})
+    yield from (math.nextafter(bound, end) for bound in bounds for end in (-math.inf, math.inf))
+    yield from ((0.0, -0.0) if 0.0 in bounds else ())
     yield from bounds
-    yield from ((one + two) / 2 for one, two in pairwise(bounds))
+    yield from (one / 2 + two / 2 for one, two in pairwise(bounds))
     if bounds:
         yield from (bounds[0] - 1, bounds[-1] + 1, bounds[0] / 2)
     yield 1.0
@@ -294,13 +324,15 @@ def _lists(use: Use) -> Iterator[list[Any]]:
     yield from ([member] for member in members[_MOST_MEMBERS:])
     other = _other(member for member in members if isinstance(member, str))
     yield [other]
-    yield from ([*chosen, other] for size in (1, 2) for chosen in combinations(members, min(size, len(members))))
     few = members[:_MOST_MEMBERS]
+    yield from ([*chosen, other] for size in range(len(few), 0, -1) for chosen in combinations(few, size))
+    yield from ([member, other] for member in members[_MOST_MEMBERS:])
     for size in _around(use.sizes):
         if 0 < size <= _LONGEST["list"]:
             yield from ([member] * size for member in (*few, other))
             for many in range(1, min(len(few), size - 1) + 1):
-                yield from ([*chosen, *[other] * (size - many)] for chosen in combinations(few, many))
+                for chosen in combinations(few, many):
+                    yield from ([*chosen, *[last] * (size - many)] for last in (chosen[0], other))
             yield from ([member, *[other] * (size - 1)] for member in members[_MOST_MEMBERS:])
             yield from (list(chosen) for chosen in combinations(few, size) if size <= len(few))
 
