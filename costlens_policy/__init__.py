@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from costlens_policy.client import ServiceDeniedError, ServiceError, ServiceUnavailableError
     from costlens_policy.diagnostics.model import PolicyError
     from costlens_policy.engine.decision import Balance, Decision, DeniedError
-    from costlens_policy.errors import CostlensPolicyError, InputError, RequestError
+    from costlens_policy.errors import CostlensPolicyError, InputError, RequestError, SettingsError
     from costlens_policy.guard import AsyncGuard, Guard, GuardError
     from costlens_policy.integrations import UnguardedCallError, asking, wrap
     from costlens_policy.ledger import (
@@ -41,8 +41,8 @@ __all__ = [
     "AdjustmentError", "AmountError", "AsyncGuard", "Balance", "BundleError", "CallConflictError",
     "CostlensPolicyError", "Decision", "DeniedError", "Engine", "Guard", "GuardError", "InputError", "LedgerBusyError",
     "LedgerError", "LedgerUnavailableError", "LivePolicies", "OptimalModel", "PolicyError", "ReportError",
-    "RequestError", "Router", "ServiceDeniedError", "ServiceError", "ServiceUnavailableError", "TrafficError",
-    "UnguardedCallError", "UnknownCallError", "UsageError", "asking", "load", "load_plan", "wrap",
+    "RequestError", "Router", "ServiceDeniedError", "ServiceError", "ServiceUnavailableError", "SettingsError",
+    "TrafficError", "UnguardedCallError", "UnknownCallError", "UsageError", "asking", "load", "load_plan", "wrap",
 ]  # fmt: skip
 
 __getattr__ = on_demand(
@@ -73,6 +73,7 @@ __getattr__ = on_demand(
         "ServiceDeniedError": "costlens_policy.client",
         "ServiceError": "costlens_policy.client",
         "ServiceUnavailableError": "costlens_policy.client",
+        "SettingsError": "costlens_policy.errors",
         "TrafficError": "costlens_policy.replay",
         "UnguardedCallError": "costlens_policy.integrations",
         "UnknownCallError": "costlens_policy.ledger",

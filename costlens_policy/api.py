@@ -46,7 +46,7 @@ class Engine:
         if log is not None:
             from costlens_policy.observers import observers_of
 
-            self.log = observers_of(log)
+            self.log = observers_of(log, plan)
 
     def decide(
         self, request: Mapping[str, Any], *, balances: Balances | None = None, now: datetime | None = None

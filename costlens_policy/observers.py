@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any, Final, Protocol
 
 from costlens_policy.catalogue.rates import Usage
+from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.decision import Decision
 
 __all__ = ["ChargedCall", "Observer", "Observers", "observers_of", "together"]
@@ -39,7 +40,8 @@ class Observer(Protocol):
 
     ``id`` is that of the call, or one of the decision alone. ``held``: the decision is that of a guarded call that may
     proceed, whose charge follows, or its release. ``at`` is when that was. What is raised is logged, and stops nothing.
-    An observer without ``released`` is not told of calls that are given back.
+    An observer without ``released`` is not told of calls that are given back. One with ``check(plan)`` is asked once,
+    when an engine or a guard gets it, whether it fits the policies, and raises where it does not.
     """
 
     def decided(self, decision: Decision, id: str, held: bool) -> None: ...
@@ -89,8 +91,11 @@ def together(*several: Observers | None) -> Observers | None:
     return Observers(told.values()) if told else None
 
 
-def observers_of(given: Observer | Sequence[Observer] | None) -> Observers | None:
-    """Return the observers that were given, one or several; None for none. Raises ``TypeError`` for anything else."""
+def observers_of(given: Observer | Sequence[Observer] | None, plan: Plan) -> Observers | None:
+    """Return the observers that were given, one or several; None for none. Raises ``TypeError`` for anything else.
+
+    Raises as well what an observer raises that does not fit the policies.
+    """
     if given is None:
         return None
     several: Sequence[Any] = given if isinstance(given, Sequence) else (given,)
@@ -99,4 +104,7 @@ def observers_of(given: Observer | Sequence[Observer] | None) -> Observers | Non
             raise TypeError(
                 f"`log` must have the methods `decided` and `charged`, such as a `DecisionLog`, got `{item!r}`"
             )
+        check = getattr(item, "check", None)
+        if callable(check):
+            check(plan)
     return Observers(several) if several else None

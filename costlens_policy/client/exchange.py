@@ -10,6 +10,7 @@ import random
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import urlsplit
 
@@ -23,7 +24,7 @@ from costlens_policy.frozen import frozen
 
 __all__ = [
     "Asked", "Asks", "ServiceDeniedError", "ServiceError", "ServiceUnavailableError", "Tries", "address_of",
-    "headers_of",
+    "headers_of", "retries_of", "timeout_of",
 ]  # fmt: skip
 
 _Answer = TypeVar("_Answer", bound=wire.Told)
@@ -32,6 +33,8 @@ _DENIALS: Final = frozenset({"budget_exceeded", "policy_denied"})
 _PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0
 _UNIX: Final = "unix:"
+_WRITABLE: Final = (str, int, Decimal, datetime, timedelta, type(None))
+"""Types of values, beside floats, lists and mappings. The library would write bytes as base64, and sets as lists."""
 _JSON: Final = msgspec.json.Encoder(decimal_format="number")
 """Attributes are numbers, whatever type of number they were given as."""
 
@@ -130,6 +133,20 @@ def headers_of(key: str | None) -> dict[str, str]:
     return {"authorization": f"Bearer {key}"}
 
 
+def timeout_of(seconds: float) -> float:
+    """Return how long an attempt may take. Raises ``ValueError``."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
+        raise ValueError(f"`timeout` must be a positive number of seconds, got `{seconds!r}`")
+    return seconds
+
+
+def retries_of(count: int) -> int:
+    """Return how often a request is repeated. Raises ``ValueError``."""
+    if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+        raise ValueError(f"`retries` must be a non-negative whole number, got `{count!r}`")
+    return count
+
+
 class Tries:
     """The attempts at one request: as often as is allowed, after pauses that double and are spread."""
 
@@ -169,6 +186,8 @@ class Asks:
     def decide_all(
         requests: Sequence[Mapping[str, Any]], dialect: wire.Dialect | None, brief: bool
     ) -> Asked[wire.BatchAnswer]:
+        if isinstance(requests, str | Mapping) or not isinstance(requests, Sequence):
+            raise _invalid(f"`requests` must be a list of requests, got `{type(requests).__name__}`")
         return _post("decide/batch", wire.Batch(list(map(_content, requests)), dialect, brief), wire.BatchAnswer)
 
     @staticmethod
@@ -181,26 +200,25 @@ class Asks:
 
     @staticmethod
     def reserve(
-        request: Mapping[str, Any], id: str | None, lease: timedelta | None, dialect: wire.Dialect | None
+        request: Mapping[str, Any], id: str | None, lease: timedelta | str | None, dialect: wire.Dialect | None
     ) -> Asked[wire.Reserved]:
         own = secrets.token_hex(16) if id is None else id
-        body = wire.Reserve(request=_content(request), id=own, lease=_text(lease), dialect=dialect)
+        body = wire.Reserve(request=_content(request), id=own, lease=_lease(lease), dialect=dialect)
         return _post("reserve", body, wire.Reserved)
 
     @staticmethod
     def settle(
         id: str, usage: Any, model: str | None, output_text: str | Sequence[str] | None, shape: str | None
     ) -> Asked[wire.Charge]:
-        text = output_text if output_text is None or isinstance(output_text, str) else list(output_text)
-        return _post("settle", wire.Settle(id, _usage(usage), model, text, shape), wire.Charge)
+        return _post("settle", wire.Settle(id, _usage(usage), model, _texts(output_text), shape), wire.Charge)
 
     @staticmethod
     def release(id: str) -> Asked[wire.Released]:
         return _post("release", wire.Release(id), wire.Released)
 
     @staticmethod
-    def extend(id: str, lease: timedelta | None) -> Asked[wire.Extended]:
-        return _post("extend", wire.Extend(id, _text(lease)), wire.Extended)
+    def extend(id: str, lease: timedelta | str | None) -> Asked[wire.Extended]:
+        return _post("extend", wire.Extend(id, _lease(lease)), wire.Extended)
 
     @staticmethod
     def spend(budget: str | None, key: str | None) -> Asked[wire.SpendAnswer]:
@@ -225,26 +243,56 @@ def _post(path: str, body: wire.Given, answer: type[_Answer]) -> Asked[_Answer]:
 
 
 def _content(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a request as it travels. Raises ``ServiceError`` for a number that would arrive as null."""
-    if not _is_finite(request):
-        raise _unwritable("a number must be finite")
+    """Return a request as it travels. Raises ``ServiceError`` for what would arrive as something else."""
+    if not isinstance(request, Mapping):
+        raise _unwritable(f"it must be a mapping of attributes, got `{type(request).__name__}`")
+    try:
+        _check_json(request)
+    except RecursionError:
+        raise _unwritable("it is nested too deeply, or holds itself") from None
     return dict(request)
 
 
-def _is_finite(value: Any) -> bool:
+def _check_json(value: Any) -> None:
+    """Raise ``ServiceError`` for what JSON has no word for, such as bytes and sets, and for NaN."""
     if isinstance(value, float):
-        return math.isfinite(value)
-    if isinstance(value, Mapping):
-        return all(map(_is_finite, value.values()))
-    return not isinstance(value, list | tuple) or all(map(_is_finite, value))
+        if not math.isfinite(value):
+            raise _unwritable("a number must be finite")
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise _unwritable(f"a key must be a text, got `{key!r}`")
+            _check_json(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _check_json(item)
+    elif not isinstance(value, _WRITABLE):
+        raise _unwritable(f"it has a value of type `{type(value).__name__}`")
 
 
 def _unwritable(problem: str) -> ServiceError:
-    return ServiceError(0, "invalid_request", f"the request cannot be written as JSON: {problem}")
+    return _invalid(f"the request cannot be written as JSON: {problem}")
 
 
-def _text(lease: timedelta | None) -> str | None:
-    return None if lease is None else duration_text(lease)
+def _invalid(problem: str) -> ServiceError:
+    return ServiceError(0, "invalid_request", problem)
+
+
+def _lease(lease: timedelta | str | None) -> str | None:
+    """Return a lease as it travels. Raises ``ServiceError``."""
+    if lease is None or isinstance(lease, str):
+        return lease
+    if not isinstance(lease, timedelta):
+        raise _invalid(f"a lease must be a `timedelta` or a text such as `5m`, got `{lease!r}`")
+    return duration_text(lease)
+
+
+def _texts(output_text: str | Sequence[str] | None) -> str | list[str] | None:
+    if output_text is None or isinstance(output_text, str):
+        return output_text
+    if not isinstance(output_text, Sequence) or not all(isinstance(item, str) for item in output_text):
+        raise _invalid(f"`output_text` must be a text or a list of texts, got `{type(output_text).__name__}`")
+    return list(output_text)
 
 
 def _usage(usage: Any) -> dict[str, Any] | None:
@@ -254,5 +302,5 @@ def _usage(usage: Any) -> dict[str, Any] | None:
     dump = getattr(usage, "model_dump", None)
     found = dump(mode="json") if callable(dump) else usage
     if not isinstance(found, Mapping):
-        raise ServiceError(0, "invalid_request", f"a usage must be a mapping, got `{type(usage).__name__}`")
+        raise _invalid(f"a usage must be a mapping, got `{type(usage).__name__}`")
     return _content(found)

@@ -19,6 +19,8 @@ from costlens_policy.client.exchange import (
     Tries,
     address_of,
     headers_of,
+    retries_of,
+    timeout_of,
 )
 
 __all__ = ["Client", "ServiceCall"]
@@ -35,8 +37,9 @@ class Client:
     trust, as httpx takes them.
 
     Every method raises ``ServiceError``: ``ServiceDeniedError`` for a denial of ``reserve`` and ``call``,
-    ``ServiceUnavailableError`` where no attempt got an answer. The constructor raises ``ValueError`` for a URL or a key
-    that cannot be one, and does not show the key.
+    ``ServiceUnavailableError`` where no attempt got an answer. A request that has no JSON, such as
+    one with bytes, is refused before it is sent. The constructor raises ``ValueError`` for a URL, a key, a time or a
+    number that cannot be one, and does not show the key.
     """
 
     def __init__(
@@ -52,10 +55,10 @@ class Client:
         self._http: Final = httpx.Client(
             base_url=base,
             headers=headers_of(key),
-            timeout=timeout,
+            timeout=timeout_of(timeout),
             transport=httpx.HTTPTransport(uds=path, verify=verify),
         )
-        self._retries: Final = retries
+        self._retries: Final = retries_of(retries)
 
     def decide(self, request: Mapping[str, Any], *, dialect: wire.Dialect | None = None) -> wire.Decided:
         """Decide a request, and hold nothing. With ``dialect``, ``arguments`` are those of that SDK."""
@@ -80,10 +83,10 @@ class Client:
         request: Mapping[str, Any],
         *,
         id: str | None = None,
-        lease: timedelta | None = None,
+        lease: timedelta | str | None = None,
         dialect: wire.Dialect | None = None,
     ) -> wire.Reserved:
-        """Decide a call and hold its worst case. The same ``id`` gives the same hold."""
+        """Decide a call and hold its worst case. The same ``id`` gives the same hold. ``lease`` may be ``"5m"``."""
         return self._send(Asks.reserve(request, id, lease, dialect))
 
     def settle(
@@ -102,7 +105,7 @@ class Client:
         """Give back what a call holds."""
         self._send(Asks.release(id))
 
-    def extend(self, id: str, lease: timedelta | None = None) -> datetime | None:
+    def extend(self, id: str, lease: timedelta | str | None = None) -> datetime | None:
         """Let the lease of a held call begin anew; return when it ends."""
         return (self._send(Asks.extend(id, lease))).expires_at
 
@@ -123,7 +126,7 @@ class Client:
         request: Mapping[str, Any],
         *,
         id: str | None = None,
-        lease: timedelta | None = None,
+        lease: timedelta | str | None = None,
         dialect: wire.Dialect | None = None,
     ) -> ServiceCall:
         """Reserve a call: ``with client.call(request) as call``."""
@@ -175,7 +178,7 @@ class ServiceCall(ServiceCallFacts):
                     raise
         self._released = True
 
-    def extend(self, lease: timedelta | None = None) -> None:
+    def extend(self, lease: timedelta | str | None = None) -> None:
         """Let the lease begin anew, for a call that takes longer than it."""
         self._client.extend(self.id, lease)
 

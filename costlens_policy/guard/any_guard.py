@@ -62,7 +62,8 @@ class AnyGuard:
     ) -> None:
         options = Options(lease, on_exception, dialect, alert_sinks, clock, timer, max_age, retry_delay, named_models)
         self._engine: Final = engine
-        self._shared = Shared.make(engine.plan, ledger, options, together(engine.log, observers_of(log)))
+        plan = engine.plan
+        self._shared = Shared.make(plan, ledger, options, together(engine.log, observers_of(log, plan)))
         self._versions: tuple[Shared, ...] = (self._shared,)
         """One for each of the plans that decided last: policies may be replaced, and two versions may be at work."""
         self._named: Final[WeakValueDictionary[str, HeldCall]] = WeakValueDictionary()
@@ -72,6 +73,11 @@ class AnyGuard:
         self._closed = False
         self._open_ledger()
         self._prepare()
+
+    @property
+    def plan(self) -> Plan:
+        """The policies that decide now, of which live ones are replaced."""
+        return self._engine.plan
 
     def _prepare(self) -> None:
         """Make what the handles of this kind of guard need besides."""

@@ -12,12 +12,16 @@ from datetime import datetime
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
+from costlens_policy.checker.attributes import STANDARD_ATTRIBUTES
+from costlens_policy.diagnostics.suggestion import did_you_mean
 from costlens_policy.engine.decision import Decision
-from costlens_policy.errors import InputError
+from costlens_policy.errors import InputError, SettingsError
+from costlens_policy.expressions import BOOL, DOUBLE, INT, STRING
 from costlens_policy.observers import ChargedCall
 from costlens_policy.version import __version__
 
 if TYPE_CHECKING:
+    from costlens_policy.compiler.plan import Plan
     from costlens_policy.decision_log import DecisionLog
     from costlens_policy.guard import Event
     from costlens_policy.live import LivePolicies, PolicyStatus
@@ -36,6 +40,10 @@ _ASKED: Final = {
     "frequency_penalty": "frequency_penalty", "presence_penalty": "presence_penalty",
 }  # fmt: skip
 """Parameters that are numbers, and what the conventions call them."""
+_SINGLE: Final = (STRING, BOOL, INT, DOUBLE)
+"""Types of attributes that can be labels."""
+_TEXTS: Final = frozenset({"prompt"})
+"""Standard attributes of such a type that hold what people wrote."""
 _TOKEN_BUCKETS: Final = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864)
 _DURATION_BUCKETS: Final = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 _COST_BUCKETS: Final = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10)
@@ -51,7 +59,8 @@ class Telemetry:
     ``spans`` false makes metrics alone, such as where the SDK of a provider makes spans already.
 
     ``tracer_provider`` and ``meter_provider`` are those of the OpenTelemetry API, by default the global ones. Takes the
-    extra ``otel``. Raises ``InputError`` where that is not installed.
+    extra ``otel``. Raises ``InputError`` where that is not installed, and ``SettingsError`` for a label that is not an
+    attribute, or one that holds texts or no single value; a declared one is looked for once the policies are known.
     """
 
     def __init__(
@@ -64,7 +73,7 @@ class Telemetry:
     ) -> None:
         metrics, trace = _api()
         self._trace = trace
-        self._labels = tuple(labels)
+        self._labels = _labels(labels)
         self._spans = spans
         self._tracer = trace.get_tracer(_NAME, __version__, tracer_provider)
         self._meter = metrics.get_meter(_NAME, __version__, meter_provider)
@@ -91,6 +100,17 @@ class Telemetry:
         )
         self._alerts = count("costlens.alerts", "{event}", "events of the guard by kind and budget")
         self._reloads = count("costlens.reloads", "{reload}", "versions of policies that were taken over or refused")
+
+    def check(self, plan: Plan) -> None:
+        """Raise ``SettingsError`` where a label is not an attribute of requests, or one without a single value."""
+        known = STANDARD_ATTRIBUTES.keys() | plan.attributes.keys()
+        for name in self._labels:
+            if name not in known:
+                hint = did_you_mean(name, known) or "declare it in the policy set"
+                raise SettingsError(f"the label `{name}` of telemetry is not an attribute of requests; {hint}")
+            declared = plan.attributes.get(name)
+            if declared is not None and declared.type not in _SINGLE:
+                raise _unfit(name)
 
     def decided(self, decision: Decision, id: str, held: bool) -> None:
         """Begin the span of a call, or report a decision on the span around it."""
@@ -188,6 +208,24 @@ class Telemetry:
     def _end(self, id: str) -> Any:
         with self._lock:
             return self._open.pop(id, None)
+
+
+def _labels(given: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of labels. Raises ``SettingsError`` for what cannot be one under any policies."""
+    names = () if isinstance(given, str) else tuple(given)
+    if isinstance(given, str) or not all(isinstance(name, str) for name in names):
+        raise SettingsError(f"`labels` must be a list of names of attributes, such as `('team',)`, got `{given!r}`")
+    for name in names:
+        standard = STANDARD_ATTRIBUTES.get(name)
+        if standard is not None and (standard.type not in _SINGLE or name in _TEXTS):
+            raise _unfit(name)
+    return names
+
+
+def _unfit(name: str) -> SettingsError:
+    return SettingsError(
+        f"`{name}` must not be a label of telemetry; a label is an attribute with a single value, no text"
+    )
 
 
 def trace_context() -> dict[str, Any]:

@@ -98,7 +98,7 @@ class Trial(Engine):
         self._cases: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
         self._lock = Lock()
         self._backlog: Backlog[tuple[Decision, str, bool]] = Backlog(self._compare_all, buffer)
-        told = observers_of(log)
+        told = observers_of(log, live.plan)
         self._decide = decide
         self.log = Observers([*(() if told is None else told.all), self])
 

@@ -121,7 +121,7 @@ class Application:
         policies = LivePolicies(
             settings.source(), interval=settings.reload_seconds, on_change=self._policies_changed, log=log
         )
-        self._metrics.begin(self._paths, policies.plan.budgets)
+        self._metrics.begin(self._paths, policies.plan)
         sinks = (LoggingSink(), self._metrics.alerted)
         guard = AsyncGuard(policies, settings.ledger, lease=settings.lease, alert_sinks=sinks)
         guard.watch_ledger(self._metrics.ledger.observe)
@@ -157,7 +157,7 @@ class Application:
     def _policies_changed(self, status: PolicyStatus) -> None:
         self._metrics.reloaded("loaded" if status.is_current else "refused")
         if status.is_current and self._serving is not None:
-            self._metrics.begin(self._paths, self._serving.policies.plan.budgets)
+            self._metrics.begin(self._paths, self._serving.policies.plan)
 
     async def _watch(self) -> None:
         """Give up what takes too long, take over changed keys, and show other workers how this one is."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -44,7 +45,9 @@ def read_body(body: bytes, decoder: msgspec.json.Decoder[_Body]) -> _Body:  # ty
 def _said(body: bytes, error: msgspec.MsgspecError) -> str:
     """Return what is wrong with a body. The library calls what ends too soon and a half of a character truncated."""
     if isinstance(error, msgspec.ValidationError):
-        return lowered(str(error))
+        said = lowered(str(error))
+        place = _too_large(body) if "out of range" in said else ""
+        return f"`{place}` must be a number of 64 bits, which it is too large for" if place else said
     if not body.strip():
         return "the body must be a JSON object, got nothing"
     if _HALF.search(body):
@@ -53,6 +56,27 @@ def _said(body: bytes, error: msgspec.MsgspecError) -> str:
     if said == "Input data was truncated":
         said = "it ends too early"
     return f"the body must be JSON in UTF-8: {lowered(said)}"
+
+
+def _too_large(body: bytes) -> str:
+    """Return the place of the first number that no double holds; the library does not say at which key it is."""
+    import json
+
+    try:
+        return next(_infinite(json.loads(body), ""), "")
+    except (ValueError, RecursionError):
+        return ""
+
+
+def _infinite(value: Any, place: str) -> Iterator[str]:
+    if isinstance(value, float) and math.isinf(value):
+        yield place
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _infinite(item, f"{place}.{key}" if place else key)
+    elif isinstance(value, list):
+        for at, item in enumerate(value):
+            yield from _infinite(item, f"{place}[{at}]")
 
 
 def _is_plain(read: Given, body: bytes) -> bool:

@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from costlens_policy.client.wire import HeldLine
+from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.decision import BalanceSeen, Decision
 from costlens_policy.guard import Charged, Event
 
@@ -107,15 +108,18 @@ class Metrics:
         self._shares: Final[dict[str, tuple[float, float]]] = {}
         """By budget, the largest share of its limit that was seen lately, and when."""
 
-    def begin(self, endpoints: Iterable[str], budgets: Iterable[str]) -> None:
-        """Show zeros. A counter that comes with its first event shows no increase by it, and raises no alert."""
+    def begin(self, endpoints: Iterable[str], plan: Plan) -> None:
+        """Show zeros, of budgets by ``policy/budget`` alone, as decisions name them.
+
+        A counter that comes with its first event shows no increase by it, and raises no alert.
+        """
         for what in ("request", "log entry"):
             self._dropped.labels(what)
         for outcome in ("loaded", "refused"):
             self._reloads.labels(outcome)
         for endpoint in endpoints:
             self._answers.labels(endpoint, "500")
-        for budget in budgets:
+        for budget in {step.id for _, step in plan.budgets.values()}:
             self._denials.labels(budget)
             self._alerts.labels("alert", budget)
 

@@ -17,6 +17,8 @@ from costlens_policy.client.synchronous import Client
 from tests.guard.company import REQUEST
 
 USAGE = {"prompt_tokens": 1000, "completion_tokens": 100}
+_ENDLESS: list = []
+_ENDLESS.append(_ENDLESS)
 POOR = REQUEST | {"team": "poor"}
 
 
@@ -44,6 +46,10 @@ def test_a_call_that_is_not_settled_is_given_back(client):
         assert held() == "0.0012"
         call.extend(timedelta(minutes=2))
     assert held() == "0"
+    with client.call(REQUEST, lease="5m") as call:
+        call.extend("10m")
+    with pytest.raises(ServiceError, match="`lease`"):
+        client.reserve(REQUEST, lease="soon")
 
 
 def test_a_call_whose_charge_came_unnoticed_is_left_in_peace(client):
@@ -93,6 +99,59 @@ def test_who_does_not_answer_is_asked_again_and_then_reported():
 def test_a_url_that_is_none_is_refused_at_once(kind, url):
     with pytest.raises(ValueError, match="`url` must be"):
         kind(url)
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+@pytest.mark.parametrize(
+    "options",
+    [{"retries": -1}, {"retries": 1.5}, {"retries": "3"}, {"retries": True}]
+    + [{"timeout": given} for given in ("x", 0, -1, float("nan"), None, True)],
+)
+def test_options_that_cannot_be_are_refused_at_once(kind, options):
+    with pytest.raises(ValueError, match=r"`(retries|timeout)` must be"):
+        kind(**options)
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        ({"prompt": b"secret"}, "`bytes`"),
+        ({"prompt": "x", "messages": [{"content": bytearray(b"x")}]}, "`bytearray`"),
+        ({"tags": {"a"}}, "`set`"),
+        ({"metadata": {1: "x"}}, "a key must be a text, got `1`"),
+        ({"metadata": {b"x": "x"}}, "a key must be a text"),
+        ({"messages": _ENDLESS}, "holds itself"),
+        ({"cost_budget": float("nan")}, "a number must be finite"),
+        (None, "mapping of attributes, got `NoneType`"),
+        ("x", "mapping of attributes, got `str`"),
+        ([("a", 1)], "mapping of attributes, got `list`"),
+    ],
+)
+def test_a_request_that_would_arrive_as_another_is_not_sent(request_, said):
+    with Client("http://127.0.0.1:9", retries=0) as client:
+        for ask in (client.decide, client.explain, client.models, client.reserve):
+            with pytest.raises(ServiceError, match=said) as refused:
+                ask(request_)
+            assert (refused.value.status, refused.value.code) == (0, "invalid_request")
+        for asked in (lambda: client.decide_all([request_]), lambda: client.settle("a", {"usage": {1, 2}})):
+            with pytest.raises(ServiceError) as refused:
+                asked()
+            assert refused.value.code == "invalid_request"
+
+
+def test_arguments_of_other_types_are_not_sent():
+    with Client("http://127.0.0.1:9", retries=0) as client:
+        for ask in (
+            lambda: client.decide_all(None),
+            lambda: client.decide_all({"prompt": "x"}),
+            lambda: client.reserve(REQUEST, lease=5),
+            lambda: client.extend("a", lease=1.5),
+            lambda: client.settle("a", output_text=5),
+            lambda: client.settle("a", output_text=[b"x"]),
+        ):
+            with pytest.raises(ServiceError) as refused:
+                ask()
+            assert refused.value.code == "invalid_request"
 
 
 @pytest.mark.parametrize("kind", [Client, AsyncClient])

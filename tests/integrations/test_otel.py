@@ -12,6 +12,7 @@ import pytest
 
 from costlens_policy import DeniedError, Engine, Guard, LivePolicies
 from costlens_policy.decision_log import DecisionLog
+from costlens_policy.errors import SettingsError
 from costlens_policy.integrations import JsonFormatter, Telemetry, otel, trace_context
 from tests.conftest import ROOT
 from tests.docs.walkthrough import walk
@@ -258,3 +259,28 @@ def test_the_page(tmp_path: Path) -> None:
     walk((ROOT / "docs" / "telemetry.md").read_text(encoding="utf-8"), tmp_path)
     entries = (tmp_path / "decisions.jsonl").read_text().splitlines()
     assert [json.loads(line)["kind"] for line in entries] == ["hold", "charge"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        ("team", "must be a list of names"),
+        ((1,), "must be a list of names"),
+        (("prompt",), "`prompt` must not be a label"),
+        (("messages",), "`messages` must not be a label"),
+        (("params",), "`params` must not be a label"),
+        (("tags",), "`tags` must not be a label"),
+    ],
+)
+def test_a_label_that_holds_texts_or_several_values_is_refused(labels: Any, said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        Signals(labels=labels)
+
+
+def test_a_label_that_no_attribute_has_is_refused_with_a_near_name(company: Callable[..., Engine]) -> None:
+    engine, telemetry = company(TEAM), Signals(labels=("tem",)).telemetry
+    with pytest.raises(SettingsError, match="did you mean `team`"):
+        Guard(engine, log=telemetry)
+    with pytest.raises(SettingsError, match="did you mean `team`"):
+        Engine(engine.plan, log=[telemetry])
+    Guard(engine, log=Signals(labels=("user", "model", "stream", "prompt_tokens")).telemetry).close()

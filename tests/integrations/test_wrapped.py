@@ -413,3 +413,31 @@ def test_a_ledger_out_of_reach_refuses(sdk: str, guard_of: Callable[..., Guard],
         client.chat.completions.create(**CHAT) if sdk == "openai" else client.messages.create(**MESSAGE)
     assert isinstance(denied.value.__cause__, LedgerUnavailableError)
     assert provider.bodies == []
+
+
+def test_a_body_without_messages_is_refused_before_anything_is_held(
+    guard_of: Callable[..., Guard], provider: FaultyProvider
+) -> None:
+    guard = guard_of()
+    client = wrap(bare("openai", provider), guard=guard)
+    other = wrap(bare("anthropic", provider), guard=guard)
+    for sender, path, missing in (
+        (client, "/chat/completions", "messages"),
+        (client, "/responses", "input"),
+        (client, "/embeddings", "input"),
+        (other, "/v1/messages", "max_tokens"),
+    ):
+        with pytest.raises(RequestError, match=f"`{missing}` is missing in the body"):
+            sender.post(path, cast_to=object, body={"model": "nano"})
+    assert provider.bodies == []
+    assert spent(guard) == (0, 0)
+
+
+def test_a_client_for_a_provider_of_no_model_is_refused(
+    guard_of: Callable[..., Guard], provider: FaultyProvider
+) -> None:
+    client = bare("openai", provider)
+    with pytest.raises(GuardError, match="did you mean `acme`"):
+        wrap(client, guard=guard_of(), clients={"acmee": bare("openai", provider)})
+    with pytest.raises(GuardError, match="the provider of no model"):
+        wrap(client, guard=guard_of(), clients={"mistral": None})

@@ -152,6 +152,39 @@ def test_attributes_in_a_body_are_refused(asked):
     assert "give `attributes`" in refused.json["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("dialect", "body", "missing"),
+    [
+        ("openai-chat", {}, "messages"),
+        ("openai-chat", {"model": "nano", "messages": []}, "messages"),
+        ("openai-chat", {"model": "nano", "messages": None}, "messages"),
+        ("openai-responses", {"model": "nano"}, "input"),
+        ("openai-embeddings", {"model": "nano"}, "input"),
+        ("anthropic", {"max_tokens": 10}, "messages"),
+        ("anthropic", {"messages": [{"role": "user", "content": "Hi"}]}, "max_tokens"),
+    ],
+)
+def test_a_body_without_what_its_provider_needs_is_refused(asked, dialect, body, missing):
+    refused = asked.post("/v1/reserve", {"id": "lacking", "body": body, "dialect": dialect})
+    assert (refused.status, refused.code) == (400, "invalid_request")
+    assert f"`{missing}` is missing in the body, which `{dialect}` needs" in refused.json["error"]["message"]
+    assert asked.post("/v1/release", {"id": "lacking"}).code == "unknown_call"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "place"),
+    [
+        ("decide", '{"request": {"prompt": "x", "cost_budget": 1e400}}', "request.cost_budget"),
+        ("reserve", '{"request": {"params": {"stop": ["a", -1e400]}}}', "request.params.stop[1]"),
+        ("decide/batch", '{"requests": [{}, {"cost_budget": 1e999}]}', "requests[1].cost_budget"),
+    ],
+)
+def test_a_number_that_is_too_large_is_refused_with_its_place(asked, path, body, place):
+    refused = asked.post(f"/v1/{path}", body.encode())
+    assert (refused.status, refused.code) == (400, "invalid_request")
+    assert refused.json["error"]["message"].startswith(f"`{place}` must be a number of 64 bits")
+
+
 def test_what_is_wrong_with_the_request_has_the_code_of_it(asked):
     answers = [asked.post("/v1/reserve", {"request": REQUEST, "lease": lease}) for lease in ("soon", "300d")]
     answers += [asked.post("/v1/extend", {"id": "x", "lease": "soon"}), asked.get("/v1/spend?budget=none")]
@@ -201,6 +234,7 @@ def test_policies_health_readiness_and_metrics(asked):
     text = asked.get("/metrics").body.decode()
     assert 'costlens_policy_decisions_total{outcome="allow",rule="default"} 1.0' in text
     assert 'costlens_policy_budget_denials_total{budget="p/team"} 1.0' in text
+    assert 'budget="team"' not in text  # one name for one budget
     assert 'costlens_policy_reserved_usd_total{budget="p/team"} 0.0012' in text
     assert 'costlens_policy_http_requests_total{endpoint="/v1/reserve",status="402"} 1.0' in text
 

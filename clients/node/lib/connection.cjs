@@ -4,7 +4,7 @@ const http = require("node:http");
 const https = require("node:https");
 
 const { DeniedError, ServiceError, UnavailableError } = require("./errors.cjs");
-const { checkFinite, checkOptions, checkedNumber } = require("./options.cjs");
+const { checkJson, checkOptions, checkedNumber } = require("./options.cjs");
 
 const DENIALS = new Set(["budget_exceeded", "policy_denied"]);
 const OPTIONS = ["url", "key", "timeout", "retries", "tls"];
@@ -37,7 +37,7 @@ class Connection {
   /** Return the answer to a request as a value. Throws `ServiceError`. */
   async ask(method, path, body) {
     const content = body === undefined ? undefined : JSON.stringify(body);
-    if (content?.includes("null")) checkFinite(body);
+    checkJson(body);
     for (let attempt = 0; ; attempt++) {
       let answer;
       let failure;

@@ -9,7 +9,7 @@
 const { UnavailableError } = require("./errors.cjs");
 const { metered } = require("./metering.cjs");
 const { dialectOf, passing } = require("./operations.cjs");
-const { checkOptions } = require("./options.cjs");
+const { checkObject, checkOptions } = require("./options.cjs");
 
 const KEYWORD = "costlens";
 const PAUSE = 1000;
@@ -24,6 +24,8 @@ function wrapOpenAI(client, router, options = {}) {
   if (typeof client?.makeRequest !== "function" || typeof client.withOptions !== "function") {
     throw new TypeError("client must be a client of the package `openai`, version 5 or later");
   }
+  if (typeof router?.reserveBody !== "function") throw new TypeError("router must be a `Router`, which decides and holds the calls");
+  if (typeof attributes !== "function") checkObject(attributes, "`attributes`");
   if (client[WRAPPED]) throw new TypeError("the client is wrapped already");
   const guard = { router, attributes, passing: passing(client, unguarded), lease, chargeFailures };
   return guarded(client.withOptions({}), guard);
@@ -54,7 +56,8 @@ async function guardedRequest(guard, bare, sent, options, retries) {
   const call = await read(guard, options.body, dialect);
   const failed = new Map();
   for (;;) {
-    const reservation = await guard.router.reserveBody(call.body, call);
+    const { attributes, lease } = call;
+    const reservation = await guard.router.reserveBody(call.body, { dialect, attributes, lease });
     const models = [reservation.model, ...reservation.model.fallbacks];
     const model = models.find(({ name }) => !failed.has(name));
     if (model === undefined) {
@@ -85,6 +88,8 @@ async function read(guard, given, dialect) {
   }
   const { [KEYWORD]: own = {}, ...body } = given;
   const base = (typeof guard.attributes === "function" ? await guard.attributes() : guard.attributes) ?? {};
+  checkObject(own, `\`${KEYWORD}\` of a call`);
+  checkObject(base, "what `attributes` returns");
   for (const name of Object.keys(own)) {
     if (name in base && base[name] !== own[name]) throw new TypeError(`\`${KEYWORD}.${name}\` must not replace the client's`);
   }

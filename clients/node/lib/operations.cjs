@@ -6,6 +6,7 @@ const CALLS = { "/chat/completions": "openai-chat", "/responses": "openai-respon
 const RUNS_NOTHING =
   /^(\/moderations|\/files|\/uploads(\/[\w-]+\/\w+)?|\/responses\/(input_tokens|[\w-]+\/cancel)|\/chat\/completions\/[\w-]+)$/;
 const READING = new Set(["get", "delete", "head", "options"]);
+const VERSION = /^\/v[0-9]+\//;
 const PLAIN_PATH = /^(\/[\w~:@%+-][\w~:@%+.-]*)+$/;
 
 /** Read what may pass unguarded: resources of the client, and paths with all below them. */
@@ -30,10 +31,17 @@ function dialectOf({ method, path }, passes) {
     if (Object.hasOwn(CALLS, path)) return CALLS[path];
     if (RUNS_NOTHING.test(path)) return undefined;
   }
-  throw new TypeError(
-    `\`${method.toUpperCase()} ${path}\` is neither decided nor counted, so it was not sent; to send it all the same, wrap the` +
-      ` client with \`unguarded: ["${bare}"]\``,
-  );
+  throw new TypeError(`\`${method.toUpperCase()} ${path}\` is neither decided nor counted, so it was not sent; ${remedy(bare)}`);
+}
+
+/** Return what to do to send a request that is refused. */
+function remedy(bare) {
+  if (!PLAIN_PATH.test(bare)) return "write the path without empty, `.` and `..` segments";
+  const call = bare.replace(VERSION, "/");
+  if (Object.hasOwn(CALLS, call)) {
+    return `to call a model, post to \`${call}\` as the package does, with any query in the options of the request`;
+  }
+  return `to send it all the same, wrap the client with \`unguarded: ["${bare}"]\``;
 }
 
 module.exports = { dialectOf, passing };

@@ -5,7 +5,10 @@ const { inspect } = require("node:util");
 
 const { Connection } = require("./connection.cjs");
 const { DeniedError } = require("./errors.cjs");
-const { checkOptions } = require("./options.cjs");
+const { checkObject, checkOptions } = require("./options.cjs");
+
+/** Attributes that are sent to a model: without them another call is decided than the one that is meant. */
+const TEXTS = new Set(["prompt", "messages", "tools", "params"]);
 
 /** What to send to one model: its `name`, and the `prompt` or `messages` as the policies rewrote them. */
 class Model {
@@ -82,7 +85,9 @@ class Router {
   }
 
   /** Return the model for a request. Attributes may be written `costBudget` or `cost_budget`. */
-  async getOptimalModel(attributes, { dialect = "openai-chat" } = {}) {
+  async getOptimalModel(attributes, options = {}) {
+    checkOptions(options, ["dialect"], "a decision");
+    const { dialect = "openai-chat" } = options;
     const decision = await this.decide(attributes, { dialect });
     if (!decision.allow) {
       const { rule, reasons } = decision;
@@ -92,22 +97,27 @@ class Router {
   }
 
   /** Decide a request, and hold nothing. A denial is an answer whose `allow` is false. */
-  async decide(attributes, { dialect } = {}) {
+  async decide(attributes, options = {}) {
+    checkOptions(options, ["dialect"], "a decision");
+    const { dialect } = options;
     return this._post("decide", { request: requestOf(attributes), dialect });
   }
 
   /** Decide up to 1,000 requests, each by itself, in their order. Brief answers have no `decision`. */
-  async decideAll(requests, { dialect, brief } = {}) {
+  async decideAll(requests, options = {}) {
+    checkOptions(options, ["dialect", "brief"], "decisions");
+    const { dialect, brief } = options;
+    if (!Array.isArray(requests)) throw new TypeError("requests must be a list of requests");
     return (await this._post("decide/batch", { requests: requests.map(requestOf), dialect, brief })).answers;
   }
 
   /** Decide a request, with its full record. */
-  explain(attributes) {
+  async explain(attributes) {
     return this._post("explain", { request: requestOf(attributes) });
   }
 
   /** Return which models may serve a request, and why others may not. */
-  models(attributes) {
+  async models(attributes) {
     return this._post("models", { request: requestOf(attributes) });
   }
 
@@ -119,7 +129,10 @@ class Router {
   }
 
   /** Do as `reserve` does with the body that an SDK would send; `arguments` are then the bodies to send. */
-  async reserveBody(body, { dialect, attributes = {}, id = randomUUID(), lease } = {}) {
+  async reserveBody(body, options = {}) {
+    checkOptions(options, ["dialect", "attributes", "id", "lease"], "a reservation");
+    checkObject(body, "a body");
+    const { dialect, attributes = {}, id = randomUUID(), lease } = options;
     const asked = { body, dialect, attributes: requestOf(attributes), id, lease };
     return new Reservation(this, await this._post("reserve", asked));
   }
@@ -143,7 +156,9 @@ class Router {
   }
 
   /** Return what budgets have used, hold and have left. */
-  async spend({ budget, key } = {}) {
+  async spend(options = {}) {
+    checkOptions(options, ["budget", "key"], "what is spent");
+    const { budget, key } = options;
     const query = new URLSearchParams(Object.entries({ budget, key }).filter(([, value]) => value !== undefined));
     return (await this.#connection.ask("GET", `/v1/spend?${query}`.replace(/\?$/, ""))).budgets;
   }
@@ -186,13 +201,15 @@ function modelOf(decision) {
   );
 }
 
-/** Return attributes under the names of the policy set. */
+/** Return attributes under the names of the policy set. What is sent to a model is there, or it is not given. */
 function requestOf(attributes) {
+  checkObject(attributes, "a request");
   const request = Object.create(null); // an attribute may have any name
   for (const [name, value] of Object.entries(attributes)) {
     const own = name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
     if (own in request) throw new TypeError(`${own} is given twice`);
     if (value !== undefined) request[own] = value;
+    else if (TEXTS.has(own)) throw new TypeError(`\`${own}\` must have a value of JSON, got undefined`);
   }
   return request;
 }

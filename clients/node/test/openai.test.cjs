@@ -148,6 +148,11 @@ test("who asks is given by the client, and added to by a call", async () => {
   await client.post("/chat/completions", { ...BODY, costlens: { task: "chat" } });
   assert.deepEqual([asked.attributes, asked.body], [{ team: "red", task: "chat" }, BODY]);
   await assert.rejects(client.post("/chat/completions", { ...BODY, costlens: { team: "rich" } }), /must not replace/);
+  for (const costlens of ["red", null, ["red"]]) {
+    await assert.rejects(client.post("/chat/completions", { ...BODY, costlens }), /`costlens` of a call must be an object/);
+  }
+  const other = wrapOpenAI(new Client([]), noting(), { attributes: () => "red" });
+  await assert.rejects(other.post("/chat/completions"), /what `attributes` returns must be an object/);
 });
 
 test("what nobody counts is refused, unless it is named", async () => {
@@ -155,6 +160,14 @@ test("what nobody counts is refused, unless it is named", async () => {
   for (const path of ["/audio/speech", "/batches", "/chat/completions?x", "/images/../chat/completions", "/imagess"]) {
     await assert.rejects(client.post(path), { name: "TypeError", message: /neither decided nor counted/ });
     await assert.rejects(client.withOptions({}).post(path), TypeError);
+  }
+  for (const [path, advice] of [
+    ["/files/../chat/completions", /without empty, `\.` and `\.\.` segments$/],
+    ["/chat/completions?x=1", /post to `\/chat\/completions` as the package does, with any query in the options/],
+    ["/v1/responses", /post to `\/responses` as the package does/],
+    ["/audio/speech?x=1", /with `unguarded: \["\/audio\/speech"\]`$/],
+  ]) {
+    await assert.rejects(client.post(path), advice);
   }
   await client.post("/images/generations");
   await client.post("/rerank");
@@ -165,6 +178,11 @@ test("wrong use is reported", () => {
   const client = new Client([]);
   assert.throws(() => wrapOpenAI(client, noting(), { attribute: {} }), /no option `attribute`/);
   assert.throws(() => wrapOpenAI({}, noting()), /must be a client of the package `openai`/);
+  for (const router of [undefined, null, {}, "http://localhost"]) {
+    assert.throws(() => wrapOpenAI(client, router), /router must be a `Router`/);
+  }
+  assert.throws(() => wrapOpenAI(client, noting(), null), /the options of a wrapped client must be an object/);
+  assert.throws(() => wrapOpenAI(client, noting(), { attributes: "red" }), /`attributes` must be an object, got a string/);
   assert.throws(() => wrapOpenAI(wrapOpenAI(client, noting()), noting()), /wrapped already/);
   for (const unguarded of ["images", ["imagez"], [""], [7]]) {
     assert.throws(() => wrapOpenAI(client, noting(), { unguarded }), TypeError);

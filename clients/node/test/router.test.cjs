@@ -178,3 +178,34 @@ test("nothing that prints a router prints its key", async () => {
     assert.ok(!JSON.stringify(value).includes("clp_a_b"));
   }
 });
+
+test("what would arrive as something else is not sent", async () => {
+  answer();
+  const lost = [() => "Hi", Symbol("Hi"), undefined, new Map(), new Set(), Buffer.from("Hi"), new Uint8Array(2), Promise.resolve("Hi")];
+  for (const prompt of lost) {
+    for (const ask of [() => router.getOptimalModel({ prompt }), () => router.decideAll([{ prompt }]), () => router.reserve({ prompt })]) {
+      await assert.rejects(ask(), { name: "TypeError", message: /`prompt` must have a value of JSON/ });
+    }
+  }
+  await assert.rejects(router.decide({ messages: [undefined] }), /got undefined/);
+  await assert.rejects(router.decide({ messages: [{ content: () => "Hi" }] }), /`content` must have a value of JSON, got a function/);
+  await assert.rejects(router.settle("a", { total_tokens: NaN }), /must be finite/);
+  for (const request of [undefined, null, "hi", ["hi"], 5]) {
+    for (const ask of ["getOptimalModel", "decide", "explain", "models", "reserve"]) {
+      await assert.rejects(router[ask](request), { name: "TypeError", message: /a request must be an object/ });
+    }
+  }
+  await assert.rejects(router.decideAll({ prompt: "Hi" }), /must be a list/);
+  assert.deepEqual(asked, []);
+});
+
+test("an option that nobody reads is refused", async () => {
+  answer();
+  await assert.rejects(router.spend({ budgt: "team" }), /no option `budgt`; it has budget, key/);
+  await assert.rejects(router.decide({ prompt: "Hi" }, { dialct: "anthropic" }), /no option `dialct`/);
+  await assert.rejects(router.getOptimalModel({ prompt: "Hi" }, { dialct: "anthropic" }), /no option `dialct`/);
+  await assert.rejects(router.decideAll([{ prompt: "Hi" }], { short: true }), /no option `short`/);
+  await assert.rejects(router.reserveBody({}, { leas: "5m" }), /no option `leas`/);
+  await assert.rejects(router.spend(null), /must be an object, got null/);
+  assert.deepEqual(asked, []);
+});

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
 from costlens_policy.documents.parameters import OUTPUT_LIMIT_NAMES, SYSTEM
+from costlens_policy.errors import RequestError
 from costlens_policy.frozen import frozen
 from costlens_policy.guard import GuardError
 from costlens_policy.guard.errors import UnguardedCallError
@@ -26,11 +27,25 @@ _TASK_OF_EMBEDDINGS: Final = "embeddings"
 
 @frozen
 class Dialect:
-    """How one API writes a call. ``read`` gives the attributes of the request, ``write`` the body to be sent."""
+    """How one API writes a call. ``read`` gives the attributes of the request, ``write`` the body to be sent.
+
+    ``needs`` are the entries that a body must have, each by the names of which one will do.
+    """
 
     name: str
     read: Callable[[Body], dict[str, Any]]
     write: Callable[[Body, CallFacts], dict[str, Any]]
+    needs: tuple[tuple[str, ...], ...] = ()
+
+    def check(self, body: Body) -> None:
+        """Raise ``RequestError`` for a body that its provider refuses: another call would be decided and held."""
+        problems = tuple(
+            f"`{names[0]}` is missing in the body, which `{self.name}` needs"
+            for names in self.needs
+            if all(body.get(name) in (None, []) for name in names)
+        )
+        if problems:
+            raise RequestError(problems)
 
 
 def _attributes(body: Body, *, but: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -140,7 +155,8 @@ def _are_texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
-CHAT: Final = Dialect("openai-chat", _read_chat, _write_chat)
-RESPONSES: Final = Dialect("openai-responses", _read_responses, _write_responses)
-EMBEDDINGS: Final = Dialect("openai-embeddings", _read_embeddings, _write_embeddings)
-MESSAGES: Final = Dialect("anthropic", _read_messages, _write_messages)
+CHAT: Final = Dialect("openai-chat", _read_chat, _write_chat, (("messages",),))
+_INPUTS: Final = ("input", "prompt", "previous_response_id", "conversation")
+RESPONSES: Final = Dialect("openai-responses", _read_responses, _write_responses, (_INPUTS,))
+EMBEDDINGS: Final = Dialect("openai-embeddings", _read_embeddings, _write_embeddings, (("input",),))
+MESSAGES: Final = Dialect("anthropic", _read_messages, _write_messages, (("messages",), ("max_tokens",)))

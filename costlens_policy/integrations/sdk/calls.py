@@ -62,8 +62,9 @@ class Wrapping:
 
 
 def request_of_body(body: Mapping[str, Any], dialect: Dialect, who: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the request of a body and of attributes that say who asks. Raises ``GuardError``."""
+    """Return the request of a body and of attributes that say who asks. Raises ``GuardError`` and ``RequestError``."""
     check_who(who)
+    dialect.check(body)
     return {**dialect.read(body), **who}
 
 

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Collection, Mapping
 from functools import cached_property, lru_cache
 from typing import Any, Protocol, TypeVar, overload
 
+from costlens_policy.diagnostics.suggestion import did_you_mean, listed
 from costlens_policy.guard import AsyncGuard, Guard, GuardError
 from costlens_policy.integrations.identity import Asking, check_asking
 from costlens_policy.integrations.sdk.attempts import sdk_of
@@ -91,6 +92,7 @@ def wrap(
     passing = Passing.read(client, unguarded)
     for provider, other in (clients or {}).items():
         _check_other(client, provider, other)
+    _check_providers(guard, clients or {})
     wrapping = Wrapping(guard, dict(clients or {}), asking, passing, stream_usage, type(client))
     return _wrapped(client, wrapping)
 
@@ -113,6 +115,15 @@ def _check_other(client: object, provider: str, other: object) -> None:
         )
     if _awaits(other) != _awaits(client):
         raise GuardError(f"the client of `{provider}` must be as synchronous as the wrapped one")
+
+
+def _check_providers(guard: Guard | AsyncGuard, clients: Mapping[str, object]) -> None:
+    """Raise ``GuardError`` for a provider of no model: its client would never be asked."""
+    known = {model.provider for model in guard.plan.catalogue.models.values() if model.provider is not None}
+    for provider in clients:
+        if provider not in known:
+            advice = did_you_mean(str(provider), known) or f"there are {listed(sorted(known))}"
+            raise GuardError(f"`clients` names `{provider}`, the provider of no model of the catalogue; {advice}")
 
 
 def _wrapped(client: Any, wrapping: Wrapping) -> Any:
