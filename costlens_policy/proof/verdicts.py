@@ -22,7 +22,7 @@ from costlens_policy.proof.exclusions import refused_by_routes
 from costlens_policy.proof.solver import Impossible, Possible, Solver, Unsolved
 from costlens_policy.proof.ways import UNLISTED, Way, named, reaching, refusals, servings
 
-__all__ = ["Holds", "Refuted", "Unknown", "Vacuous", "Verdict", "decide"]
+__all__ = ["Holds", "Refuted", "Unknown", "Vacuous", "Verdict", "decide", "ways_of"]
 
 
 @frozen
@@ -54,6 +54,17 @@ class Vacuous:
 
 
 Verdict: TypeAlias = Holds | Refuted | Unknown | Vacuous
+
+
+def ways_of(claim: Claim) -> Iterator[Way]:
+    """Yield every way on which the invariant may be broken."""
+    subject = claim.subject
+    if claim.invariant.effect == "allow":
+        yield from refusals(subject)
+        yield from refused_by_routes(subject, claim.meant)
+        return
+    for route in (*subject.rules["routes"], subject.default):
+        yield from servings(subject, route)
 
 
 class _LimitReached(Exception):  # noqa: N818 - control flow inside one proof
@@ -100,12 +111,8 @@ class _Proof:
 
     def _ways(self) -> Iterator[Way]:
         """Yield the ways that may break the invariant: those of routes only that requests in question reach."""
-        invariant = self._claim.invariant
-        if invariant.effect == "allow":
-            yield from refusals(self._subject)
-            for way in refused_by_routes(self._subject, self._claim.meant):
-                self._go_on()
-                yield way
+        if self._claim.invariant.effect == "allow":
+            yield from ways_of(self._claim)
             return
         for route in (*self._subject.rules["routes"], self._subject.default):
             self._go_on()

@@ -1,4 +1,7 @@
-"""What is proved to be allowed, or to cost no more, is so for every request of a small world, by the engine itself."""
+"""What is proved to be allowed, or to cost no more, is so for every request of a small world, by the engine itself.
+
+That holds if each request that is refused, or costs more, goes a way that a proof has to close: so this is tried, too.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,15 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from costlens_policy import load
+from costlens_policy.assurance import Every, Situation, Subject
 from costlens_policy.engine.decide import decide, first_estimate, open_context
 from costlens_policy.engine.decision import Balance, Decision
 from costlens_policy.errors import CostlensPolicyError
 from costlens_policy.proof import Holds, prove
+from costlens_policy.proof.claims import claims_of
+from costlens_policy.proof.promises import find_promises
+from costlens_policy.proof.verdicts import ways_of
+from costlens_policy.proof.ways import UNLISTED, Way
 from tests.proof.worlds import World, worlds
 
 NOW: Final = datetime(2026, 11, 2, 12, tzinfo=UTC)
@@ -169,7 +177,50 @@ def _costs(decision: Decision) -> Iterator[Decimal | None]:
     yield from (call.estimate.cost for call in decision.fallback_calls)
 
 
+def covered(promise: tuple[World, bool, tuple[Part, ...], dict[str, Any]], seed: int = 7) -> int:
+    """Assert that each request that breaks a promise goes one of the ways that are asked; return how many did."""
+    world, *_ = promise
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        world.write(folder)
+        found = find_promises([folder])
+        assume(found.promises)
+        (promises,) = found.promises
+    subject = Subject(promises.bundle, NOW)
+    (claim,) = claims_of(subject, promises.document, promises.expressions)
+    ways = list(ways_of(claim))
+    goals = [(way, goal) for way in ways if (goal := claim.broken_on(way)) is not None]
+    broken = 0
+    for request, used, hour in _sampled(seed):
+        balances = {("rules/month", ""): Balance(used=used)}
+        situation = Situation(request, balances, datetime(2026, 11, 2, hour, 30, tzinfo=UTC))
+        witness = subject.decided(situation)
+        breach = None if witness is None else claim.broken_by(witness)
+        if breach is not None:
+            broken += 1
+            models = [way.model for way, goal in goals if subject.meets(Every([goal, way.goal]), situation, _of(way))]
+            assert breach.model in models or (models and "effect" in claim.invariant.claim), (
+                world.documents,
+                situation,
+                breach,
+                witness and (witness.decision.rule, witness.decision.reasons, witness.decision.excluded),
+            )
+    return broken
+
+
+def _of(way: Way) -> str | None:
+    return way.model if way.model and way.model != UNLISTED else None
+
+
 @given(_promises())
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+def test_requests_that_break_a_promise_go_ways_that_are_asked(
+    promise: tuple[World, bool, tuple[Part, ...], dict[str, Any]],
+) -> None:
+    covered(promise)
+
+
+@given(_promises())
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 def test_what_is_proved_to_be_allowed_is_allowed(promise: tuple[World, bool, tuple[Part, ...], dict[str, Any]]) -> None:
     agree(promise)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -170,3 +171,17 @@ def test_two_folders_without_policy_sets_are_no_versions(tmp_path: Path) -> None
     assert CliRunner().invoke(app, ["prove", str(tmp_path), str(tmp_path)]).exit_code == 3
     assert CliRunner().invoke(app, ["prove", str(tmp_path), "--no-looser"]).exit_code == 2
     assert CliRunner().invoke(app, ["prove", str(tmp_path / "nothing")]).exit_code == 2
+
+
+def test_the_limit_of_time_ends_a_comparison(tmp_path: Path) -> None:
+    bundles = []
+    for tier in ("free", "standard"):
+        folder = tmp_path / tier
+        shutil.copytree(ROOT / "policies", folder)
+        text = (folder / "tier-access.yaml").read_text()
+        assert '"free"' in text
+        (folder / "tier-access.yaml").write_text(text.replace('"free"', f'"{tier}"'))
+        bundles.append(check(folder))
+    compared = compare(*bundles, NOW, limit_s=1e-9)
+    assert _verdicts(compared)["access"] == "unknown"
+    assert "the limit of time is reached" in str(compared.to_dict())
