@@ -143,7 +143,7 @@ def timeout_of(seconds: float) -> float:
 def retries_of(count: int) -> int:
     """Return how often a request is repeated. Raises ``ValueError``."""
     if isinstance(count, bool) or not isinstance(count, int) or count < 0:
-        raise ValueError(f"`retries` must be a non-negative whole number, got `{count!r}`")
+        raise ValueError(f"`retries` must be a non-negative integer, got `{count!r}`")
     return count
 
 

@@ -124,6 +124,7 @@ def _steering_params(admitted: Mapping[str, Value], open_to: frozenset[str]) -> 
 def _read_limits(attributes: Mapping[str, RequestAttribute], admitted: dict[str, Value]) -> Iterator[str]:
     """Bring the output limit, whatever its name, to the attribute that rules read, so that it passes none unseen."""
     params: Mapping[str, Value] = admitted["params"]
+    first = OUTPUT_LIMIT
     for name in OUTPUT_LIMIT_NAMES:
         if params.get(name) is None:
             continue
@@ -132,8 +133,10 @@ def _read_limits(attributes: Mapping[str, RequestAttribute], admitted: dict[str,
         except ValueError as problem:
             yield f"`params.{name}` {problem}"
         else:
-            if admitted.setdefault(OUTPUT_LIMIT, limit) != limit:
-                yield f"`params.{name}` is not what `{OUTPUT_LIMIT}` is; give the output limit once"
+            if OUTPUT_LIMIT not in admitted:
+                admitted[OUTPUT_LIMIT], first = limit, f"params.{name}"
+            elif (other := admitted[OUTPUT_LIMIT]) != limit:
+                yield f"`params.{name}` is {limit} and `{first}` {other}; give the output limit once"
 
 
 def _placed(name: str, problem: str) -> str:
