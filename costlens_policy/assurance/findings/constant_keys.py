@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from typing import Final
 
 from costlens_policy.assurance.domain import ABSENT, Nothing
-from costlens_policy.assurance.subject import Subject
+from costlens_policy.assurance.subject import Rule, Subject
 from costlens_policy.checker.bundle import all_targets_of
 from costlens_policy.checker.checks.subject import Finding, Place
 from costlens_policy.checker.reads import nodes_of
 from costlens_policy.diagnostics.model import Diagnostic
+from costlens_policy.documents import PolicyDocument
+from costlens_policy.documents.policy import CalendarWindow
 from costlens_policy.expressions import TypedExpr
 from costlens_policy.expressions.tree import Call, Conditional, Index, Literal, Name, Node, Presence, Select
 
@@ -33,6 +35,7 @@ def find_constant_keys(subject: Subject) -> Iterator[Diagnostic]:
         typed = subject.documents.typed(place)
         if typed is not None:
             yield from _scope(subject, rule.id, place, typed)
+            yield from _sessions(rule, place, typed)
     for document in subject.documents.documents():
         for path, target in all_targets_of(document.document):
             place = Place(document, (*path, "split", "key"))
@@ -70,6 +73,21 @@ def _scope(subject: Subject, name: str, place: Place, typed: TypedExpr) -> Itera
             "reads `now`",
             "the `window` of a budget is what restarts; let the scope say who shares it",
         )
+
+
+def _sessions(rule: Rule, place: Place, typed: TypedExpr) -> Iterator[Diagnostic]:
+    """Warn of a month's money for each session: who opens another one has another month's."""
+    document = place.document.document
+    window = document.budgets[int(place.path[1])].window if isinstance(document, PolicyDocument) else None
+    if isinstance(window, CalendarWindow) and window.calendar not in ("day", "hour"):
+        reads = {reference for reference in typed.references if reference[0] == "request"}
+        if reads and all(reference[1:2] == ("session",) for reference in reads):
+            yield _FOUND.warning(
+                f"every session has a {window.calendar} of `{rule.id}` for itself",
+                place.span,
+                "a caller who opens another session has all of it again",
+                "let the scope say who pays, such as `request.user`, or use a window as long as a session",
+            )
 
 
 def _reads(subject: Subject, place: Place, typed: TypedExpr) -> bool:

@@ -25,6 +25,8 @@ _DOMAIN: Final = re.compile(
 """A domain without a dot or an ``@`` before it. Two letters are a country, but a program, too: see ``_PROGRAMS``."""
 _PROGRAMS: Final = (".py", ".js", ".ts", ".go", ".rs", ".md", ".gz", ".sh", ".cs", ".rb", ".kt")
 _ADDRESS: Final = re.compile(r"@" + _DOMAIN.pattern)
+_STAGES: Final = ("environment", "env", "stage")
+_LIVE: Final = ("prod", "production", "live")
 _CASES: Final = {"lowerAscii": str.lower, "upperAscii": str.upper}
 _LETTERS: Final = re.compile(r"\\[pP](\{[^}]*\}|.)|\\.|\[[^\]]*\]|\(\?[^)]*\)")
 
@@ -76,8 +78,11 @@ def _name(node: Node | None) -> str:
 
 
 def _tested(node: Call, text: str) -> _Reason | None:
-    if node.function not in _TESTS:
+    if node.function not in _TESTS or node.target is None:
         return None
+    if node.function == "contains" and label_of(node.target) in _STAGES and text in _LIVE:
+        message = f"`contains` also holds for `non{text}` and `pre{text}`"
+        return message, "matches anywhere in the text", f'write `== "{text}"` or `startsWith("{text}")`'
     if node.function == "contains" and _ADDRESS.fullmatch(text):
         message = f"`contains` also holds for texts that go on behind `{text}`, as in `{text}.example.org`"
         return message, "matches anywhere in the text", f'write `endsWith("{text}")`'

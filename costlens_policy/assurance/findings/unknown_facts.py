@@ -61,7 +61,10 @@ def _unknown_targets(subject: Subject) -> Iterator[Diagnostic]:
         return
     for document in subject.documents.documents():
         for path, typed in subject.bundle.expressions[document].items():
-            for literal in _outcomes(typed.root) if path[-1] == "model_from" else ():
+            if path[-1] != "model_from":
+                continue
+            yield from _unknown_rows(subject, typed.root)
+            for literal in _outcomes(typed.root):
                 name = str(literal.value)
                 if name and catalogue.find(name) is None:
                     near = nearest(name, subject.domain.models)
@@ -71,6 +74,59 @@ def _unknown_targets(subject: Subject) -> Iterator[Diagnostic]:
                         "can never serve",
                         f"did you mean `{near}`?" if near else "",
                     )
+
+
+def _unknown_rows(subject: Subject, node: Node) -> Iterator[Diagnostic]:
+    """Warn of names in a table that ``model_from`` looks up."""
+    tables = {table.name: table for table in subject.bundle.linked.tables}
+    catalogue = subject.bundle.linked.catalogue
+    for steps in _lookups(node):
+        table = tables.get(steps[0] or "")
+        if table is None:
+            continue
+        for path, name in _values(table.document.data, steps[1:]):
+            if name and catalogue.find(name) is None:
+                near = nearest(name, subject.domain.models)
+                yield _FOUND.warning(
+                    f"no model of the catalogue has the name `{name}`",
+                    Place(table, ("data", *path)).span,
+                    "can never serve",
+                    f"did you mean `{near}`?" if near else "",
+                )
+
+
+def _lookups(node: Node) -> Iterator[tuple[str | None, ...]]:
+    """Yield what is read of ``data``: the names on the way, and None for a key that is computed."""
+    if isinstance(node, Call) and node.function == "orValue" and node.target is not None:
+        yield from _lookups(node.target)
+    elif isinstance(node, Conditional):
+        yield from _lookups(node.accepted)
+        yield from _lookups(node.rejected)
+    elif (steps := _steps(node)) and len(steps) > 1:
+        yield steps[1:]
+
+
+def _steps(node: Node) -> tuple[str | None, ...]:
+    match node:
+        case Name(name="data"):
+            return ("data",)
+        case Select(operand=operand, field=name):
+            return (*above, name) if (above := _steps(operand)) else ()
+        case Index(operand=operand, key=key):
+            written = str(key.value) if isinstance(key, Literal) else None
+            return (*above, written) if (above := _steps(operand)) else ()
+        case _:
+            return ()
+
+
+def _values(value: object, steps: tuple[str | None, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Yield the texts that a look-up may give, with their paths."""
+    if not steps:
+        if isinstance(value, str):
+            yield (), value
+    elif isinstance(value, Mapping):
+        for key in value if steps[0] is None else value.keys() & {steps[0]}:
+            yield from (((key, *path), found) for path, found in _values(value[key], steps[1:]))
 
 
 def _outcomes(node: Node) -> Iterator[Literal]:

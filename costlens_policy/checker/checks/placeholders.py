@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -15,6 +16,7 @@ from costlens_policy.rewrites.template import placeholders
 __all__ = ["check_placeholders"]
 
 _FOUND: Final = Finding("CL419")
+_OTHERS: Final = re.compile(r"(?<!\{)\$?\{ *(\w+) *\}(?!\})")
 
 
 def check_placeholders(subject: Subject) -> Iterator[Diagnostic]:
@@ -27,6 +29,7 @@ def check_placeholders(subject: Subject) -> Iterator[Diagnostic]:
         text, known = getattr(section, facts.text), facts.placeholders(section)
         if known:
             yield from _unknown(text, known, at, open_ended=isinstance(section, Template))
+            yield from _foreign(text, known, at)
         else:
             yield from _never_filled(text, operation.name, at)
 
@@ -41,6 +44,15 @@ def _unknown(text: str, known: tuple[str, ...], place: Place, *, open_ended: boo
             advice = did_you_mean(found.name, known) or declare
             span = place.part(Extent(found.start, found.end))
             yield _FOUND.error(f"unknown placeholder `{found.name}`", span, "has no value", advice)
+
+
+def _foreign(text: str, known: tuple[str, ...], place: Place) -> Iterator[Diagnostic]:
+    """Warn of a name that is known, in the brackets of other languages."""
+    for found in _OTHERS.finditer(text):
+        if found[1] in known:
+            span = place.part(Extent(found.start(), found.end()))
+            message = f"`{found[0]}` is sent as written"
+            yield _FOUND.warning(message, span, "not a placeholder", f"write `{{{{ {found[1]} }}}}`")
 
 
 def _never_filled(text: str, operation: str, place: Place) -> Iterator[Diagnostic]:

@@ -34,7 +34,8 @@ def check_spelled_models(subject: Subject) -> Iterator[Diagnostic]:
         extent = None if typed is None else _evaded(subject, place, typed)
         if extent is not None:
             blamed.add(place)
-            yield _FOUND.warning(
+            report = _FOUND.mistake if _is_deny(place) else _FOUND.warning
+            yield report(
                 "this rule compares the name that the caller wrote, so another spelling evades it",
                 place.part(extent),
                 _LABEL,
@@ -42,6 +43,14 @@ def check_spelled_models(subject: Subject) -> Iterator[Diagnostic]:
             )
     if not subject.bundle.attributes["model"].values:
         yield from _compared_elsewhere(subject, blamed)
+
+
+def _is_deny(place: Place) -> bool:
+    """Say whether a rule refuses: a spelling that evades it opens a hole."""
+    document = place.document.document
+    if not isinstance(document, PolicyDocument) or place.path[0] != "access":
+        return False
+    return document.access[int(place.path[1])].effect == "deny"
 
 
 def _has_one_spelling(subject: Subject) -> bool:
