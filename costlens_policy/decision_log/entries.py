@@ -44,7 +44,7 @@ def decision_entry(decision: Decision, id: str, held: bool, mask: Mask, *, recor
 def charge_entry(decision: Decision, charge: ChargedCall, at: datetime, mask: Mask) -> dict[str, Any]:
     """Return the entry of a charge, with the labels of its request, and ``now`` as the time of its decision."""
     shown, _ = mask.request(_labels(decision), decision.plan)
-    return {
+    entry = {
         "v": VERSION,
         "kind": "charge",
         "id": charge.call,
@@ -61,6 +61,9 @@ def charge_entry(decision: Decision, charge: ChargedCall, at: datetime, mask: Ma
         "policy_digest": decision.policy_digest,
         "catalogue_digest": decision.catalogue_digest,
     }
+    if charge.usage is None and (assumed := _tokens_assumed(decision, charge.model)):
+        entry["assumed"] = assumed
+    return entry
 
 
 def release_entry(decision: Decision, id: str, at: datetime) -> dict[str, Any]:
@@ -107,6 +110,14 @@ def _tokens(charge: ChargedCall) -> dict[str, int]:
         "reasoning": usage.reasoning,
     }
     return {name: count for name, count in counts.items() if count or name in ("prompt", "output")}
+
+
+def _tokens_assumed(decision: Decision, model: str) -> dict[str, int]:
+    """Return the tokens by which a call was charged whose usage nobody knows; none where its hold does not tell."""
+    estimate = next((call.estimate for call in decision.fallback_calls if call.model == model), decision.estimate)
+    if estimate is None or not estimate.prompt_tokens:
+        return {}
+    return {"prompt": estimate.prompt_tokens, "output": estimate.output_tokens}
 
 
 def _text(time: datetime) -> str:

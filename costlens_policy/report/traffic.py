@@ -59,7 +59,7 @@ class TrafficSource:
         extras = self.extras
         reader = RowReader(
             self.mapping, TEXTS_ONLY, self.start, files=tuple(self.files), more=extras.must_be_there,
-            known=tuple(extras.columns.values()),
+            known=tuple(extras.columns.values()), costs_alone=True,
         )  # fmt: skip
         columns = Columns(query.dimensions)
         for name in self.files:
@@ -119,6 +119,12 @@ class TrafficSource:
     def _call(self, row: Row, fields: Mapping[str, Any], labels: dict[str, str]) -> ReportedCall:
         provider = labels.get("provider")
         labels = self._labels(row.model, labels)
+        if row.prompt_tokens is None and row.output_tokens is None and not row.answers:  # a cost alone
+            latency, known = self._latency(fields, row.time), self.costs != "computed"
+            self.counts["recorded"] += known
+            self.counts["unmeasured"] += not known
+            cost = row.logged_cost if known else None
+            return ReportedCall(row.time, labels, Usage(), row.cache_known, cost, None, latency)
         usage = row.recorded or self._counted(row)
         latency, baseline = self._latency(fields, row.time), self._baseline(row, fields, usage)
         cost = self._cost(row, usage, provider)
@@ -207,6 +213,8 @@ class TrafficSource:
     def _unpriced(self) -> Iterator[str]:
         if self.counts["unstated"]:
             yield f"the log records no cost of {shown_calls(self.counts['unstated'])}"
+        if unmeasured := self.counts["unmeasured"]:
+            yield f"{shown_calls(unmeasured)} without tokens have no price to compute"
         if nameless := self.unpriced.pop(None, 0):
             yield f"the log records no model for {shown_calls(nameless)}, so they have no price"
         if self.unpriced:

@@ -35,8 +35,8 @@ __all__ = ["Chunk", "Files", "UnsortedError", "copied_traffic"]
 
 _ROWS: Final = 50_000
 _COUNTERS: Final = (
-    "notes", "zoneless", "timeless", "early", "silent", "dropped", "beyond", "contradicted", "unread", "similar",
-    "usage_notes",
+    "notes", "zoneless", "timeless", "early", "silent", "assumed", "dropped", "beyond", "contradicted", "unread",
+    "similar", "usage_notes",
 )  # fmt: skip
 
 

@@ -70,6 +70,8 @@ class ColumnMapping:
     """Where reports find what only they read: latency, the end of the call, labels."""
     sampled: str = ""
     """Column that rows have which are a sample: with it, the traffic is less than there was."""
+    assumed: str = ""
+    """Column that rows have whose tokens nobody reported: they are those by which the call was charged."""
     requests: bool = False
     """Whether columns `request.NAME` that the files begin with are read as attributes without being mapped."""
     about: str = ""

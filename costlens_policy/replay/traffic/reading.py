@@ -144,7 +144,8 @@ class RowReader:
 
     ``ids`` are those seen so far, with their places; with None, repeated ids are not looked for. ``files`` are all
     files to be read, since only all of them show which spans are sums and which lines repeat a message. ``more`` are
-    further required columns, by field; ``known`` are optional ones.
+    further required columns, by field; ``known`` are optional ones. ``costs_alone``: a row that has a cost and no
+    tokens is read, with None for both.
     """
 
     mapping: ColumnMapping
@@ -157,6 +158,8 @@ class RowReader:
     timeless: int = 0
     early: int = 0
     silent: int = 0
+    assumed: int = 0
+    unmeasured: int = 0
     dropped: int = 0
     ids: dict[str, str] | None = field(default_factory=dict)
     beyond: int = 0
@@ -166,6 +169,7 @@ class RowReader:
     files: tuple[str, ...] = ()
     more: Mapping[str, str] = field(default_factory=dict)
     known: tuple[str, ...] = ()
+    costs_alone: bool = False
     usage_notes: Counter[str] = field(default_factory=Counter)
     attributes: list[tuple[str, str]] = field(init=False)
     counts: tuple[str, ...] = field(init=False)
@@ -255,16 +259,16 @@ class RowReader:
             for model, column in mapping.answers.items()
             if (value := cell(fields, column)) is not None
         }
-        if prompt is None and "prompt" not in attributes and "messages" not in attributes:
-            raise ValueError("neither prompt tokens nor a prompt to count")
-        if prompt == 0:
-            raise ValueError("0 prompt tokens")
-        if output is None and not answers:
-            raise ValueError("no output tokens")
+        cost = self._value(fields, "cost")
+        has_texts = "prompt" in attributes or "messages" in attributes or bool(answers)
+        if self.costs_alone and prompt is None and output is None and not has_texts and cost and cost_of(cost):
+            self.unmeasured += 1
+        else:
+            self._check_tokens(prompt, output, attributes, answers)
         self.silent += output == 0
+        self.assumed += bool(self.mapping.assumed) and cell(fields, self.mapping.assumed) is not None
         model = self._value(fields, "model")
         session = self._value(fields, "session")
-        cost = self._value(fields, "cost")
         id = self._value(fields, "id")
         return Row(
             raw.file,
@@ -289,6 +293,18 @@ class RowReader:
             counts.other_models,
             counts.counted.cache_known,
         )
+
+    @staticmethod
+    def _check_tokens(
+        prompt: int | None, output: int | None, attributes: Mapping[str, Any], answers: Mapping[str, int]
+    ) -> None:
+        """Raise ``ValueError`` for a row that does not tell how long prompt and answer were."""
+        if prompt is None and "prompt" not in attributes and "messages" not in attributes:
+            raise ValueError("neither prompt tokens nor a prompt to count")
+        if prompt == 0:
+            raise ValueError("0 prompt tokens")
+        if output is None and not answers:
+            raise ValueError("no output tokens")
 
     def _value(self, fields: Mapping[str, Any], name: str) -> Any:
         column = self.mapping.columns.get(name)
@@ -378,6 +394,12 @@ class RowReader:
             (self.timeless, f"{self.timeless} rows have no timestamp and were placed at {self.start.isoformat()}"),
             (self.early, f"{self.early} timestamps are before {EARLY.year}; is `time_unit` right?"),
             (self.silent, f"{self.silent} rows have 0 output tokens; they were kept"),
+            (
+                self.assumed,
+                f"{self.assumed} rows have a charge at its worst, since no usage was reported; their tokens are those"
+                " that were assumed",
+            ),
+            (self.unmeasured, f"{self.unmeasured} rows have a cost and no tokens; their cost counts"),
             (
                 self.beyond,
                 f"{self.beyond} rows have a total above the sum of their tokens; the rest was counted as output",

@@ -99,15 +99,17 @@ READY: Final[Mapping[str, ColumnMapping]] = {
             "decision-log",
             {
                 "time": "now", "id": "id", "model": "model", "session": "request.session",
-                "prompt_tokens": "tokens.prompt", "cached_tokens": "tokens.cached",
+                "prompt_tokens": "tokens.prompt|assumed.prompt", "cached_tokens": "tokens.cached",
                 "cache_write_tokens": "tokens.cache_write", "cache_write_1h_tokens": "tokens.cache_write_1h",
-                "output_tokens": "tokens.output", "reasoning_tokens": "tokens.reasoning", "cost": "cost_usd",
+                "output_tokens": "tokens.output|assumed.output", "reasoning_tokens": "tokens.reasoning",
+                "cost": "cost_usd",
                 **{f"request.{name}": f"request.{name}" for name in _LABELS},
             },
             drop={"kind": ("hold", "release")},  # the charge of a hold follows, with what the call really used
             optional=True,
             requests=True,
             sampled="sample",
+            assumed="assumed",
             repeated=(
                 "estimate", "usage", "fallback_calls", "balances", "balances_read", "params", "request",
                 "request.id", "request.model", "request.prompt", "request.messages", "request.prompt_tokens",
