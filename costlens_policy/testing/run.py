@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from costlens_policy.checker import CheckedBundle
 from costlens_policy.diagnostics.model import Diagnostic, PolicyError, in_order
+from costlens_policy.engine.record import RuleOutcome
 from costlens_policy.errors import RequestError
 from costlens_policy.frozen import frozen
 from costlens_policy.source.located import SourceText
@@ -335,7 +336,8 @@ def _unevaluated(case: PreparedCase, observation: Observation, known: Vocabulary
     decider = observation.decision.rule
     for rule in about:
         if rule not in (DEFAULT, decider) and not observation.evaluated(rule):
-            yield never_evaluated(rule, decider, known)
+            failing = observation.outcomes.get(decider) is RuleOutcome.FAILED
+            yield never_evaluated(rule, decider, known, failing=failing)
 
 
 @frozen

@@ -215,6 +215,7 @@ class Domain:
         if read not in self.uses.by_read:
             return Critical(why=f"no condition reads `{'.'.join(read)}`")
         found = critical_values(self.uses.by_read[read], self._now)
+        found = replace(found, why=found.why.replace("{}", f"`{'.'.join(read)}`"))
         attribute = self._plan.attributes.get(read[1]) if len(read) == 2 else None
         if attribute is None:
             return found
@@ -224,7 +225,7 @@ class Domain:
             most, before = attribute.max_size, len(found.values)
             found = _kept(found, lambda value: not isinstance(value, str | list | dict) or len(value) <= most)
             if len(found.values) < before and not found.why:
-                found = replace(found, why=f"its size is at most {most}")
+                found = replace(found, why=f"the size of `{read[1]}` is at most {most}")
         return found if attribute.default is None else _ending_with(attribute.default, found)
 
 

@@ -95,14 +95,14 @@ def critical_values(use: Use, now: datetime) -> Critical:
         values = list(_unique(_of_type(use, now)))
     why = ""
     if len(values) > _MOST_VALUES:
-        values, why = values[:_MOST_VALUES], "it is compared with very many values"
+        values, why = values[:_MOST_VALUES], "{} is compared with very many values"
     if use.type.name == "list" and len(use.members) > _MOST_MEMBERS:
-        why = "very many elements are looked for in it"
+        why = "very many elements are looked for in {}"
     why = why or _mixed(use)
     if any(size >= _LONGEST.get(use.type.name, size + 1) for size in use.sizes):
-        why = "its size is compared with very large numbers"
+        why = "the size of {} is compared with very large numbers"
     if use.type.name in ("dyn", "<unknown>", "null_type"):
-        why = "its type is not declared"
+        why = "the type of {} is not declared"
     if use.optional:
         values.append(ABSENT)
     return Critical(
@@ -113,13 +113,13 @@ def critical_values(use: Use, now: datetime) -> Critical:
 def _mixed(use: Use) -> str:
     """Return why its values do not stand for all that conditions ask about a place, such as in several ways at once."""
     if use.functions and (use.prefixes or use.suffixes or use.sizes):
-        return "its case and its parts are asked for at once"
+        return "the case and the parts of {} are asked for at once"
     if use.ordered and (use.suffixes or use.sizes or use.functions or use.parts or use.patterns):
-        return "its place in the order of texts and its parts are asked for at once"
+        return "the place of {} in the order of texts and its parts are asked for at once"
     if any(isinstance(value, int | float) and abs(value) >= _EXACT for value in use.members):
-        return "numbers are looked for in it that doubles cannot tell apart"
+        return "numbers are looked for in {} that doubles cannot tell apart"
     if use.type.name == "map" and use.has_children and use.sizes:
-        return "its size and its entries are asked for at once"
+        return "the size and the entries of {} are asked for at once"
     return ""
 
 

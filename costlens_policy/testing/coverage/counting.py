@@ -45,10 +45,14 @@ def _conditions(plan: Plan, bundle: CheckedBundle) -> Iterator[Condition]:
 
 @dataclass(slots=True)
 class RuleCounts:
-    """How often a rule had each outcome. ``instead`` counts the rules that decided before it could be asked."""
+    """How often a rule had each outcome. ``instead`` counts the rules that decided before it could be asked.
+
+    ``failing`` are those of them that did so because their conditions failed.
+    """
 
     outcomes: Counter[RuleOutcome] = field(default_factory=Counter)
     instead: Counter[str] = field(default_factory=Counter)
+    failing: set[str] = field(default_factory=set)
 
     @property
     def matched(self) -> int:
@@ -61,6 +65,7 @@ class RuleCounts:
     def add(self, other: RuleCounts) -> None:
         self.outcomes += other.outcomes
         self.instead += other.instead
+        self.failing |= other.failing
 
 
 class OutcomeCounts:
@@ -92,6 +97,8 @@ class OutcomeCounts:
             counts.outcomes[outcome] += 1
             if outcome is RuleOutcome.NOT_REACHED:
                 counts.instead[decision.rule] += 1
+                if observation.outcomes.get(decision.rule) is RuleOutcome.FAILED:
+                    counts.failing.add(decision.rule)
         self.thresholds.update(observation.thresholds_at_all)
         self.ways_out.update(item.place for item in decision.ways_out)
         for condition, values in evaluated(observation, self.conditions):

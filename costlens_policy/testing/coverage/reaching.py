@@ -110,6 +110,7 @@ class Reaching:
         self._subject = Subject(tested.bundle, now)
         self._plan = self._subject.plan
         self._known: dict[Aim, _Result] = {}
+        self._never_serving = {item.span for item in tested.bundle.warnings if item.code == "CL427"}
         self._rules = 1 + sum(map(len, self._subject.rules.values()))
         self._asked_rules = 0
         for condition in conditions:  # before the first search, so that critical values are those of all
@@ -131,6 +132,8 @@ class Reaching:
         """Return an item with the requests that cover it, or whether there are none."""
         if item.covered or item.reach is not Reach.NOT_EXAMINED:
             return item
+        if item.measure is Measure.MODELS and item.span in self._never_serving:
+            return replace(item, reach=Reach.NO_REQUEST)
         undecided = ""
         for aims in item.missing:
             found = [self.find(aim) for aim in aims]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from typing import Final
 
 from costlens_policy.engine.record import RuleOutcome
@@ -28,15 +29,18 @@ def never_reached(rule: str, counted: RuleCounts, decisions: int, known: Vocabul
     """Return why no case asks a rule."""
     if not decisions:
         return NO_DECISION
-    return f"no case reaches it: {_before(rule, counted.instead, known)}"
+    return f"no case reaches it: {_before(rule, counted.instead, counted.failing, known)}"
 
 
-def never_evaluated(rule: str, decider: str, known: Vocabulary) -> str:
-    """Return why one decision never asked a rule."""
-    return f"`{rule}` was never evaluated: {_before(rule, Counter([decider]), known, always='')}"
+def never_evaluated(rule: str, decider: str, known: Vocabulary, *, failing: bool = False) -> str:
+    """Return why one decision never asked a rule; ``failing`` says that the condition of its decider failed."""
+    failed = {decider} if failing else set()
+    return f"`{rule}` was never evaluated: {_before(rule, Counter([decider]), failed, known, always='')}"
 
 
-def _before(rule: str, instead: Counter[str], known: Vocabulary, always: str = "always ") -> str:
+def _before(
+    rule: str, instead: Counter[str], failing: Collection[str], known: Vocabulary, always: str = "always "
+) -> str:
     """Return what decided before a rule was asked: a route that matches earlier, or whatever refuses the request."""
     if rule in known.plan.stages.overflows:
         return f"the budgets that it stands in for {always}have room"
@@ -46,7 +50,13 @@ def _before(rule: str, instead: Counter[str], known: Vocabulary, always: str = "
     if len(instead) > _MOST_NAMED:
         named.append(f"{len(instead) - _MOST_NAMED} more")
     listed = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
-    if known.is_rule(rule, RuleKind.ROUTE) and all(known.is_rule(name, RuleKind.ROUTE) for name in instead):
+    if len(instead) == 1 and failing:
+        return f"the condition of {listed} {always}fails first, which refuses the request"
+    if (
+        known.is_rule(rule, RuleKind.ROUTE)
+        and not failing
+        and all(known.is_rule(name, RuleKind.ROUTE) for name in instead)
+    ):
         return f"{listed} {always}{'matches' if len(instead) == 1 else 'match'} first"
     if known.is_rule(rule, RuleKind.ROUTE):
         return f"{listed} {always}{'decides' if len(instead) == 1 else 'decide'} first"

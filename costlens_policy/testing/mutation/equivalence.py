@@ -14,7 +14,7 @@ from functools import cached_property
 from itertools import takewhile
 from typing import Final
 
-from costlens_policy.assurance import Every, Goal, Not, Nothing, Result, Rule, Some, Subject, Undecided
+from costlens_policy.assurance import Every, Found, Goal, Not, Nothing, Result, Rule, Some, Subject, Undecided
 from costlens_policy.assurance.subject import Step
 from costlens_policy.checker.bundle import LinkedDocument
 from costlens_policy.checker.expressions import limits_of, variables_of
@@ -68,8 +68,6 @@ class Equivalence:
 
     def proof(self, mutant: Mutant, plan: Plan, changes: Sequence[Change]) -> str:
         """Return why a mutant is equivalent, empty where that is not proved."""
-        if mutant.kind is MutantKind.WINDOW and not self._reads_forecasts(plan):
-            return "no rule reads what depends on the window, which the ledger keeps" * self._only_calendar(mutant)
         if mutant.path[0] == "on_error":
             return self._never_fails(mutant)
         if mutant.path == ("defaults", "access"):
@@ -98,6 +96,10 @@ class Equivalence:
     def _both(self, rule: Rule, error: bool) -> list[Goal]:
         holds = (self.subject.condition(item.when, item.layer, error) for item in (rule, self._following(rule)))
         return [self.reach(rule), *holds]
+
+    def is_untestable(self, mutant: Mutant) -> bool:
+        """Return whether no case can notice a mutant: windows are the ledger's, unless rules read forecasts."""
+        return mutant.kind is MutantKind.WINDOW and self._only_calendar(mutant) and not self._reads_forecasts
 
     def apart(self, change: Change) -> list[Goal]:
         """Return the goals that a request reaches a rule, and that its condition comes out otherwise."""
@@ -130,10 +132,17 @@ class Equivalence:
     def _is_nothing(self, goals: Sequence[Goal]) -> bool:
         return isinstance(self.subject.find(Every(goals)), Nothing)
 
-    def doubt(self, changes: Sequence[Change]) -> str:
-        """Return why it is not known whether conditions differ, empty where it is known or not asked."""
-        results = map(self.difference, changes)
-        return next((result.why for result in results if isinstance(result, Undecided)), "")
+    def doubt(self, mutant: Mutant, changes: Sequence[Change]) -> str:
+        """Return why nothing was found on which a mutant differs, empty where no reason is known."""
+        for result in map(self.difference, changes):
+            if isinstance(result, Undecided):
+                return f"whether the conditions are the same is not decided: {result.why}"
+            if isinstance(result, Found) and (witness := self.subject.situated(result.values)) is not None:
+                return f"the conditions differ on {witness}, where the same is decided"
+        rule = self.rules.get(mutant.rule)
+        matched = Nothing() if rule is None else self.subject.find(Every([self.reach(rule), rule.goal]))
+        why = matched.why if isinstance(matched, Undecided) else ""
+        return why and f"whether a request matches the rule is not decided: {why}"
 
     # Variables: what reads one is read with the text of the variable in its place.
 
@@ -220,7 +229,8 @@ class Equivalence:
             if other.layer == rule.layer and other.place.path == after
         )
 
-    def _reads_forecasts(self, plan: Plan) -> bool:
+    @cached_property
+    def _reads_forecasts(self) -> bool:
         every = (typed for of in self.subject.bundle.expressions.values() for typed in of.values())
         return any(_FORECASTS.search(typed.source) for typed in every)
 

@@ -68,7 +68,8 @@ def _set(item: MutatedSet, run: Mutation, paint: Painter) -> Iterator[str]:
 
 def _uncounted(counts: Mapping[Fate, int]) -> str:
     named = {
-        Fate.EQUIVALENT: "equivalent", Fate.INVALID: "invalid", Fate.EXPLAINED: "explained",
+        Fate.EQUIVALENT: "equivalent", Fate.UNTESTABLE: "of windows, which no case can notice",
+        Fate.INVALID: "invalid", Fate.EXPLAINED: "explained",
         Fate.UNTRIED: "not tried, as the time was over",
     }  # fmt: skip
     rest = [f"{counts[fate]} {word}" for fate, word in named.items() if counts[fate]]
@@ -102,7 +103,7 @@ def _advice(verdict: Verdict) -> Iterator[str]:
         yield f"  decided: {kill.before}; with the change: {kill.after}"
         yield f"  expect: {_flow(kill.expect)}"
     elif verdict.by:
-        yield f"it may be equivalent, which is not decided: {verdict.by}"
+        yield f"no request was found on which it differs: {verdict.by}"
     else:
         yield "no request was found on which it differs, which proves nothing"
 

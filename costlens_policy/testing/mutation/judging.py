@@ -60,6 +60,8 @@ def _judged(bench: Bench, item: _Survivor, equivalence: Equivalence, kills: Kill
     mutant = item.mutant
     if proof := equivalence.proof(mutant, item.plan, item.changes):
         return Verdict(mutant, Fate.EQUIVALENT, proof, judged=True)
+    if equivalence.is_untestable(mutant):
+        return Verdict(mutant, Fate.UNTESTABLE, "a case says what was spent, whatever the window", judged=True)
     bundle, problems = _checked(bench, mutant, paths)
     if refused := _first_error(problems):
         return Verdict(mutant, Fate.INVALID, refused, judged=True)
@@ -68,7 +70,7 @@ def _judged(bench: Bench, item: _Survivor, equivalence: Equivalence, kills: Kill
         return Verdict(mutant, Fate.SURVIVED, kill=kill, judged=True)
     if refused := _first_error(examine(bundle)):
         return Verdict(mutant, Fate.INVALID, refused, judged=True)
-    return Verdict(mutant, Fate.SURVIVED, equivalence.doubt(item.changes), judged=True)
+    return Verdict(mutant, Fate.SURVIVED, equivalence.doubt(mutant, item.changes), judged=True)
 
 
 def _checked(

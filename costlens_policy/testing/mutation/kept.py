@@ -26,7 +26,7 @@ from costlens_policy.testing.mutation.results import Fate, Verdict
 
 __all__ = ["Kept"]
 
-_KEPT: Final = (Fate.KILLED, Fate.SURVIVED, Fate.EQUIVALENT, Fate.INVALID)
+_KEPT: Final = (Fate.KILLED, Fate.SURVIVED, Fate.EQUIVALENT, Fate.UNTESTABLE, Fate.INVALID)
 
 
 class Kept:

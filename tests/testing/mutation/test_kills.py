@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from costlens_policy.testing import run_suites
+from costlens_policy.testing.coverage.items import Reach
+from costlens_policy.testing.mutation.formats import render_text
 from costlens_policy.testing.mutation.results import Fate, Verdict
 from costlens_policy.testing.mutation.run import mutate
 
@@ -108,3 +110,42 @@ def test_coverage_shows_the_same(tmp_path: Path, policy: str):
     items = [item for each in run.coverage for of in each.policies for item in of.items if not item.covered]
     assert items
     assert {(item.name, str(item.reach)) for item in items if str(item.reach) == "undecided"} == set()
+
+
+@pytest.mark.parametrize("what", ["`calendar: day` becomes `week`", "`zone` is dropped"])
+def test_no_case_can_notice_a_window(tmp_path: Path, what: str):
+    run = mutate([written(tmp_path, OVERFLOWS)], jobs=1, cache=False, only=lambda mutant: mutant.what == what)
+    assert {item.fate for item in run.sets[0].verdicts} == {Fate.UNTESTABLE}
+    assert "not counted: 2 of windows, which no case can notice" in render_text(run)
+    assert run.score is None
+
+
+def test_a_survivor_says_what_is_not_decided(tmp_path: Path):
+    policy = "routes:\n  - {id: r, when: 'request.metadata.a == request.metadata.b && request.flag', model: big}\n"
+    run = mutate([written(tmp_path, policy)], jobs=1, cache=False)
+    reasons = [item.by for item in run.sets[0].verdicts if item.fate is Fate.SURVIVED and item.kill is None]
+    assert reasons
+    assert all(reasons), reasons
+
+
+def test_a_condition_that_fails_does_not_match_first(tmp_path: Path):
+    policy = "routes:\n" + FAILING + "  - {id: b, when: request.flag, model: small}\n"
+    suite = written(tmp_path, policy)
+    suite.write_text(SUITE.replace("{k: b}", "{}").replace("effect: allow", "effect: deny"))
+    rules = {item.name: item for item in run_suites([suite]).coverage[0].rules}
+    assert (
+        rules["p/b"].why == "no case reaches it: the condition of `p/a` always fails first, which refuses the request"
+    )
+
+
+def test_what_check_reports_as_never_serving_needs_no_case(tmp_path: Path):
+    policy = """\
+routes:
+  - id: r
+    when: request.flag
+    choose: {among: 'model.family == "gpt"', minimize: model.output_usd_per_million_tokens}
+    fallbacks: [small]
+"""
+    run = run_suites([written(tmp_path, policy)], explain=True)
+    (item,) = (item for of in run.coverage[0].policies for item in of.items if "fallback `small`" in item.detail)
+    assert item.reach is Reach.NO_REQUEST
