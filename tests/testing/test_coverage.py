@@ -79,7 +79,7 @@ budgets:
 
 
 def thresholds_of(run: Run) -> dict[str, Item]:
-    assert not run.diagnostics, run.diagnostics
+    assert {item.code for item in run.diagnostics} <= {"CL618"}, run.diagnostics  # a balance may have no effect
     assert run.exit_code == 0, [(item.case.name, item.differences) for item in run.results]
     return {rule.rule: rule for coverage in run.coverage for rule in coverage.rules if rule.kind == "threshold"}
 
