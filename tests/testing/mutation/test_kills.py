@@ -62,6 +62,9 @@ SUFFIX = """\
 rewrites:
   - {id: r, when: request.prio > 3, apply: [{suffix: {text: A}}]}
 """
+SCORE = """\
+  - {id: r, when: 'double(request.metadata.get("score", "0")) > 0.5', model: big}
+"""
 DIVIDED = """\
 access:
   - {id: d, when: 10 / request.prio > 4 && request.flag, effect: deny, reason: d}
@@ -121,7 +124,7 @@ def test_no_case_can_notice_a_window(tmp_path: Path, what: str):
 
 
 def test_a_survivor_says_what_is_not_decided(tmp_path: Path):
-    policy = "routes:\n  - {id: r, when: 'double(request.metadata.get("score", "0")) > 0.5', model: big}\n"
+    policy = "routes:\n" + SCORE
     run = mutate([written(tmp_path, policy)], jobs=1, cache=False)
     reasons = [item.by for item in run.sets[0].verdicts if item.fate is Fate.SURVIVED and item.kill is None]
     assert reasons
