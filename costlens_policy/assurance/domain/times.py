@@ -7,8 +7,9 @@ same, on the same side of every timestamp, are one to all conditions; the one ne
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from calendar import isleap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from itertools import product
@@ -43,7 +44,9 @@ _HISTORY: Final = datetime(1900, 1, 1, tzinfo=UTC)
 _FUTURE: Final = 2040
 """In this year, zones do what they will go on to do."""
 _MOST: Final = 60_000
-"""Times that are looked at."""
+_MOST_EXAMPLES: Final = 20_000
+"""Times that are looked at, and where they are but examples."""
+_MANY_DAYS: Final = "it depends on one of very many days"
 
 
 def critical_times(
@@ -58,27 +61,31 @@ def critical_times(
     except PeriodError as error:
         return [now], str(error)
     bounds = sorted({*named, *_years(clocks, zones)})
+    why = _doubt({function for function, _ in clocks}, zones)
+    most = _MOST_EXAMPLES if why else _MOST
     found: dict[tuple[object, ...], datetime] = {}
-    looked = 0
-    for time in _times(clocks, zones, bounds, now):
-        looked += 1
-        if looked > _MOST:
+    for looked, time in enumerate(_times(clocks, zones, bounds, now)):
+        if looked == most:
+            why = why or _MANY_DAYS
             break
         local = {name: time.astimezone(zone) for name, zone in zones.items()}
-        side = tuple((time > bound) - (time < bound) for bound in bounds)
+        side = bisect_left(bounds, time) + bisect_right(bounds, time)
         shown = tuple(_READ[function](local[name]) for function, name in clocks if function in _READ)
         found.setdefault((side, shown), time)
-    functions = {function for function, _ in clocks}
-    why = ""
-    if functions - _READ.keys():
-        why = "it depends on fractions of a second"
-    elif looked > _MOST or {"getDayOfWeek"} < functions & (_OF_DATES | {"getDayOfWeek"}):
-        why = "it depends on one of very many days"  # the 29th of February on a Sunday is years away
-    elif functions & _OF_DATES and len(zones) > 1:
-        why = "it depends on the days on which clocks change in several zones"
-    elif len(zones) > 1 and functions & {"getMinutes", "getSeconds"}:
-        why = "it depends on the minutes of several zones"  # whose offsets once had seconds
     return sorted(found.values(), key=lambda time: abs(time - now)), why
+
+
+def _doubt(functions: Set[str], zones: Collection[str]) -> str:
+    """Return why no times that are looked at stand for all, whatever clocks are compared with."""
+    if functions - _READ.keys():
+        return "it depends on fractions of a second"
+    if {"getDayOfWeek"} < functions & (_OF_DATES | {"getDayOfWeek"}):
+        return _MANY_DAYS  # the 29th of February on a Sunday is years away
+    if functions & _OF_DATES and len(zones) > 1:
+        return "it depends on the days on which clocks change in several zones"
+    if functions & {"getMinutes", "getSeconds"} and len(zones) > 1:
+        return "it depends on the minutes of several zones"  # whose offsets once had seconds
+    return ""
 
 
 def _zone(name: str) -> tzinfo:
