@@ -26,6 +26,8 @@ def find_mixed_zones(subject: Subject) -> Iterator[Diagnostic]:
     """
     for document in subject.documents.documents():
         for path, typed in subject.bundle.expressions[document].items():
+            if ("now",) not in typed.references:
+                continue
             found = next((pair for together in _together(typed.root) for pair in _mixed(together)), None)
             if found is not None:
                 (first, _), (second, odd) = found

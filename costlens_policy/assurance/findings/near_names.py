@@ -34,8 +34,16 @@ def find_near_names(subject: Subject) -> Iterator[Diagnostic]:
             by_kind[text.attribute].append(text)
     for kind, texts in by_kind.items():
         times = Counter(text.value for text in texts)
+        keys = {value: _keys(value) for value in times}
+        by_key: defaultdict[str, list[int]] = defaultdict(list)
+        for at, text in enumerate(texts):
+            for key in keys[text.value]:
+                by_key[key].append(at)
         for text in texts:
-            near = next((other for other in texts if times[text.value] == 1 and _is_near(text, other)), None)
+            if times[text.value] > 1:
+                continue
+            alike = sorted({at for key in keys[text.value] for at in by_key[key]})
+            near = next((texts[at] for at in alike if _is_near(text, texts[at])), None)
             if near is not None and (
                 times[near.value] > 1 or near.span.start < text.span.start or near.span.file != text.span.file
             ):
@@ -49,6 +57,12 @@ def find_near_names(subject: Subject) -> Iterator[Diagnostic]:
                     + (f", or declare the values of `{kind}` in the policy set" if text.is_compared else ""),
                     [Related(near.span, "the other name")],
                 )
+
+
+def _keys(word: str) -> frozenset[str]:
+    """Return what two words have in common of which one may be a slip for the other."""
+    shorter = (word[:n] + word[n + 1 :] for n in range(len(word) if len(word) <= _LONG else 0))
+    return frozenset({f"plain {_plain(word)}", f"letters {''.join(sorted(word))}", word, *shorter})
 
 
 def _is_near(text: Text, other: Text) -> bool:
