@@ -121,6 +121,10 @@ def try_out(
         raise click.UsageError(f"`--suggest` cannot be combined with `--{mode}`")
     if target is not None and not (suggest or mode in ("record", "fuzz")):
         raise click.UsageError("`--output` needs `--suggest`")
+    if suggest and format != "pretty":
+        raise click.UsageError("`--suggest` prints a suite; it does not go with `--format`")
+    if target is not None and not target.resolve().parent.is_dir():
+        raise click.UsageError(f"`{target}` cannot be written: its folder does not exist")
     if mode == "mutate":
         return _mutate(asked, paths, filter, format, suggest, target)
     return _record(asked, paths, target) if mode == "record" else _fuzz(asked, paths, format, target)
@@ -193,7 +197,7 @@ def _record(asked: Trying, paths: tuple[Path, ...], target: Path | None) -> Exit
     write_suggestions(found.written(f"recorded-{name}", policy_set), target)
     left_out = f", {len(found.left_out)} left out" if found.left_out else ""
     note(f"{len(found.cases)} cases of {found.lines} lines{left_out}")
-    return ExitCode.OK
+    return ExitCode.USAGE if found.left_out else ExitCode.OK
 
 
 def _lines(file: str) -> Iterator[str]:

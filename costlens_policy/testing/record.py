@@ -95,7 +95,7 @@ def _decided(engine: Engine, line: str, now: datetime, known: Vocabulary) -> _De
         row = {"request": row}
     at = _time(row["now"]) if "now" in row else now
     request = dict(row["request"])
-    balances = dict(_balances(row.get("balances", ())))
+    balances = dict(_balances(row.get("balances", ()), known))
     try:
         decision = engine.decide(request, balances=balances, now=at)
     except ValueError as error:
@@ -146,13 +146,20 @@ def _time(text: Any) -> datetime:
     return found
 
 
-def _balances(rows: Any) -> Iterator[tuple[tuple[str, str], Balance]]:
+def _balances(rows: Any, known: Vocabulary) -> Iterator[tuple[tuple[str, str], Balance]]:
     try:
         for row in rows:
             amounts = {name: Decimal(str(row[name])) for name in ("used", "held", "override", "topup") if name in row}
-            yield (str(row["budget"]), str(row.get("key", ""))), Balance(**amounts)
+            yield (_budget(str(row["budget"]), known), str(row.get("key", ""))), Balance(**amounts)
     except (TypeError, KeyError, ValueError, ArithmeticError) as error:
         raise InputError(f"`balances` must be a list of budgets with `used`: {error}") from None
+
+
+def _budget(name: str, known: Vocabulary) -> str:
+    budget = known.budget(name)
+    if budget is None:
+        raise InputError(f"`{name}` is no budget, or one of several policies; name it as `policy/budget`")
+    return budget
 
 
 def _signature(observation: Observation) -> object:

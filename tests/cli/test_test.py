@@ -242,7 +242,7 @@ def test_recorded_requests(run, starter: Path, tmp_path: Path):
     log = tmp_path / "requests.jsonl"
     log.write_text('{"prompt": "hi"}\n[]\n')
     result = run("test", starter, "--record", log)
-    assert result.exit_code == 0
+    assert result.exit_code == 2
     assert "kind: Suite" in result.stdout
     assert "line 2 is left out" in result.stderr
     assert run("test", starter, "--record", tmp_path / "none").exit_code == 6
@@ -267,6 +267,8 @@ def test_random_requests(run, starter: Path):
         ("--fuzz", "--suggest"),
         ("--mutate", "--format", "tap"),
         ("--record", "-", "--format", "json"),
+        ("--mutate", "--suggest", "--format", "json"),
+        ("--mutate", "--suggest", "-o", "no/such/folder/a_test.yaml"),
         ("--mutate", "-o", "x"),
     ],
 )

@@ -72,6 +72,14 @@ def test_the_suite_passes(tmp_path: Path):
     assert [result.outcome for result in run.results] == ["passed"] * 4
 
 
+def test_a_budget_may_go_by_its_own_name():
+    name = next(name for name in engine().plan.budgets if "/" in name)
+    row = {"request": {"prompt": "x"}, "balances": [{"budget": name.partition("/")[2], "used": 1}]}
+    found = record(engine(), [json.dumps(row), json.dumps({**row, "balances": [{"budget": "nope", "used": 1}]})], NOW)
+    assert [budget for budget, _ in found.cases[0].balances] == [name]
+    assert found.left_out == ((2, "`nope` is no budget, or one of several policies; name it as `policy/budget`"),)
+
+
 def test_characters_that_json_writes_in_two_halves_are_kept_and_single_halves_left_out():
     halves = ['{"prompt": "a\\ud800\\n"}', '{"prompt": "x", "metadata": {"\\uDC00": "y"}}']
     found = record(engine(), ['{"prompt": "\\ud83d\\ude00\\n", "task": "coding"}', *halves], NOW)

@@ -18,10 +18,11 @@ _FOUND: Final = Finding("CL447")
 
 def find_hidden_characters(subject: Subject) -> Iterator[Diagnostic]:
     """Report texts that are compared, and declared values, with characters that have no width, or space around them."""
+    sources = {item.located.source.name: item.located.source.text for item in subject.documents.documents()}
     for text in compared_texts(subject):
-        hidden = next(
-            (character for character in text.value if unicodedata.category(character) in ("Cf", "Cc", "Zl", "Zp")), ""
-        )
+        span = text.span
+        written = sources[span.file][span.start.offset : span.end.offset] if span.file in sources else text.value
+        hidden = next((character for character in text.value if _is_hidden(character, written)), "")
         odd = next(
             (character for character in text.value if unicodedata.category(character) == "Zs" and character != " "), ""
         )
@@ -49,3 +50,9 @@ def find_hidden_characters(subject: Subject) -> Iterator[Diagnostic]:
                 "never equal to the same text without it",
                 "remove the space",
             )
+
+
+def _is_hidden(character: str, written: str) -> bool:
+    """Say whether nobody sees a character. A tab or a line break that is written as an escape is meant."""
+    kind = unicodedata.category(character)
+    return kind in ("Cf", "Zl", "Zp") or (kind == "Cc" and character in written)

@@ -340,7 +340,7 @@ class Reaching:
         """Yield a situation, and the same with the budgets used up that a budget stands in for, one by one."""
         yield situation
         for name, (_, step) in self._plan.budgets.items():
-            if step.overflow == budget:
+            if step.overflow == budget and name == step.id:
                 for other in self._overflowing(situation, name):
                     yield from self._with_used(other, step, lambda limit: limit)
 

@@ -139,6 +139,8 @@ class Equivalence:
                 return f"whether the conditions are the same is not decided: {result.why}"
             if isinstance(result, Found) and (witness := self.subject.situated(result.values)) is not None:
                 return f"the conditions differ on {witness}, where the same is decided"
+        if mutant.path[0] == "on_error":
+            return self._may_fail(mutant)
         rule = self.rules.get(mutant.rule)
         matched = Nothing() if rule is None else self.subject.find(Every([self.reach(rule), rule.goal]))
         why = matched.why if isinstance(matched, Undecided) else ""
@@ -208,6 +210,19 @@ class Equivalence:
                 if not self._is_nothing([self.reach(rule), fails_or_holds, Not(holds)]):
                     return ""
         return "no condition of the policy can fail"
+
+    def _may_fail(self, mutant: Mutant) -> str:
+        """Return why it is not known whether a condition of a policy can fail, empty where it is known."""
+        results = map(self.subject.find, self.failing(mutant))
+        why = next((result.why for result in results if isinstance(result, Undecided)), "")
+        return why and f"whether a condition of the policy can fail is not decided: {why}"
+
+    def failing(self, mutant: Mutant) -> Iterator[Goal]:
+        """Yield the goals that a request comes to a rule of a policy whose `on_error` is changed, and that it fails."""
+        for rule in self.rules.values():
+            if mutant.path[0] == "on_error" and rule.layer == mutant.document - 1 and rule.when is not None:
+                holds, fails_or_holds = (self.subject.condition(rule.when, rule.layer, on) for on in (False, True))
+                yield Every([self.reach(rule), fails_or_holds, Not(holds)])
 
     def _always_decided(self) -> str:
         """Return why the default of access makes no difference: some rule holds for every request."""

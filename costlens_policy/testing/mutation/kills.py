@@ -170,6 +170,7 @@ class Kills:
         for change in changes:
             if change.rule.place.path[0] != "routes" and isinstance(equivalence.difference(change), Found):
                 yield from self._of_values(ways_of(self._subject, Every(equivalence.apart(change))))
+        yield from self._situated(map(self._subject.find, equivalence.failing(mutant)))
         if mutant.kind is MutantKind.ORDER:
             yield from self._situated([self._subject.find(goal) for goal in equivalence.matching_both(mutant)])
         if (rule := equivalence.rules.get(mutant.rule)) is not None:

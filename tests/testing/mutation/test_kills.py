@@ -126,9 +126,11 @@ def test_no_case_can_notice_a_window(tmp_path: Path, what: str):
 def test_a_survivor_says_what_is_not_decided(tmp_path: Path):
     policy = "routes:\n" + SCORE
     run = mutate([written(tmp_path, policy)], jobs=1, cache=False)
-    reasons = [item.by for item in run.sets[0].verdicts if item.fate is Fate.SURVIVED and item.kill is None]
+    reasons = [
+        (item.mutant.what, item.by) for item in run.sets[0].verdicts if item.fate is Fate.SURVIVED and item.kill is None
+    ]
     assert reasons
-    assert all("`request.metadata.score`" in reason for reason in reasons), reasons
+    assert all("`request.metadata.score`" in reason for _, reason in reasons), reasons
 
 
 def test_a_condition_that_fails_does_not_match_first(tmp_path: Path):
