@@ -61,7 +61,7 @@ def _judged(bench: Bench, item: _Survivor, equivalence: Equivalence, kills: Kill
     if proof := equivalence.proof(mutant, item.plan, item.changes):
         return Verdict(mutant, Fate.EQUIVALENT, proof, judged=True)
     if equivalence.is_untestable(mutant):
-        return Verdict(mutant, Fate.UNTESTABLE, "a case says what was spent, whatever the window", judged=True)
+        return Verdict(mutant, Fate.UNTESTABLE, "a case names what was spent, whatever the window", judged=True)
     bundle, problems = _checked(bench, mutant, paths)
     if refused := _first_error(problems):
         return Verdict(mutant, Fate.INVALID, refused, judged=True)
