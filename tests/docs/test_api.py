@@ -76,7 +76,6 @@ INTERNAL_ERRORS = {
     "PeriodError": "a calendar or zone that does not exist; `check` reports it",
     "RewriteError": "a rewrite that failed; a decision lists it in `errors`",
     "RuleError": "as CelError",
-    "SettingsError": "settings of `serve`, which the command line answers; it is an InputError, which is at the top",
     "WebhookError": "a sink that failed is asked again, and logged",
 }
 
