@@ -23,7 +23,7 @@ class Fate(StrEnum):
     EQUIVALENT = "equivalent"
     """No request tells it from the policy set: that is proved."""
     UNTESTABLE = "untestable"
-    """No case can notice it: a case says what was spent, and not when, which is what a window is about."""
+    """No case can notice it: a case gives what was spent, and not when, which is what a window is about."""
     INVALID = "invalid"
     """It cannot be loaded, or ``check`` reports it as an error."""
     EXPLAINED = "explained"
