@@ -53,7 +53,7 @@ def test_a_guarded_call() -> None:
 def test_a_wrapped_client() -> None:
     with Guard(engine()) as guard:
         client = assert_type(wrap(OpenAI(api_key="none"), guard=guard), OpenAI)
-        others = {"mistral": OpenAI(api_key="none"), "openai": None}
+        others = {"house": OpenAI(api_key="none")}
         assert_type(wrap(OpenAI(api_key="none"), guard=guard, clients=others), OpenAI)
         assert_type(wrap(Anthropic(api_key="none"), guard=guard), Anthropic)
         assert_type(client.with_options(max_retries=1), OpenAI)
