@@ -179,7 +179,7 @@ _PLAIN = st.recursive(
     st.none()
     | st.booleans()
     | st.integers(-(2**63), 2**63 - 1)
-    | st.floats(allow_nan=False)
+    | st.floats(allow_nan=False, allow_infinity=False)
     | st.text()
     | st.binary()
     | st.datetimes(timezones=st.just(UTC))
