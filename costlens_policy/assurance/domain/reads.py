@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeGuard
 
 from costlens_policy.assurance.domain.times import Clock
 from costlens_policy.assurance.domain.trees import (
@@ -206,7 +206,7 @@ class _Reader:
             self._compare(*map(self._flow, node.arguments), ordered=node.function in _BEFORE_AND_AFTER)
         elif isinstance(node, Call) and node.function == "@in":
             self._membership(*node.arguments)
-        elif isinstance(node, Call) and node.function in _TEXT_TESTS and node.target is not None:
+        elif _is_text_test(node):
             self._text_test(node)
         elif isinstance(node, Call) and node.function == "hasValue" and node.target is not None:
             self._close(self._flow(node.target))
@@ -624,6 +624,13 @@ def _hashable(values: list[Any]) -> Iterator[Any]:
 def _value_type(type_: Type) -> Type:
     inner = _inner(type_)
     return inner.parameters[1] if inner.name == "map" and len(inner.parameters) == 2 else DYN
+
+
+def _is_text_test(node: Node) -> TypeGuard[Call]:
+    """Say whether a text is tested by what is in it; `sets.contains(a, b)` has two arguments."""
+    return (
+        isinstance(node, Call) and node.function in _TEXT_TESTS and node.target is not None and len(node.arguments) == 1
+    )
 
 
 def _reason(node: Node) -> str:
