@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "difference", "note", "print_error", "print_or_write", "print_table", "prints_color", "render_diagnostics",
-    "shown_as", "standard_input", "write_file", "write_json", "write_out",
+    "shown_as", "standard_input", "write_file", "write_json", "write_new_suite", "write_out",
 ]  # fmt: skip
 
 
@@ -216,6 +216,13 @@ def write_file(path: Path, data: bytes) -> None:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"`{path}` cannot be written: {reason.lower()}") from error
+
+
+def write_new_suite(path: Path, text: str) -> None:
+    """Write a suite that people will edit, and so never over a file that is there. Raises ``InputError``."""
+    if path.exists() or path.is_symlink():
+        raise InputError(f"`{path}` exists and is not written over; name a new file, or remove it first")
+    write_file(path, text.encode())
 
 
 def _replace(target: Path, data: bytes) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from costlens_policy.cli.exit_codes import ExitCode, NothingError
-from costlens_policy.cli.output import note, prints_color, render_diagnostics, write_file, write_json, write_out
+from costlens_policy.cli.output import note, prints_color, render_diagnostics, write_json, write_new_suite, write_out
 from costlens_policy.diagnostics.model import PolicyError
 from costlens_policy.frozen import frozen
 
@@ -174,7 +174,7 @@ def write_suggestions(text: str, target: Path | None) -> None:
     if target is None:
         write_out(text)
     elif text:
-        write_file(target, text.encode())
+        write_new_suite(target, text)
 
 
 def _record(asked: Trying, paths: tuple[Path, ...], target: Path | None) -> ExitCode:
@@ -233,7 +233,7 @@ def _fuzz(asked: Trying, paths: tuple[Path, ...], format: str, target: Path | No
     if target is not None and found.failures:
         file = bundle.linked.policy_set.located.source.name
         policy_set = Path(os.path.relpath(os.path.realpath(file), _folder(target))).as_posix()
-        write_file(target, failing_suite(found, subject, policy_set).encode())
+        write_new_suite(target, failing_suite(found, subject, policy_set))
     return ExitCode.TEST_FAILED if found.failures else ExitCode.OK
 
 

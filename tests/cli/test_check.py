@@ -368,6 +368,10 @@ def test_witnesses_become_cases_that_pass(run, tmp_path: Path):
     suite = folder / "found_test.yaml"
     result = run("check", folder, "--save-case", suite)
     assert "wrote 2 cases to " in result.stderr
+    written = suite.read_bytes()
+    again = run("check", folder, "--save-case", suite)
+    assert "exists and is not written over" in again.stderr, "people edit it"
+    assert (again.exit_code, suite.read_bytes()) == (6, written)
     tested = run("test", folder)
     assert tested.exit_code == 0, tested.stdout
     assert "2 passed" in tested.stdout + tested.stderr

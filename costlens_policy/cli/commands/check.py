@@ -14,7 +14,7 @@ from costlens_policy.cli.command import Command
 from costlens_policy.cli.exit_codes import ExitCode, NothingError, exit_code_of
 from costlens_policy.cli.formats import format_option
 from costlens_policy.cli.options import documents_argument
-from costlens_policy.cli.output import difference, note, render_diagnostics, write_file, write_out
+from costlens_policy.cli.output import difference, note, render_diagnostics, write_file, write_new_suite, write_out
 from costlens_policy.diagnostics.model import Diagnostic, Edit, Severity, in_order
 from costlens_policy.diagnostics.render import FORMATS
 from costlens_policy.diagnostics.suggestion import listed
@@ -177,7 +177,7 @@ def _save(examined: _Examined, file: Path) -> None:
         return
     if len(sets) != 1:
         raise click.UsageError(f"--save-case needs one policy set, got {len(sets)}")
-    write_file(file, suite_text(Path(sets.pop()), cases, file).encode())
+    write_new_suite(file, suite_text(Path(sets.pop()), cases, file))
     note(f"wrote {len(cases)} case{'' if len(cases) == 1 else 's'} to `{file}`")
 
 

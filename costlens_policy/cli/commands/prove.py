@@ -12,7 +12,7 @@ import click
 from costlens_policy.cli.command import Command
 from costlens_policy.cli.exit_codes import ExitCode, NothingError, exit_code_of
 from costlens_policy.cli.formats import format_option
-from costlens_policy.cli.output import note, render_diagnostics, write_file, write_json, write_out
+from costlens_policy.cli.output import note, render_diagnostics, write_json, write_new_suite, write_out
 from costlens_policy.diagnostics.suggestion import listed
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ def _save(found: Proofs, file: Path) -> None:
     if not refuted:
         note(f"nothing is refuted, so `{file}` is not written")
         return
-    write_file(file, suite_of(refuted, file).encode())
+    write_new_suite(file, suite_of(refuted, file))
     note(f"wrote {len(refuted)} case{'s' if len(refuted) > 1 else ''} to `{file}`")
 
 
