@@ -5,13 +5,15 @@ An edit is offered only where the text that it leaves reads as the documents wit
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from costlens_policy.diagnostics.model import Edit
 from costlens_policy.source.compose import compose
-from costlens_policy.source.located import LocatedDocument, LocatedValue, Path, Plain, span_between
+from costlens_policy.source.located import LocatedDocument, LocatedValue, Path, Plain, SourceText, span_between
 from costlens_policy.source.read import source_of
+from costlens_policy.source.suppressions import suppressions_of
 
 __all__ = ["apply_edits", "replacing_part", "without_value"]
 
@@ -67,11 +69,27 @@ def _extents(located: LocatedDocument, parent: LocatedValue, path: Path) -> Iter
     start, end = places[at]
     line = text.rfind("\n", 0, start) + 1
     if text[line:start].strip() in ("", "-"):
-        yield line, _end_of_lines(text, start, end, start - line)
+        first = _with_suppressions(located.source, line)
+        if first is None:
+            return
+        yield first, _end_of_lines(text, start, end, start - line)
     if at + 1 < len(places):
         yield start, places[at + 1][0]
     if at > 0:
         yield places[at - 1][1], end
+
+
+def _with_suppressions(source: SourceText, line: int) -> int | None:
+    """Return where the comments above a line begin that suppress what is found on it: they would speak of what follows.
+
+    None where other comments stand between them, which are to stay.
+    """
+    number = bisect_right(source.line_starts, line)
+    own = [item.span.start.line for item in suppressions_of(source)[0] if item.first == number]
+    first = number
+    while first - 1 in own:
+        first -= 1
+    return source.line_starts[first - 1] if all(first <= place <= number for place in own) else None
 
 
 def _places(parent: LocatedValue) -> Iterator[tuple[int, int]]:

@@ -54,6 +54,29 @@ def test_one_value_is_removed(text: str, path: tuple[str | int, ...], expected: 
     assert (None if edit is None else apply_edits(text, [edit])) == (None if expected is None else (expected, 1))
 
 
+_IGNORED = """\
+a:
+  # costlens-policy: ignore[CL413] the first one is kept
+  - id: x
+    b: 1
+  # above both
+  # costlens-policy: ignore[CL432] as the law asks
+  # costlens-policy: ignore[CL435] no image is sent
+  - id: y
+  - id: z
+"""
+
+
+def test_comments_that_suppress_what_a_value_holds_go_with_it() -> None:
+    """They would speak of what comes after it, and hide what is found there."""
+    edit = without_value(_located(_IGNORED), ("a", 1))
+    assert edit is not None
+    left, _ = apply_edits(_IGNORED, [edit])
+    assert left == _IGNORED[: _IGNORED.index("  # costlens-policy: ignore[CL432]")] + "  - id: z\n"
+    apart = _IGNORED.replace("  # costlens-policy: ignore[CL435]", "  # why\n  # costlens-policy: ignore[CL435]")
+    assert without_value(_located(apart), ("a", 1)) is None, "what stands between is to stay"
+
+
 @pytest.mark.parametrize("text", ["a: b && c # d\n", "a: 'b && c'\n", "a: >-\n  b\n  && c\n", 'a: "b \\u0026& c"\n'])
 def test_a_part_of_a_string_is_replaced_in_any_style(text: str) -> None:
     edit = replacing_part(_located(text), ("a",), 1, 6, "")
