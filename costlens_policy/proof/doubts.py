@@ -6,20 +6,20 @@ and a size, can be met by values that are not among them: then finding nothing p
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Sequence, Set
 from datetime import datetime
 from itertools import pairwise
 from typing import Final
 
-from costlens_policy.assurance import Every, Goal, Holds, Not, Some
-from costlens_policy.assurance.domain import Domain
-from costlens_policy.assurance.domain.trees import Atom, Branch, Constant, Junction, Negation, Read, Tree, Use
+from costlens_policy.assurance import Goal
+from costlens_policy.assurance.domain import Domain, atoms_of
+from costlens_policy.assurance.domain.trees import Atom, Read, Use
 from costlens_policy.checker.reads import nodes_of
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.expressions.tree import Call, Select
 
-__all__ = ["atoms_of", "doubt_about", "may_fail"]
+__all__ = ["doubt_about", "may_fail"]
 
 _MOST_MEMBERS: Final = 6
 
@@ -32,33 +32,6 @@ def doubt_about(plan: Plan, domain: Domain, goal: Goal) -> str:
             if why := _doubt_of(plan, domain, read):
                 return why
     return _doubt_of_times(domain, atoms)
-
-
-def atoms_of(goal: Goal) -> Iterator[Atom]:
-    match goal:
-        case Holds(tree, _):
-            yield from _leaves(tree)
-        case Not(operand):
-            yield from atoms_of(operand)
-        case Every(operands) | Some(operands):
-            for operand in operands:
-                yield from atoms_of(operand)
-
-
-def _leaves(tree: Tree) -> Iterator[Atom]:
-    match tree:
-        case Atom():
-            yield tree
-        case Negation(operand):
-            yield from _leaves(operand)
-        case Junction(_, operands):
-            for operand in operands:
-                yield from _leaves(operand)
-        case Branch(condition, accepted, rejected):
-            for part in (condition, accepted, rejected):
-                yield from _leaves(part)
-        case Constant():
-            return
 
 
 def _doubt_of(plan: Plan, domain: Domain, read: Read) -> str:

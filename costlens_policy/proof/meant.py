@@ -13,10 +13,10 @@ from operator import eq, ge, gt, le, lt, ne
 from typing import Final, NamedTuple
 
 from costlens_policy.assurance import Subject
+from costlens_policy.assurance.domain import atoms_of
 from costlens_policy.assurance.domain.trees import Atom
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.expressions.tree import Call, Literal, Name, Node, Select
-from costlens_policy.proof.doubts import atoms_of
 from costlens_policy.proof.exclusions import Priced
 from costlens_policy.proof.outcomes import ANYTHING, Outcomes, exactly, outcomes, settled
 

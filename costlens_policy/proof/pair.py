@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Final
 
 from costlens_policy.assurance import Every, Found, Goal, Holds, Nothing, Rule, Situation, Subject, Undecided, Witness
-from costlens_policy.assurance.domain import Assignment, Domain, Outcome
+from costlens_policy.assurance.domain import Assignment, Domain, Outcome, atoms_of
 from costlens_policy.assurance.domain.formulas import Standing
 from costlens_policy.assurance.domain.inputs import open_plan
 from costlens_policy.assurance.domain.trees import Atom
@@ -20,7 +20,7 @@ from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import Layer, Plan
 from costlens_policy.engine.decide import open_context
 from costlens_policy.expressions.runtime import CelError
-from costlens_policy.proof.doubts import atoms_of, doubt_about
+from costlens_policy.proof.doubts import doubt_about
 from costlens_policy.proof.solver import Impossible, Possible, Solver, Unsolved
 
 __all__ = ["Pair", "Side"]

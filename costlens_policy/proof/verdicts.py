@@ -12,12 +12,12 @@ from typing import TypeAlias
 
 from costlens_policy.assurance import Every, Found, Goal, Nothing, Rule, Undecided, Witness
 from costlens_policy.assurance import Holds as Condition
-from costlens_policy.assurance.domain import Assignment
+from costlens_policy.assurance.domain import Assignment, atoms_of
 from costlens_policy.compiler.rules import RouteStep
 from costlens_policy.frozen import frozen
 from costlens_policy.proof.attempts import attempts
 from costlens_policy.proof.claims import Breach, Claim
-from costlens_policy.proof.doubts import atoms_of, doubt_about
+from costlens_policy.proof.doubts import doubt_about
 from costlens_policy.proof.exclusions import refused_by_routes
 from costlens_policy.proof.solver import Impossible, Possible, Solver, Unsolved
 from costlens_policy.proof.ways import UNLISTED, Way, named, reaching, refusals, servings
