@@ -63,7 +63,7 @@ _START: Final = "`costlens-policy init` writes a starter"
     "--save-case",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write a suite with the requests that show findings, and what is decided on them today.",
+    help="Write a new suite with the requests that show findings, and what is decided on them today.",
 )
 def command(
     paths: tuple[Path, ...],

@@ -51,7 +51,7 @@ _SHOWN: Final = 3
     "--save-case",
     metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write a suite to FILE whose cases fail as long as the invariants are refuted.",
+    help="Write a suite to a new FILE whose cases fail as long as the invariants are refuted.",
 )
 @click.option(
     "--no-looser",
