@@ -8,8 +8,8 @@ import os
 import stat
 import time
 from collections import deque
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 from typing import Any, Final
@@ -69,12 +69,14 @@ class JsonLinesFile:
             self._handle = -1
 
     def _append(self, data: bytes) -> None:
-        if self._ends_inside_a_line():
-            data = b"\n" + data  # so that a line that was cut off spoils no other
-        self._is_torn = True
-        while data:
-            data = data[os.write(self._handle, data) :]
-        self._is_torn = False
+        """Append whole lines. Others wait meanwhile: half of a long write, once seen, looks like a line cut off."""
+        with _only_writer(self._handle):
+            if self._ends_inside_a_line():
+                data = b"\n" + data  # so that a line that was cut off spoils no other
+            self._is_torn = True
+            while data:
+                data = data[os.write(self._handle, data) :]
+            self._is_torn = False
 
     def _ends_inside_a_line(self) -> bool:
         """Whether this process, or another one that was killed or found the disk full, has cut a line off."""
@@ -141,6 +143,23 @@ class JsonLinesFile:
         for path in sorted(self._old(), key=lambda path: int(path.suffix[1:]))[: -self._keep]:
             with suppress(OSError):
                 path.unlink()
+
+
+@contextmanager
+def _only_writer(handle: int) -> Iterator[None]:
+    """Hold the file's lock, where the system has such locks and the file system or pipe takes them."""
+    try:
+        import fcntl
+    except ImportError:  # Windows has no such locks
+        yield
+        return
+    with suppress(OSError):
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_UN)
 
 
 def _line(entry: dict[str, Any]) -> bytes:

@@ -357,6 +357,26 @@ def test_several_processes_append_to_one_file(tmp_path: Path) -> None:
     assert len(seen) == 3 * 200 * 3
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such locks")
+def test_half_of_a_write_is_no_line_that_was_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, write = tmp_path / "log.jsonl", os.write
+    first, second = JsonLinesFile(path), JsonLinesFile(path)
+    other = threading.Thread(target=second, args=([{"n": 2}],))
+
+    def half(handle: int, data: bytes) -> int:
+        if other.ident is not None:
+            return write(handle, data)
+        written = write(handle, data[: len(data) // 2])
+        other.start()
+        other.join(0.3)
+        return written
+
+    monkeypatch.setattr("os.write", half)
+    first([{"n": 1}])
+    other.join()
+    assert path.read_text() == '{"n":1}\n{"n":2}\n'
+
+
 KILLED = """
 import sys, time
 from costlens_policy.decision_log import DecisionLog
