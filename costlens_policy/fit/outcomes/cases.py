@@ -1,0 +1,132 @@
+"""Outcomes: how well each model answered each case, and what was read, dropped or not joined on the way."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Final, TypeVar
+
+from costlens_policy.errors import InputError
+from costlens_policy.frozen import frozen
+
+__all__ = ["Case", "Notes", "Outcomes", "OutcomesError", "Source", "Tally", "group_of"]
+
+_T = TypeVar("_T")
+_ALIKE: Final = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "−": "-"})
+_BLANKS: Final = re.compile(r"\s+")
+
+
+class OutcomesError(InputError):
+    """Outcomes cannot be read or used; after a semicolon the message suggests a remedy."""
+
+
+@frozen
+class Case:
+    """One request that models were measured on.
+
+    ``group`` is equal for cases whose prompts are equal but for case, blanks and typographic quotes, so that they can
+    be kept on one side of a split; a case without a prompt is its own group. ``input_tokens`` are those of the source.
+    """
+
+    id: str
+    task: str | None
+    prompt: str | None
+    input_tokens: int | None
+    group: str
+
+
+@frozen
+class Tally:
+    """How often something was found, and where first, as `file:row`."""
+
+    what: str
+    count: int
+    places: tuple[str, ...]
+
+    def __str__(self) -> str:
+        where = f" (first: {', '.join(self.places)})" if self.places else ""
+        return f"{self.count:,} {self.what}{where}"
+
+
+@frozen
+class Source:
+    """A file that was read: its format, such as `promptfoo`, and the SHA-256 of its bytes, in hexadecimal."""
+
+    name: str
+    format: str
+    digest: str
+
+
+@frozen
+class Notes:
+    """What became of the rows.
+
+    ``rows`` were read and gave ``scores``. ``dropped`` counts rows and scores that are not used, by reason;
+    ``unjoined`` what one source has and another lacks; ``remarks`` what was used and needs a word.
+    """
+
+    rows: int = 0
+    scores: int = 0
+    dropped: tuple[Tally, ...] = ()
+    unjoined: tuple[Tally, ...] = ()
+    remarks: tuple[Tally, ...] = ()
+
+
+@frozen
+class Outcomes:
+    """Scores from 0 to 1 by model, aligned with ``cases``; None where a model was not measured on a case.
+
+    ``costs`` are US dollars for the call, ``output_tokens`` and ``latency_ms`` those of the answer, each aligned with
+    ``cases``; a model is missing there where no source has them. ``measured`` is the newest date that sources give.
+    """
+
+    cases: tuple[Case, ...]
+    scores: Mapping[str, tuple[float | None, ...]]
+    costs: Mapping[str, tuple[Decimal | None, ...]]
+    output_tokens: Mapping[str, tuple[int | None, ...]]
+    latency_ms: Mapping[str, tuple[float | None, ...]]
+    notes: Notes = Notes()
+    sources: tuple[Source, ...] = ()
+    measured: date | None = None
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models that were measured, in the order of their names."""
+        return tuple(sorted(self.scores))
+
+    @property
+    def tasks(self) -> tuple[str | None, ...]:
+        """The tasks of the cases, in order; None first, where a case has no task."""
+        found = {case.task for case in self.cases}
+        return (*((None,) if None in found else ()), *sorted(task for task in found if task is not None))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256, in hexadecimal, of cases and scores: the same whatever file, format or order they came in."""
+        models = self.models
+        lines = sorted(
+            repr((case.id, case.task, case.group, [(name, self.scores[name][at]) for name in models]))
+            for at, case in enumerate(self.cases)
+        )
+        return hashlib.sha256("\n".join(lines).encode("utf-8", "replace")).hexdigest()
+
+    def part(self, places: Sequence[int]) -> Outcomes:
+        """Return the outcomes of some cases, by their places, in this order and with the same models."""
+
+        def column(values: Mapping[str, tuple[_T, ...]]) -> dict[str, tuple[_T, ...]]:
+            return {name: tuple(items[at] for at in places) for name, items in values.items()}
+
+        return Outcomes(
+            tuple(self.cases[at] for at in places), column(self.scores), column(self.costs),
+            column(self.output_tokens), column(self.latency_ms), self.notes, self.sources, self.measured,
+        )  # fmt: skip
+
+
+def group_of(prompt: str) -> str:
+    """Return what equal prompts have in common: a digest of the text in NFKC and lower case, with single blanks."""
+    text = _BLANKS.sub(" ", unicodedata.normalize("NFKC", prompt.translate(_ALIKE)).casefold()).strip()
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:24]
