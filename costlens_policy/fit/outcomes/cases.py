@@ -16,7 +16,8 @@ from costlens_policy.frozen import frozen
 __all__ = ["Case", "Notes", "Outcomes", "OutcomesError", "Source", "Tally", "group_of"]
 
 _T = TypeVar("_T")
-_ALIKE: Final = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "−": "-"})
+_ALIKE: Final = str.maketrans("\u2018\u2019\u201c\u201d\u2013\u2014\u2212", "''\"\"---")
+"""Typographic quotes and dashes, and a minus."""
 _BLANKS: Final = re.compile(r"\s+")
 
 
