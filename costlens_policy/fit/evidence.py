@@ -1,0 +1,176 @@
+"""Evidence: outcomes with what each call costs, as numbers that can be fitted to.
+
+Only cases on which every model was measured are compared, so that no model looks better for having had the easier ones.
+Costs here are statistics, in doubles; no amount of them is ever charged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from costlens_policy.catalogue import Catalogue, Model
+from costlens_policy.fit.outcomes import Case, Outcomes, OutcomesError
+from costlens_policy.frozen import frozen
+from costlens_policy.tokens import ESTIMATE
+
+__all__ = ["Assumed", "Evidence", "Flags", "Floats", "Places", "gather"]
+
+Floats: TypeAlias = NDArray[np.float64]
+Places: TypeAlias = NDArray[np.int64]
+Flags: TypeAlias = NDArray[np.bool_]
+
+_MOST_LOST: Final = 0.5
+"""Share of the cases that may lack a model before the fit is refused."""
+
+
+@frozen
+class Assumed:
+    """What stands for what the outcomes do not record: the tokens of an answer, and the day of the prices."""
+
+    output_tokens: int
+    day: date
+
+
+@frozen(eq=False)
+class Evidence:
+    """Cases by rows and models by columns: ``scores`` from 0 to 1, ``costs`` of one call in US dollars.
+
+    ``task_of`` has for each case the place of its task in ``tasks``, where None stands for no task; ``group_of`` the
+    number of its group of equal prompts. ``notes`` state what was assumed and left out.
+    """
+
+    models: tuple[str, ...]
+    tasks: tuple[str | None, ...]
+    cases: tuple[Case, ...]
+    scores: Floats
+    costs: Floats
+    task_of: Places
+    group_of: Places
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.cases)
+
+    def part(self, chosen: Flags) -> Evidence:
+        """Return some of the cases, with the same models and tasks; groups are numbered anew."""
+        cases = tuple(case for case, is_chosen in zip(self.cases, chosen, strict=True) if is_chosen)
+        groups = np.unique(self.group_of[chosen], return_inverse=True)[1]
+        return Evidence(
+            self.models, self.tasks, cases, self.scores[chosen], self.costs[chosen], self.task_of[chosen], groups,
+            self.notes,
+        )  # fmt: skip
+
+    def of_task(self, task: int) -> Flags:
+        """Return which cases have a task, by its place."""
+        flags: Flags = self.task_of == task
+        return flags
+
+
+def gather(outcomes: Outcomes, catalogue: Catalogue, assumed: Assumed) -> Evidence:
+    """Return the evidence of outcomes at the prices of a catalogue.
+
+    Raises ``OutcomesError`` where a model has no price and no recorded costs, fewer than two models were measured, or
+    most cases lack a model.
+    """
+    models = outcomes.models
+    if len(models) < 2:
+        raise OutcomesError(f"a choice needs outcomes of at least two models, got {len(models)}")
+    complete = [
+        at for at in range(len(outcomes.cases)) if all(outcomes.scores[name][at] is not None for name in models)
+    ]
+    _refuse_gaps(outcomes, len(complete))
+    kept = outcomes.part(complete)
+    tasks = kept.tasks
+    places = {task: place for place, task in enumerate(tasks)}
+    scores = np.array([kept.scores[name] for name in models], dtype=float).T
+    costs = np.array([list(_costs(kept, name, catalogue, assumed)) for name in models], dtype=float).T
+    group_of = np.unique([case.group for case in kept.cases], return_inverse=True)[1]
+    task_of = np.array([places[case.task] for case in kept.cases])
+    notes = tuple(_notes(outcomes, kept, assumed))
+    return Evidence(models, tasks, kept.cases, scores, costs, task_of, group_of, notes)
+
+
+def _refuse_gaps(outcomes: Outcomes, complete: int) -> None:
+    if complete >= len(outcomes.cases) * (1 - _MOST_LOST) and complete:
+        return
+    gaps = {name: sum(score is None for score in outcomes.scores[name]) for name in outcomes.models}
+    most = max(gaps, key=lambda name: gaps[name])
+    raise OutcomesError(
+        f"only {complete:,} of {len(outcomes.cases):,} cases have a score of every model, and `{most}` lacks "
+        f"{gaps[most]:,}; compare fewer models with --models"
+    )
+
+
+def _costs(outcomes: Outcomes, name: str, catalogue: Catalogue, assumed: Assumed) -> Iterator[float]:
+    """Yield what each call costs on a model: as recorded, else its tokens at the prices of the day."""
+    recorded = outcomes.costs.get(name)
+    if recorded is not None and all(cost is not None for cost in recorded):
+        yield from (float(cost) for cost in recorded if cost is not None)
+        return
+    price = _price_of(_priced(name, catalogue), assumed.day)
+    answers = outcomes.output_tokens.get(name, ())
+    for at, case in enumerate(outcomes.cases):
+        answer = answers[at] if answers else None
+        yield price(_input_tokens(case), assumed.output_tokens if answer is None else answer)
+
+
+def _priced(name: str, catalogue: Catalogue) -> Model:
+    model = catalogue.find(name)
+    if model is not None and model.periods:
+        return model
+    near = catalogue.suggest(name)
+    hint = f"did you mean `{near}`? " if near else ""
+    raise OutcomesError(f"no price for `{name}`; {hint}name a catalogue that has one with --prices")
+
+
+def _price_of(model: Model, day: date) -> Callable[[int, int], float]:
+    period = model.period_on(day)
+    if period is None:
+        raise OutcomesError(f"`{model.name}` has no price on {day}; name a later day with --on")
+
+    def price(input_tokens: int, output_tokens: int) -> float:
+        rates = period.rates_for(input_tokens)
+        return float(rates.cost_as("input", input_tokens, "output", output_tokens))
+
+    return price
+
+
+def _input_tokens(case: Case) -> int:
+    """Return the tokens of a prompt: recorded, else estimated; a case without either counts by its answer alone."""
+    if case.input_tokens is not None:
+        return case.input_tokens
+    return 0 if case.prompt is None else ESTIMATE.count(case.prompt)
+
+
+def _notes(outcomes: Outcomes, kept: Outcomes, assumed: Assumed) -> Iterator[str]:
+    lost = len(outcomes.cases) - len(kept.cases)
+    if lost:
+        yield f"{lost:,} cases lack the score of a model and are not compared"
+    by_price = [name for name in kept.models if not _is_complete(kept.costs, name)]
+    if not by_price:
+        yield "costs are those that were recorded"
+        return
+    unknown = sum(case.input_tokens is None for case in kept.cases)
+    blank = sum(case.input_tokens is None and case.prompt is None for case in kept.cases)
+    if unknown > blank:
+        yield f"the input tokens of {unknown - blank:,} cases are estimated from their prompts"
+    if blank:
+        yield f"{blank:,} cases have neither prompt nor input tokens, so that their input costs nothing here"
+    without = [name for name in by_price if not _is_complete(kept.output_tokens, name)]
+    if without:
+        yield f"answers without recorded tokens are taken to have {assumed.output_tokens:,} of {_named(without, kept)}"
+    if len(by_price) < len(kept.models):
+        yield f"costs of {_named(by_price, kept)} come from prices, the others were recorded"
+
+
+def _is_complete(columns: Mapping[str, Sequence[object]], name: str) -> bool:
+    return name in columns and all(value is not None for value in columns[name])
+
+
+def _named(names: Sequence[str], outcomes: Outcomes) -> str:
+    return "every model" if len(names) == len(outcomes.models) else ", ".join(f"`{name}`" for name in names)

@@ -1,0 +1,61 @@
+"""Evidence from outcomes: which cases count, what a call costs, and what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from costlens_policy.fit.evidence import gather
+from costlens_policy.fit.outcomes import OutcomesError
+from tests.fit.evidence import ASSUMED, CHANCES, catalogue, outcomes
+
+
+def test_a_call_costs_its_tokens_at_the_prices_of_the_day() -> None:
+    found = gather(outcomes(cases=2), catalogue(), ASSUMED)
+    assert found.models == ("large", "small", "tiny")
+    assert found.costs[0] == pytest.approx([200 * 10e-6, 200 * 1e-6, 200 * 0.1e-6])
+    assert found.notes == ("answers without recorded tokens are taken to have 100 of every model",)
+
+
+def test_recorded_costs_and_tokens_win() -> None:
+    given = outcomes(cases=2)
+    count = len(given.cases)
+    given = replace(
+        given, costs={"large": (Decimal("0.5"),) * count}, output_tokens={"small": (900,) * (count - 1) + (None,)}
+    )
+    found = gather(given, catalogue(), ASSUMED)
+    assert found.costs[0] == pytest.approx([0.5, 1000 * 1e-6, 200 * 0.1e-6])
+    assert found.costs[-1][1] == pytest.approx(200 * 1e-6)
+    assert found.notes == (
+        "answers without recorded tokens are taken to have 100 of `small`, `tiny`",
+        "costs of `small`, `tiny` come from prices, the others were recorded",
+    )
+
+
+def test_cases_that_lack_a_model_are_not_compared() -> None:
+    given = outcomes(cases=10)
+    given = replace(given, scores={**given.scores, "tiny": (None, *given.scores["tiny"][1:])})
+    found = gather(given, catalogue(), ASSUMED)
+    assert len(found) == len(given.cases) - 1
+    assert "1 cases lack the score of a model and are not compared" in found.notes
+
+
+def test_what_cannot_be_compared_is_refused() -> None:
+    given = outcomes(cases=10)
+    few = replace(given, scores={**given.scores, "tiny": (None,) * 29 + (1.0,)})
+    with pytest.raises(OutcomesError, match="only 1 of 30 cases have a score of every model, and `tiny` lacks 29"):
+        gather(few, catalogue(), ASSUMED)
+    with pytest.raises(OutcomesError, match="at least two models, got 1"):
+        gather(replace(given, scores={"large": given.scores["large"]}), catalogue(), ASSUMED)
+    with pytest.raises(OutcomesError, match="no price for `tiny`"):
+        gather(given, catalogue({"large": "10", "small": "1"}), ASSUMED)
+
+
+def test_a_part_keeps_tasks_and_groups() -> None:
+    found = gather(outcomes(cases=4), catalogue(), ASSUMED)
+    part = found.part(found.of_task(1))
+    assert [case.task for case in part.cases] == ["code"] * 4
+    assert part.tasks == tuple(CHANCES)
+    assert sorted(part.group_of) == [0, 1, 2, 3]
