@@ -18,10 +18,9 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
 __all__ = [
-    "Amount", "Day", "LateOption", "Suggesting", "Timestamp", "TrafficOptions", "Until", "documents_argument",
-    "files_option", "gathered", "mapping_option", "max_increase_option", "max_rejects_option",
-    "no_new_denials_option", "optional_traffic", "paths_argument", "start_option", "traffic_options",
-    "write_option",
+    "Amount", "Day", "LateOption", "SignedAmount", "Suggesting", "Timestamp", "TrafficOptions", "Until",
+    "documents_argument", "files_option", "gathered", "mapping_option", "max_increase_option", "max_rejects_option",
+    "no_new_denials_option", "optional_traffic", "paths_argument", "start_option", "traffic_options", "write_option",
 ]  # fmt: skip
 
 
@@ -85,6 +84,15 @@ class Amount(click.ParamType):  # type: ignore[type-arg]  # as above
             return usd(value)
         except ValueError:
             self.fail(f"an amount must be a non-negative number, got `{value}`; write it as 250 or 12.50", param, ctx)
+
+
+class SignedAmount(Amount):
+    """An amount that may be negative, such as the difference that a correction makes."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
+        text = str(value)
+        amount = super().convert(text.removeprefix("-"), param, ctx)
+        return -amount if text.startswith("-") else amount
 
 
 class Suggesting(click.ParamType):  # type: ignore[type-arg]  # as above

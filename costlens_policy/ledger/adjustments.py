@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import field
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
 from costlens_policy.frozen import frozen
 from costlens_policy.ledger.account import Account, AccountBalance, Grants, checked_text
-from costlens_policy.ledger.amounts import checked_amount, instant_of, micros
+from costlens_policy.ledger.amounts import checked_amount, decimal_of, instant_of, micros
 from costlens_policy.ledger.calls import Facts
 from costlens_policy.ledger.errors import AdjustmentError
+from costlens_policy.money import plain
 
 __all__ = ["Adjusted", "Adjustment", "AdjustmentKind", "Grant", "adjusted_grants", "grants_at"]
 
 
-AdjustmentKind: TypeAlias = Literal["topup", "override", "revoke", "set", "release"]
+AdjustmentKind: TypeAlias = Literal["topup", "override", "revoke", "set", "correct", "release"]
 """``topup`` adds to the limit of one period, ``override`` replaces the limit of the budget and key in every period,
-``revoke`` ends all that are in force there, ``set`` makes the amount what is spent in the period (0 resets it).
+``revoke`` ends all that are in force there, ``set`` makes the amount what is spent in the period (0 resets it),
+``correct`` adds the amount, which may be negative, to what is spent in the period, as an invoice demands.
 ``release`` changes nothing here: it records that somebody has given back a hold of that amount."""
 
 
@@ -25,7 +28,8 @@ AdjustmentKind: TypeAlias = Literal["topup", "override", "revoke", "set", "relea
 class Adjustment:
     """A manual adjustment. ``id`` makes repeating it harmless. Raises ``AdjustmentError`` for one that is invalid.
 
-    An override needs ``expires_at``; a top-up ends with its period at the latest.
+    An override needs ``expires_at``; a top-up ends with its period at the latest. ``about`` is JSON data that the entry
+    carries beside author and reason, such as the day and the model that an invoice corrects.
     """
 
     id: str
@@ -38,15 +42,16 @@ class Adjustment:
     expires_at: datetime | None = None
     call: str = ""
     """The call that a release is about."""
+    about: Facts = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        checked_amount(self.amount)
+        checked_amount(abs(self.amount) if self.kind == "correct" and type(self.amount) is int else self.amount)
         for what, text in (("id", self.id), ("author", self.author), ("reason", self.reason)):
             if not checked_text(text, f"the {what} of an adjustment").strip():
                 raise AdjustmentError(f"the {what} of an adjustment must not be empty")
         if self.kind == "override" and self.expires_at is None:
             raise AdjustmentError("an override must have an expiry time")
-        if self.kind in ("revoke", "set", "release") and self.expires_at is not None:
+        if self.kind in ("revoke", "set", "correct", "release") and self.expires_at is not None:
             raise AdjustmentError(f"an adjustment of kind `{self.kind}` cannot have an expiry time")
         if self.expires_at is not None and self.expires_at <= self.now:
             raise AdjustmentError(f"an adjustment must expire in the future, got {self.expires_at:%Y-%m-%d %H:%M %Z}")
@@ -55,7 +60,15 @@ class Adjustment:
         """Return who did it, why, and until when or to which call, as its entry carries it."""
         until = {} if self.expires_at is None else {"expires_at": self.expires_at.isoformat()}
         call = {"call": self.call} if self.call else {}
-        return {"author": self.author, "reason": self.reason, **until, **call}
+        return {**self.about, "author": self.author, "reason": self.reason, **until, **call}
+
+    def corrected(self, used: int) -> int:
+        """Return what is spent once a correction counts. Raises ``AdjustmentError`` where that would be negative."""
+        if used + self.amount < 0:
+            unit = self.account.unit
+            least, asked = (plain(decimal_of(amount, unit)) for amount in (-used, self.amount))
+            raise AdjustmentError(f"a correction of `{self.account.budget}` must be at least {least}, got {asked}")
+        return used + self.amount
 
 
 @frozen
@@ -104,7 +117,7 @@ def adjusted_grants(grants: Iterable[Grant], adjustment: Adjustment) -> tuple[Gr
 
     Raises ``AdjustmentError`` for an override while another is in force.
     """
-    if adjustment.kind == "release":
+    if adjustment.kind in ("set", "correct", "release"):
         return tuple(grants)
     now, period = micros(adjustment.now), adjustment.account.period
     kept = tuple(grant for grant in grants if grant.in_force(now))

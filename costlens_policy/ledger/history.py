@@ -49,11 +49,11 @@ class Page(Generic[_Item]):
 class Entry:
     """One change of one account, never altered.
 
-    What is spent is the sum of the amounts of kinds ``charge`` and ``set``.
+    What is spent is the sum of the amounts of kinds ``charge``, ``set`` and ``correct``.
 
     ``id`` is where the entry stands in the history, and can be an ``after``. ``call`` is the id of the call or of the
-    adjustment. For ``set`` the amount is the difference it made, for ``topup`` and ``override`` what was granted, for
-    ``release`` what had been held.
+    adjustment. For ``set`` and ``correct`` the amount is the difference it made, for ``topup`` and ``override`` what
+    was granted, for ``release`` what had been held.
     """
 
     id: str
@@ -69,7 +69,7 @@ class Entry:
     @property
     def counts(self) -> bool:
         """Whether the amount is part of what is spent."""
-        return self.kind in ("charge", "set")
+        return self.kind in ("charge", "set", "correct")
 
     @property
     def overdraft(self) -> int:

@@ -34,7 +34,8 @@ class LedgerSource:
     key: str | None = None
     baseline: Model | None = None
     counts: Counter[str] = field(default_factory=Counter)
-    corrected: Decimal = ZERO
+    changed: dict[str, Decimal] = field(default_factory=dict)
+    """What manual adjustments have changed in US dollars, by their kind."""
     labels: set[str] = field(default_factory=set)
 
     def read(self, asked: CallQuery, tick: Callable[[], None] | None = None) -> Read:
@@ -65,10 +66,11 @@ class LedgerSource:
             for entry in page.items:
                 if entry.kind == "charge":
                     yield entry
-                elif entry.kind == "set":
-                    self.counts["set"] += 1
+                elif entry.kind in ("set", "correct"):
+                    self.counts[entry.kind] += 1
                     if entry.account.unit == "usd":
-                        self.corrected = add(self.corrected, decimal_of(entry.amount, "usd"))
+                        changed = decimal_of(entry.amount, "usd")
+                        self.changed[entry.kind] = add(self.changed.get(entry.kind, ZERO), changed)
             if not page.next:
                 return
             query = replace(query, after=page.next)
@@ -122,9 +124,10 @@ class LedgerSource:
             yield f"{self.counts['no usage']:,} charges report no tokens; their cost counts, their tokens do not"
         if self.counts["others"]:
             yield f"{self.counts['others']:,} calls used further models; their cost counts toward the requested model"
-        if self.counts["set"]:
-            corrected = format_usd(self.corrected)
-            yield f"{self.counts['set']:,} manual adjustments ({corrected}) are not calls and not part of the spend"
+        for kind, what in (("set", "manual adjustments"), ("correct", "corrections")):
+            if self.counts[kind]:
+                changed = format_usd(self.changed.get(kind, ZERO))
+                yield f"{self.counts[kind]:,} {what} ({changed}) are not calls and not part of the spend"
         yield "a ledger keeps what was charged: denied requests and latencies are not recorded there"
         if self.budget is None and self.key is None:
             yield "calls that count against no budget are not in the ledger"

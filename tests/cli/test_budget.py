@@ -145,9 +145,29 @@ class TestChanges:
         assert ask("reset", "team", "--key", "red", "--reason", "a mistake")["used"] == "0"
         assert ask("reset", "team", "--key", "red", "--reason", "the invoice", "--to", "0.40")["used"] == "0.4"
 
+    def test_a_correction_is_an_entry_of_its_own(self, run, folder, url, ask):
+        arguments = ("correct", "team", "--key", "red", "--reason", "invoice 12", "--id", "i12", "--by")
+        assert ask(*arguments, "0.40")["used"] == "0.4022"
+        again = run("budget", *arguments, "0.40", folder, "--ledger", url)
+        assert again.stdout.startswith("already done: `p/team` of `red` now has $0.4022 used in year:")
+        assert ask("correct", "team", "--key", "red", "--reason", "a credit", "--by", "-0.40")["by"] == "-0.4"
+        entries = [line for line in ask("history") if line["kind"] == "correct"]
+        assert [line["amount"] for line in entries] == ["-0.4", "0.4"]
+        assert entries[0]["facts"] == {"author": "Ann", "reason": "a credit"}
+
+    def test_a_correction_of_an_earlier_period_leaves_the_current_one(self, run, folder, url, ask):
+        at = ("--at", "2019-05-03T00:00:00Z")
+        row = ask("correct", "team", "--key", "red", "--reason", "late invoice", "--by", "2", *at)
+        assert (row["used"], row["period"][:9]) == ("2", "year:2019")
+        assert {line["used"] for line in ask("status", "--budget", "team", "--key", "red")} == {"0.0022"}
+        wrong = run("budget", "correct", "team", folder, "--ledger", url, "--key", "red", "--reason", "x", "--by", "-3")
+        assert (wrong.exit_code, "a correction of `p/team` must be at least" in wrong.stderr) == (2, True)
+
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
+            (("correct", "all", "--by", "1.5", "--reason", "x"), "must be whole"),
+            (("correct", "all", "--by", "--1", "--reason", "x"), "an amount must be"),
             (("topup", "team", "1", "--reason", "x"), "has a limit for each `request.?team.orValue"),
             (("topup", "all", "1", "--reason", "x", "--key", "red"), "`p/all` has no scope"),
             (("topup", "all", "1.5", "--reason", "x"), "must be whole"),

@@ -11,15 +11,19 @@ from datetime import timedelta
 from multiprocessing.connection import Connection
 
 from costlens_policy.clock import system_now
-from costlens_policy.ledger import Account, Held, LineState, Refused, Store, open_ledger
+from costlens_policy.ledger import Account, Adjustment, Held, LineState, Refused, Store, open_ledger
 from costlens_policy.ledger.laws.build import account, hold_lines, settlement_lines
 
-__all__ = ["PROCESSES", "Outcome", "Task", "accounts_of", "run_crowd", "work", "work_until_killed"]
+__all__ = [
+    "CORRECTED", "PROCESSES", "Outcome", "Task", "accounts_of", "correction", "run_crowd", "work", "work_until_killed",
+]  # fmt: skip
 
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["tests.ledger.crowd", "psycopg", "redis", "costlens_policy.ledger.sqlite"])
 
 _LEASE = timedelta(seconds=30)
+CORRECTED = 4
+"""Calls whose amount is a multiple of it are corrected before they are noted."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,15 @@ def work_until_killed(url: str, task: Task, worker: str, journal: str) -> None:
                 store.release(call, system_now())
                 continue
             store.settle(settlement_lines(call, *((each, amount) for each in chosen), now=system_now()))
+            if amount % CORRECTED == 0:
+                store.adjust(correction(call, chosen[0], amount))
             os.write(notes.fileno(), f"{call} {amount}\n".encode())
+
+
+def correction(call: str, of: Account, amount: int) -> Adjustment:
+    """Return how an invoice corrects a call: by a quarter of what it was charged, up for some and down for others."""
+    by = amount // CORRECTED * (1 if amount % (2 * CORRECTED) else -1)
+    return Adjustment(f"{call} corrected", "correct", of, by, "ann", "an invoice", system_now())
 
 
 def _one_process(url: str, task: Task, name: str, threads: int, results: Connection) -> None:

@@ -18,7 +18,16 @@ from costlens_policy.clock import system_now
 from costlens_policy.ledger import Entry, EntryQuery, ReservationQuery, Store
 from costlens_policy.ledger.laws.build import settlement
 from tests.ledger.conftest import SHARED_KINDS
-from tests.ledger.crowd import PROCESSES, Outcome, Task, accounts_of, run_crowd, work_until_killed
+from tests.ledger.crowd import (
+    CORRECTED,
+    PROCESSES,
+    Outcome,
+    Task,
+    accounts_of,
+    correction,
+    run_crowd,
+    work_until_killed,
+)
 
 HOT = Task(accounts=1, lines=1, limit=1_000, dearest=20, calls=40)
 BROAD = Task(accounts=1_000, lines=2, limit=25, dearest=20, calls=40)
@@ -64,13 +73,17 @@ def test_killed_processes_lose_nothing_and_leave_nothing_held(ledger_url: str, s
     }
     assert len(acknowledged) > KILLS
     entries = all_entries(store)
-    made = Counter(entry.call for entry in entries)
+    made = Counter(entry.call for entry in entries if entry.kind == "charge")
+    corrected = Counter(entry.call for entry in entries if entry.kind == "correct")
+    assert set(corrected.values()) == {1}, "a correction counts once"
     assert set(made.values()) == {TASK.lines}, "a call is charged on all its lines, once"
     for call, amount in acknowledged.items():
         assert made[call] == TASK.lines
         again = store.settle(settlement(call, accounts_of(TASK)[0], amount + 1, system_now()))
         assert again.repeated
         assert [line.amount for line in again.lines] == [amount] * TASK.lines
+        if amount % CORRECTED == 0:
+            assert store.adjust(correction(call, accounts_of(TASK)[0], amount)).repeated
     check_balances(store, entries)
 
 

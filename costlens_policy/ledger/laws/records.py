@@ -259,6 +259,15 @@ class AdjustmentLaws:
         store.adjust(_adjustment("p", "override", 40, now=NOW + _DAY, expires_at=NOW + 2 * _DAY))
         assert store.balances([_TEAM], NOW + _DAY)[0].grants == Grants(40, 0)
 
+    def test_a_refused_adjustment_leaves_the_store_at_work(self, store: Store) -> None:
+        store.adjust(_adjustment("o", "override", 30))
+        for number in range(8):  # clients prepare a statement once it has come a few times
+            assert isinstance(store.reserve(hold(f"{number}", _NEXT, 1, 100)), Held)
+            store.balances([_TEAM], NOW)
+            with pytest.raises(AdjustmentError):
+                store.adjust(_adjustment(f"p{number}", "override", 40))
+        assert store.balances([_TEAM], NOW)[0].grants == Grants(30, 0)
+
     def test_revoking_ends_what_is_in_force(self, store: Store) -> None:
         store.adjust(_adjustment("o", "override", 30))
         store.adjust(_adjustment("t", "topup", 7))
@@ -277,6 +286,35 @@ class AdjustmentLaws:
         entries = store.entries(EntryQuery()).items
         assert [(entry.kind, entry.amount) for entry in entries] == [("charge", 80), ("set", -60), ("set", -20)]
         assert sum(entry.amount for entry in entries if entry.counts) == 0
+
+    def test_a_correction_adds_to_what_is_spent_or_takes_from_it(self, store: Store) -> None:
+        store.charge(settlement("a", _TEAM, 80))
+        store.reserve(hold("b", _TEAM, 15, 100))
+        about = {"day": "2026-11-23", "model": "gpt-5"}
+        for id, amount, used in (("more", 3, 83), ("less", -23, 60), ("nothing", -60, 0)):
+            for repeated in (False, True):
+                answer = store.adjust(_adjustment(id, "correct", amount, expires_at=None, about=about))
+                assert (answer.balance.used, answer.balance.held, answer.repeated) == (used, 15, repeated)
+        entries = store.entries(EntryQuery()).items
+        assert [(entry.kind, entry.amount) for entry in entries[1:]] == [("correct", each) for each in (3, -23, -60)]
+        assert entries[1].facts == {**about, "author": "ann", "reason": "launch week"}
+        assert sum(entry.amount for entry in entries if entry.counts) == 0
+
+    def test_a_correction_leaves_nothing_negative(self, store: Store) -> None:
+        store.charge(settlement("a", _TEAM, 80))
+        store.reserve(hold("b", _TEAM, 15, 100))
+        with pytest.raises(AdjustmentError, match=r"a correction of `.*` must be at least"):
+            store.adjust(_adjustment("c", "correct", -81, expires_at=None))
+        assert store.balances([_TEAM], NOW)[0][1:3] == (80, 15)
+        assert len(store.entries(EntryQuery()).items) == 1
+        store.adjust(_adjustment("c", "correct", -80, expires_at=None))
+        assert store.balances([_TEAM], NOW)[0].used == 0
+
+    def test_a_correction_of_an_earlier_period_changes_that_one(self, store: Store) -> None:
+        store.charge(settlement("a", _TEAM, 80))
+        in_december = NOW + 10 * _DAY
+        store.adjust(_adjustment("c", "correct", 5, expires_at=None, now=in_december))
+        assert [balance.used for balance in store.balances([_TEAM, _NEXT], in_december)] == [85, 0]
 
     def test_repeating_an_adjustment_changes_nothing(self, store: Store) -> None:
         first = store.adjust(_adjustment("t", "topup", 50))

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from itertools import count
 from typing import Any, cast
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
@@ -16,6 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from costlens_policy.ledger import (
     Account,
     AccountQuery,
+    Adjustment,
+    AdjustmentError,
     AlertClaim,
     EntryQuery,
     Held,
@@ -120,6 +123,23 @@ class _Machine(RuleBasedStateMachine):
         answer = self.store.extend(id, timedelta(seconds=lease), self.now)
         assert (answer.state == "held") is extended
         assert answer.expires_at == self.model.calls[id].ends_at
+
+    @rule(number=st.integers(0, 2), amount=st.integers(-700, 700))
+    def correct(self, number: int, amount: int) -> None:
+        """What would leave less than nothing is refused, and leaves no trace."""
+        self.calls += 1
+        each, id = self.accounts[number], f"{self.prefix}correct {self.calls}"
+        correction = Adjustment(id, "correct", each, amount, "ann", "an invoice", self.now)
+        used = self.model.used.get(each, 0) + amount
+        if used < 0:
+            with pytest.raises(AdjustmentError):
+                self.store.adjust(correction)
+            return
+        self.model.touch(each, self.now)
+        self.model.used[each] = used
+        for repeated in (False, True):
+            answer = self.store.adjust(correction)
+            assert (answer.balance.used, answer.repeated) == (used, repeated)
 
     @invariant()
     def balances_are_those_of_the_model(self) -> None:

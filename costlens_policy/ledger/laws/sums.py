@@ -95,6 +95,16 @@ class RollingLaws:
         assert store.balances([_HOUR], NOW + timedelta(seconds=3631))[0].used == 10
         assert store.balances([_HOUR], at + timedelta(seconds=3631))[0].used == 0
 
+    def test_a_correction_never_shortens_how_long_the_rest_counts(self, store: Store) -> None:
+        store.charge(settlement("a", _HOUR, 60))
+        later = NOW + timedelta(minutes=30)
+        store.adjust(Adjustment("more", "correct", _HOUR, 7, "ann", "invoice 12", later))
+        assert store.balances([_HOUR], NOW + timedelta(seconds=3631))[0].used == 7
+        store.charge(settlement("b", _HOUR, 60, later))
+        store.adjust(Adjustment("less", "correct", _HOUR, -100, "ann", "invoice 12", later))
+        assert store.balances([_HOUR], NOW + timedelta(seconds=3631))[0].used == 27
+        assert store.balances([_HOUR], later + timedelta(seconds=3631))[0].used == 0
+
     @example([(0, 5, True), (-1, 0, False), (3_600_000, 1, True)])
     @given(_STEPS)
     @settings(max_examples=40, deadline=None, suppress_health_check=_HARMLESS)
@@ -163,6 +173,10 @@ class ExactnessLaws:
                 store.reserve(hold(f"{number} {each.budget}", each, amount, None))
                 assert store.balances([each], NOW)[0].held == amount
                 store.settle(settlement(f"{number} {each.budget}", each, amount))
+                if number % 8 == 0:
+                    for way in (amount, -amount):
+                        id = f"{number} {each.budget} {way}"
+                        store.adjust(Adjustment(id, "correct", each, way, "ann", "there and back", NOW))
             total += amount
             assert {balance[1:3] for balance in store.balances([_LIFELONG, _HOUR], NOW)} == {(total, 0)}
 

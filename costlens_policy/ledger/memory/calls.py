@@ -258,6 +258,14 @@ class Tally:
             self._buckets = {now // self._width: amount}
         return difference
 
+    def correct(self, correction: Adjustment, now: int) -> None:
+        """Add what a correction adds, or take away what it takes: the rest of a rolling window then counts from now."""
+        used = correction.corrected(self.used)
+        if correction.amount >= 0:
+            self.charge(correction.amount, now)
+        else:
+            self.set(used, now)
+
     def ended_before(self, instant: datetime) -> bool:
         """Whether the period was over at ``instant`` and nothing is held any more."""
         resets_at = self.account.period.resets_at

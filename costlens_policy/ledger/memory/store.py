@@ -140,11 +140,15 @@ class MemoryStore:
             record = self._journal.adjustments.get(adjustment.id)
             if record is not None:
                 return Adjusted(adjustment.id, record.adjusted.balance, repeated=True)
+            if adjustment.kind == "correct":
+                adjustment.corrected(self._balance(account, now).used)
             tally, amount = self._at(account, now), adjustment.amount
             if tally.is_new:
                 self._keep(tally, adjustment.now)
             if adjustment.kind == "set":
                 amount = tally.set(amount, now)
+            elif adjustment.kind == "correct":
+                tally.correct(adjustment, now)
             else:
                 self._grants[account.scope] = adjusted_grants(self._grants.get(account.scope, ()), adjustment)
             adjusted = Adjusted(adjustment.id, self._balance(account, now))

@@ -82,6 +82,15 @@ class Session:
 
     def call(self, schema: str, function: str, arguments: tuple[str | int | bool, ...]) -> Any:
         """Return what a function of the schema returns. Raises errors of psycopg."""
+        try:
+            result = self._called(schema, function, arguments)
+        except errors.InvalidSqlStatementName:  # psycopg forgets all that is prepared when it rolls back
+            self._prepared.discard(function.encode())
+            result = self._called(schema, function, arguments)
+        value = result.get_value(0, 0)
+        return None if value is None else _READ[result.ftype(0)](value)
+
+    def _called(self, schema: str, function: str, arguments: tuple[str | int | bool, ...]) -> pq.abc.PGresult:
         name = function.encode()
         if name not in self._prepared:
             marks = ", ".join(f"${number + 1}" for number in range(len(arguments)))
@@ -89,9 +98,7 @@ class Session:
             self._result()
             self._prepared.add(name)
         self._libpq.send_query_prepared(name, [str(argument).encode() for argument in arguments])
-        result = self._result()
-        value = result.get_value(0, 0)
-        return None if value is None else _READ[result.ftype(0)](value)
+        return self._result()
 
     def close(self) -> None:
         self.connection.close()

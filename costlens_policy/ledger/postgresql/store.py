@@ -326,11 +326,28 @@ def _adjust(connection: Connection, database: Database, adjustment: Adjustment) 
     if adjustment.kind == "set":
         amount -= int(used)
         one("SELECT @ledger.set_used(%s, %s, %s)", id, now, adjustment.amount)
+    elif adjustment.kind == "correct":
+        _correct(one, adjustment, id, int(used))
     in_force = grants_at(grants, account.period.id, now)
     used, held = one("SELECT used::text, held::text FROM @ledger.accounts WHERE id = %s", id)
     balance = AccountBalance(account, int(used), int(held), in_force)
     _record(one, adjustment, id, amount, balance)
     return Adjusted(adjustment.id, balance)
+
+
+def _correct(one: Any, correction: Adjustment, account: int, used: int) -> None:
+    """Add what a correction adds, or take away what it takes: the rest of a rolling window then counts from now."""
+    left, now = correction.corrected(used), micros(correction.now)
+    if correction.amount < 0:
+        one("SELECT @ledger.set_used(%s, %s, %s)", account, now, left)
+        return
+    one("UPDATE @ledger.accounts SET used = used + %s WHERE id = %s RETURNING id", correction.amount, account)
+    one(
+        "INSERT INTO @ledger.buckets AS b (account, bucket, used)"
+        " SELECT id, %s / width, %s FROM @ledger.accounts WHERE id = %s AND width > 0"
+        " ON CONFLICT ON CONSTRAINT buckets_pkey DO UPDATE SET used = b.used + excluded.used RETURNING account",
+        now, correction.amount, account,
+    )  # fmt: skip
 
 
 def _grants(one: Any, adjustment: Adjustment) -> tuple[Grant, ...]:
@@ -339,8 +356,6 @@ def _grants(one: Any, adjustment: Adjustment) -> tuple[Grant, ...]:
     one("INSERT INTO @ledger.grants VALUES (%s, '[]') ON CONFLICT DO NOTHING RETURNING scope", scope)
     (rows,) = one("SELECT grants FROM @ledger.grants WHERE scope = %s FOR UPDATE", scope)
     grants = tuple(Grant(*row) for row in rows)
-    if adjustment.kind == "set":
-        return grants
     grants = adjusted_grants(grants, adjustment)
     kept = Jsonb([grant.to_json() for grant in grants], dumps=json_text)
     one("UPDATE @ledger.grants SET grants = %s WHERE scope = %s RETURNING scope", kept, scope)

@@ -410,6 +410,8 @@ def _pending(id: str, claimed_at: str, facts: str, attempts: str, problem: str) 
 
 
 _ATTEMPTS: Final = 100
+_KNOWN: Final = 1
+_TOO_LITTLE: Final = 2
 
 
 def adjust(server: Server, adjustment: Adjustment, remember: int, history: int) -> Adjusted:
@@ -420,8 +422,10 @@ def adjust(server: Server, adjustment: Adjustment, remember: int, history: int) 
         if answer is not None:
             known, numbers, grants = answer
             used, held = amounts_of(numbers.split("\0")[:4])
+            if known == _TOO_LITTLE:
+                adjustment.corrected(used)
             in_force = grants_at(grants_of(grants), account.period.id, now)
-            return Adjusted(adjustment.id, AccountBalance(account, used, held, in_force), bool(known))
+            return Adjusted(adjustment.id, AccountBalance(account, used, held, in_force), known == _KNOWN)
     raise LedgerUnavailableError(f"too many concurrent adjustments of `{account.budget}`; try again")
 
 
@@ -430,7 +434,7 @@ def _put(server: Server, adjustment: Adjustment, remember: int, history: int) ->
     account, grants_key, own_key = adjustment.account, f"g:{adjustment.account.scope}", f"j:{adjustment.id}"
     seen, known = server.commands([("GET", f"{server.prefix}{grants_key}"), ("EXISTS", f"{server.prefix}{own_key}")])
     seen = new = seen or ""
-    if adjustment.kind != "set" and not known:
+    if not known:
         new = grants_text(adjusted_grants(grants_of(seen), adjustment))
     texts = adjustment.id, adjustment.kind, account.name
     numbers = micros(adjustment.now), *split_limbs(adjustment.amount), remember, history, *span_numbers(account)

@@ -14,6 +14,7 @@ from costlens_policy.ledger.account import (
     period_of,
     used_in_window,
 )
+from costlens_policy.ledger.adjustments import Adjustment
 from costlens_policy.ledger.amounts import LIMB, MICROSECOND, SECOND, join_limbs, micros_or_none, split_limbs
 
 __all__ = ["ACCOUNT_COLUMNS", "AccountRow", "account_of", "load_account", "load_account_by_id"]
@@ -115,6 +116,14 @@ class AccountRow:
             self._db.execute("DELETE FROM buckets WHERE account = ?", (self.enter(),))
             self._db.execute(_ADD_BUCKET, (self.id, now // self._width, *split_limbs(amount)))
         return difference
+
+    def correct(self, correction: Adjustment, now: int) -> None:
+        """Add what a correction adds, or take away what it takes: the rest of a rolling window then counts from now."""
+        used = correction.corrected(self.used)
+        if correction.amount >= 0:
+            self.charge(correction.amount, now)
+        else:
+            self.set(used, now)
 
     def save(self) -> None:
         """Write back what has changed."""

@@ -153,6 +153,8 @@ def adjust(db: sqlite3.Connection, adjustment: Adjustment) -> Adjusted:
     row.enter()
     if adjustment.kind == "set":
         amount = row.set(amount, now)
+    elif adjustment.kind == "correct":
+        row.correct(adjustment, now)
     else:
         _put_grants(db, account, adjusted_grants(_grants(db, account), adjustment))
     row.save()

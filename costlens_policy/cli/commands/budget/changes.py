@@ -1,4 +1,4 @@
-"""``budget set``, ``topup``, ``revoke``, ``reset`` and ``release``: manual adjustments, with a name and a reason."""
+"""``budget set``, ``topup``, ``revoke``, ``reset``, ``correct`` and ``release``: manual adjustments with a reason."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from costlens_policy.cli.command import Command, Example
 from costlens_policy.cli.commands.budget.options import AMOUNT, BUDGET, EXITS, LEDGER, TO, change_options, ends, opened
 from costlens_policy.cli.exit_codes import ExitCode
 from costlens_policy.cli.formats import format_option
-from costlens_policy.cli.options import paths_argument
+from costlens_policy.cli.options import SignedAmount, Timestamp, paths_argument
 from costlens_policy.cli.output import write_json, write_out
 from costlens_policy.clock import system_now
 from costlens_policy.diagnostics.text import printable
 from costlens_policy.frozen import frozen
+from costlens_policy.money import plain
 
 if TYPE_CHECKING:
     from costlens_policy.guard.spending import Spend
@@ -89,6 +90,51 @@ def _release(id: str, paths: tuple[Path, ...], ledger: str, reason: str, author:
     return ExitCode.OK
 
 
+@click.command(
+    "correct",
+    cls=Command,
+    short_help="Correct the used amount by a difference, also of an earlier period.",
+    examples=[
+        (
+            "what the invoice of June has beyond the ledger",
+            f"budget correct team {_ON_RESEARCH} --by 12.40 --at 2026-06-30T00:00:00Z --reason 'invoice 1123'",
+        ),
+        ("a credit", f"budget correct team {_ON_RESEARCH} --by -3 --reason 'credit of May 3'"),
+    ],
+    exits=EXITS,
+)
+@BUDGET
+@paths_argument
+@LEDGER
+@click.option(
+    "--by", "amount", type=SignedAmount(), required=True, metavar="AMOUNT", help="What to add; negative to take away."
+)
+@click.option(
+    "--at", type=Timestamp(), metavar="TIME", help="Correct the period of this time. Default: the current one."
+)
+@change_options
+@format_option("text", "json")
+def _correct(
+    budget: str,
+    paths: tuple[Path, ...],
+    ledger: str,
+    amount: Decimal,
+    at: datetime | None,
+    key: str | None,
+    reason: str,
+    author: str | None,
+    id: str | None,
+    output: str,
+) -> ExitCode:
+    """Add a difference to what BUDGET has used, as an entry of its own with its reason.
+
+    Earlier entries stay as they are. `costlens-policy reconcile --correct` does this for all differences from an
+    invoice.
+    """
+    _correct_use(paths, ledger, _Change("correct", budget, key, amount, reason, author, None, id), at, output)
+    return ExitCode.OK
+
+
 COMMANDS: Final = (
     _command(
         "set",
@@ -148,6 +194,7 @@ COMMANDS: Final = (
         TO,
         change_options,
     ),
+    _correct,
     _release,
 )
 
@@ -184,6 +231,30 @@ def _adjust(paths: Sequence[Path], ledger: str, asked: _Change, output: str) -> 
         write_json(row_of(spend, now).to_dict())
         return
     write_out(_sentence(spend, adjusted.repeated, now))
+
+
+def _correct_use(paths: Sequence[Path], ledger: str, asked: _Change, at: datetime | None, output: str) -> None:
+    """Correct what is used in the period of a time, and print what is used there then."""
+    from costlens_policy.ledger import AdjustmentError, decimal_of
+    from costlens_policy.units import show_amount
+
+    with opened(paths, ledger, read_only=False) as found:
+        now = system_now()
+        account = found.account(asked.budget, asked.key, at or now)
+        try:
+            adjusted = found.store.adjust(_adjustment(asked, account, now))
+        except AdjustmentError as error:
+            raise click.UsageError(str(error)) from error
+    unit, used = account.unit, decimal_of(adjusted.balance.used, account.unit)
+    if output == "json":
+        write_json({
+            "budget": account.budget, "key": account.key, "period": account.period.id, "unit": unit,
+            "by": plain(asked.amount), "used": plain(used), "id": adjusted.id, "repeated": adjusted.repeated,
+        })  # fmt: skip
+        return
+    whose = f" of `{printable(account.key)}`" if account.key else ""
+    before = "already done: " if adjusted.repeated else ""
+    write_out(f"{before}`{account.budget}`{whose} now has {show_amount(used, unit)} used in {account.period.id}")
 
 
 def _release_hold(ledger: str, id: str, reason: str, author: str | None, output: str) -> None:
@@ -257,7 +328,8 @@ def _adjustment(asked: _Change, account: Account, now: datetime) -> Adjustment:
 
     expires = now + asked.expires if isinstance(asked.expires, timedelta) else asked.expires
     try:
-        amount = amount_of(asked.amount, account.unit)
+        amount = amount_of(asked.amount.copy_abs(), account.unit)
+        amount = -amount if asked.amount < 0 else amount
         if decimal_of(amount, account.unit) != asked.amount:
             digits = measure(account.unit).digits
             must = f"have at most {digits} decimal place{'s' * (digits > 1)}" if digits else "be whole"
