@@ -7,13 +7,13 @@ over the names of the fields. The result is a data class: ``fields``, ``replace`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, field, fields
 from operator import attrgetter, ge, gt, le, lt
 from reprlib import recursive_repr
 from typing import Any, Final, NoReturn, TypeVar, dataclass_transform, overload
 
-__all__ = ["frozen", "is_frozen"]
+__all__ = ["frozen", "is_frozen", "rebuilt"]
 
 _Class = TypeVar("_Class", bound=type)
 
@@ -32,6 +32,21 @@ def frozen(cls: Any = None, /, *, eq: bool = True, order: bool = False, kw_only:
 def is_frozen(cls: type) -> bool:
     """Whether ``frozen`` has made the class."""
     return getattr(cls, "__setattr__") is _assigned  # noqa: B009 (its type is another one)
+
+
+def rebuilt(cls: _Class) -> _Class:
+    """Make a data class whose instances are pickled and copied by the arguments that make them."""
+    names = [item.name for item in fields(cls) if item.init]
+
+    def reduced(self: object) -> tuple[Any, ...]:
+        return _rebuilt, (cls, {name: getattr(self, name) for name in names})
+
+    cls.__reduce__ = reduced  # type: ignore[method-assign, assignment] # one for all these classes
+    return cls
+
+
+def _rebuilt(cls: type, given: Mapping[str, Any]) -> object:
+    return cls(**given)
 
 
 def _made(cls: Any, eq: bool, order: bool, kw_only: bool) -> Any:

@@ -13,10 +13,9 @@ from dataclasses import field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from costlens_policy.compiler.formula import rebuilt
 from costlens_policy.expressions import BOOL, DOUBLE, INT, STRING, Type, Value
 from costlens_policy.expressions.runtime import admitter, of_library
-from costlens_policy.frozen import frozen
+from costlens_policy.frozen import frozen, rebuilt
 from costlens_policy.money import usd
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ plan.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field, fields, replace
-from typing import Any, Final, TypeVar
+from dataclasses import field, replace
+from typing import Final
 
 from costlens_policy.diagnostics.model import Span
 from costlens_policy.expressions import DYN, TypedExpr, Uint, Value
@@ -17,28 +17,9 @@ from costlens_policy.expressions.compile import Trace, compile_expression, compi
 from costlens_policy.expressions.compile.first_match import compile_first_match
 from costlens_policy.expressions.limits import RunLimits
 from costlens_policy.expressions.runtime import CelError
-from costlens_policy.frozen import frozen
+from costlens_policy.frozen import frozen, rebuilt
 
-__all__ = ["ROOTS", "FirstRoute", "Formula", "rebuilt"]
-
-
-_Class = TypeVar("_Class", bound=type)
-
-
-def rebuilt(cls: _Class) -> _Class:
-    """Make a data class whose instances are pickled and copied by the arguments that make them."""
-    names = [item.name for item in fields(cls) if item.init]
-
-    def reduced(self: object) -> tuple[Any, ...]:
-        return _made, (cls, {name: getattr(self, name) for name in names})
-
-    cls.__reduce__ = reduced  # type: ignore[method-assign, assignment] # one for all these classes
-    return cls
-
-
-def _made(cls: type, given: Mapping[str, Any]) -> object:
-    return cls(**given)
-
+__all__ = ["ROOTS", "FirstRoute", "Formula"]
 
 ROOTS: Final = ("request", "variables", "budgets", "model", "estimate", "now")
 """Arguments of every compiled expression, in order. Those that a stage does not have are ``None``; no expression that

@@ -9,11 +9,11 @@ from typing import Literal, TypeAlias
 
 from costlens_policy.catalogue import Catalogue
 from costlens_policy.compiler.attributes import Admit, RequestAttribute, Shapes
-from costlens_policy.compiler.formula import FirstRoute, Formula, rebuilt
+from costlens_policy.compiler.formula import FirstRoute, Formula
 from costlens_policy.compiler.priced_models import Snapshots
 from costlens_policy.compiler.rules import AccessStep, BudgetStep, Combinations, RewriteRule, RouteStep, routes_in
 from costlens_policy.expressions import Value
-from costlens_policy.frozen import frozen
+from costlens_policy.frozen import frozen, rebuilt
 from costlens_policy.rewrites import RewriteStep
 from costlens_policy.tokens import Tokenizer
 

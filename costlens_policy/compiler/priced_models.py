@@ -13,10 +13,10 @@ from typing import Final, TypeAlias
 
 from costlens_policy.catalogue import Catalogue, Model, Period
 from costlens_policy.checker.attributes import model_values
-from costlens_policy.compiler.formula import Formula, rebuilt
+from costlens_policy.compiler.formula import Formula
 from costlens_policy.expressions import Value
 from costlens_policy.expressions.runtime import CelError
-from costlens_policy.frozen import frozen
+from costlens_policy.frozen import frozen, rebuilt
 from costlens_policy.money import multiply
 
 __all__ = ["Admitted", "Bands", "Listed", "PriceTable", "PricedModel", "Shortlist", "Shortlists", "Snapshots"]

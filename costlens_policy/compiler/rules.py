@@ -8,10 +8,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from costlens_policy.compiler.formula import Formula, rebuilt
+from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.priced_models import Shortlists
 from costlens_policy.expressions.tree import Select
-from costlens_policy.frozen import frozen
+from costlens_policy.frozen import frozen, rebuilt
 from costlens_policy.money import multiply
 from costlens_policy.rewrites import RewriteStep, Step, combine
 from costlens_policy.units import Measure, Unit, measure

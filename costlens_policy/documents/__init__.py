@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from costlens_policy.documents.invariants import InvariantsDocument
     from costlens_policy.documents.policy import PolicyDocument
     from costlens_policy.documents.policy_set import PolicySetDocument
+    from costlens_policy.documents.signals import SignalsDocument
     from costlens_policy.documents.suite import SuiteDocument
     from costlens_policy.documents.workload import WorkloadDocument
 
 __all__ = [
     "API_VERSIONS", "KINDS", "CatalogueDocument", "DataDocument", "Document", "InvariantsDocument", "Metadata",
-    "PolicyDocument", "PolicySetDocument", "SuiteDocument", "WorkloadDocument",
+    "PolicyDocument", "PolicySetDocument", "SignalsDocument", "SuiteDocument", "WorkloadDocument",
 ]  # fmt: skip
 
 _MODULES: Final = {
@@ -32,6 +33,7 @@ _MODULES: Final = {
     "PolicySet": "policy_set",
     "Catalogue": "catalogue",
     "Data": "data",
+    "Signals": "signals",
     "Suite": "suite",
     "Invariants": "invariants",
     "Workload": "workload",

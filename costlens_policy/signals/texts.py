@@ -1,0 +1,88 @@
+"""The texts of a request that a signal reads: the last message of the user, all of the user's, or all messages.
+
+Texts of messages are found in the shapes of OpenAI, Anthropic and Gemini. What a tool returned is no message of the
+user, though some providers put it into one; images, sound and files have no text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, Literal, TypeAlias
+
+__all__ = ["Reads", "text_of"]
+
+Reads: TypeAlias = Literal["last_user_message", "user_messages", "all_messages"]
+
+_USERS: Final = frozenset({"user", "human"})
+_OF_TOOLS: Final = frozenset({"tool_result", "tool_use", "function_call", "function_call_output", "toolResult"})
+_TEXTS: Final = ("text", "content", "parts", "input", "output")
+_MOST_LEVELS: Final = 16
+
+
+def text_of(request: Mapping[str, Any], reads: Reads, longest: int) -> str:
+    """Return the text that a signal reads, at most ``longest`` characters from its beginning.
+
+    Messages stand one below the other. Empty where there is no such text.
+    """
+    prompt = request.get("prompt")
+    if isinstance(prompt, str):
+        return prompt[:longest]
+    messages = request.get("messages")
+    if not isinstance(messages, list | tuple):
+        return ""
+    if reads == "last_user_message":
+        return next((text for item in reversed(messages) if (text := _of_user(item, longest))), "")
+    read = _of_user if reads == "user_messages" else _of_anyone
+    found: list[str] = []
+    left = longest
+    for item in messages:
+        if left <= 0:
+            break
+        if text := read(item, left):
+            found.append(text)
+            left -= len(text) + 1
+    return "\n".join(found)[:longest]
+
+
+def _of_user(message: Any, longest: int) -> str:
+    if isinstance(message, Mapping):
+        role = message.get("role", "user")
+        if role not in _USERS or message.get("type") in _OF_TOOLS:
+            return ""
+        content = message.get("content")
+        if isinstance(content, str):
+            return content[:longest]
+    return _joined(_texts(message, tools=False), longest)
+
+
+def _of_anyone(message: Any, longest: int) -> str:
+    return _joined(_texts(message, tools=True), longest)
+
+
+def _joined(texts: Iterator[str], longest: int) -> str:
+    found: list[str] = []
+    left = longest
+    for text in texts:
+        found.append(text[:left])
+        left -= len(text) + 1
+        if left <= 0:
+            break
+    return "\n".join(found)
+
+
+def _texts(value: Any, *, tools: bool, levels: int = _MOST_LEVELS) -> Iterator[str]:
+    """Yield the texts of a message, or of a part of one, in order."""
+    if isinstance(value, str):
+        if value:
+            yield value
+    elif levels and isinstance(value, list | tuple):
+        for item in value:
+            yield from _texts(item, tools=tools, levels=levels - 1)
+    elif levels and isinstance(value, Mapping) and (tools or not _is_of_tools(value)):
+        for key in _TEXTS:
+            if key in value:
+                yield from _texts(value[key], tools=tools, levels=levels - 1)
+
+
+def _is_of_tools(part: Mapping[Any, Any]) -> bool:
+    return part.get("type") in _OF_TOOLS or "toolResult" in part or "functionResponse" in part

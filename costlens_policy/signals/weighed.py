@@ -1,0 +1,29 @@
+"""What a signal comes to for a text: a value, how sure it is, and what weighed most."""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias
+
+from costlens_policy.frozen import frozen
+
+__all__ = ["ABSENT", "Value", "Weighed"]
+
+Value: TypeAlias = str | float | int | bool
+"""A label, a number, or a truth value."""
+
+
+@frozen
+class Weighed:
+    """``value`` is None where nothing can be said of the text. ``confidence`` is from 0 to 1.
+
+    ``words`` are the parts of the text that weighed most, each with its weight, the heaviest first; a weight below zero
+    speaks against the value.
+    """
+
+    value: Value | None
+    confidence: float = 1.0
+    words: tuple[tuple[str, float], ...] = ()
+
+
+ABSENT: Final = Weighed(None, 0.0)
+"""Nothing can be said."""
