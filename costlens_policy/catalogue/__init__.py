@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from costlens_policy.catalogue.catalogue import LONG_AGO, Catalogue, Model
+from costlens_policy.catalogue.catalogue import LONG_AGO, USUAL_LEVEL, Catalogue, Evidence, Model
 from costlens_policy.catalogue.rates import BUCKETS, Period, Rates, Tariff, Usage
 
-__all__ = ["BUCKETS", "LONG_AGO", "Catalogue", "Model", "Period", "Rates", "Tariff", "Usage"]
+__all__ = ["BUCKETS", "LONG_AGO", "USUAL_LEVEL", "Catalogue", "Evidence", "Model", "Period", "Rates", "Tariff", "Usage"]

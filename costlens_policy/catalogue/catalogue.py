@@ -15,10 +15,30 @@ from costlens_policy.diagnostics.suggestion import nearest
 from costlens_policy.frozen import frozen
 from costlens_policy.money import plain
 
-__all__ = ["LONG_AGO", "Catalogue", "Model", "Period", "Rates", "Usage", "digest_of"]
+__all__ = ["LONG_AGO", "USUAL_LEVEL", "Catalogue", "Evidence", "Model", "Period", "Rates", "Usage", "digest_of"]
 
 LONG_AGO: Final = date(1970, 1, 1)
 """Stands for a day in the past that no source states."""
+
+USUAL_LEVEL: Final = 0.95
+"""How sure an interval is unless its document says otherwise."""
+
+
+@frozen
+class Evidence:
+    """What stands behind the quality of a model in a task. ``None`` means unknown.
+
+    ``low`` and ``high`` are the ends of the interval in which the quality lies with a probability of ``level``; either
+    both are known or none is. ``measured`` is a day (UTC), ``data`` the digest of the scores (``sha256:…``).
+    """
+
+    low: float | None = None
+    high: float | None = None
+    level: float = USUAL_LEVEL
+    cases: int | None = None
+    measured: date | None = None
+    source: str | None = None
+    data: str | None = None
 
 
 @frozen
@@ -42,6 +62,9 @@ class Model:
     latency_p50_ms: float | None = None
     latency_p95_ms: float | None = None
     quality: Mapping[str, float] = field(default_factory=dict)
+    """By task, from 0 to 1."""
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)
+    """By task, where more is known of a quality than its value."""
     regions: tuple[str, ...] | None = None
     external: bool = True
     deprecated: date | None = None
@@ -163,13 +186,22 @@ def _facts(model: Model) -> dict[str, Any]:
         "max_output_tokens": model.max_output_tokens,
         "capabilities": None if model.capabilities is None else sorted(model.capabilities),
         "latency_ms": [_double(model.latency_p50_ms), _double(model.latency_p95_ms)],
-        "quality": {task: float(value) for task, value in model.quality.items()},
+        "quality": {task: _quality(value, model.evidence.get(task)) for task, value in model.quality.items()},
         "regions": model.regions,
         "external": model.external,
         "deprecated": _day(model.deprecated),
         "retired": _day(model.retired),
         "labels": dict(model.labels),
     }
+
+
+def _quality(value: float, evidence: Evidence | None) -> Any:
+    if evidence is None:
+        return float(value)
+    low, high, level = (_double(number) for number in (evidence.low, evidence.high, evidence.level))
+    return [
+        float(value), low, high, level, evidence.cases, _day(evidence.measured), evidence.source, evidence.data
+    ]  # fmt: skip
 
 
 def _period(period: Period) -> dict[str, Any]:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 
 from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, Span
 from costlens_policy.diagnostics.suggestion import listed
-from costlens_policy.money import MAX_FRACTION_DIGITS
+from costlens_policy.money import MAX_FRACTION_DIGITS, plain
 
 __all__ = [
-    "ambiguous_name", "cycle", "empty_quality", "incomplete_price", "latency_order", "lock_changed",
-    "long_context_order", "name_taken", "output_above_context", "period_order", "price_out_of_range",
-    "retired_before_deprecated", "tier_of_other_name", "two_price_sources", "unknown_import", "unknown_model",
-    "unlikely_price", "unpriced",
+    "ambiguous_name", "contradictory_quality", "cycle", "empty_quality", "incomplete_price", "latency_order",
+    "lock_changed", "long_context_order", "name_taken", "output_above_context", "period_order", "price_out_of_range",
+    "retired_before_deprecated", "tier_of_other_name", "two_price_sources", "unknown_import",
+    "unknown_model", "unlikely_price", "unpriced",
 ]  # fmt: skip
 
 
@@ -178,6 +178,21 @@ def empty_quality(span: Span) -> Diagnostic:
         "no task",
         "give measured quality by task, such as `summarization: 0.86`, or remove the key",
     )
+
+
+def contradictory_quality(given: Mapping[str, Decimal], span: Span) -> Diagnostic:
+    """``given`` are those of ``low``, ``value``, ``high`` and ``level`` that are given."""
+    if "low" in given and "high" in given:
+        interval = f"`{plain(given['low'])}` to `{plain(given['high'])}`"
+        message = f"a quality must be within its interval, got `{plain(given['value'])}` and {interval}"
+        advice = "`low` and `high` are the ends of the interval around `value`, all from 0 to 1"
+    else:
+        present = next(name for name in given if name != "value")
+        message, advice = (
+            f"an interval needs `low` and `high`, got only `{present}`",
+            "give both ends, or remove the key",
+        )
+    return Diagnostic("CL519", Severity.ERROR, message, span, "contradicts the interval", advice)
 
 
 def tier_of_other_name(name: str, own: str, span: Span) -> Diagnostic:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final
 
 from costlens_policy.catalogue import price_list, problems
-from costlens_policy.catalogue.catalogue import Catalogue, Model
+from costlens_policy.catalogue.catalogue import USUAL_LEVEL, Catalogue, Evidence, Model
 from costlens_policy.catalogue.drafts import (
     Draft,
     ModelReference,
@@ -19,11 +20,13 @@ from costlens_policy.catalogue.names import Names
 from costlens_policy.catalogue.versions import Versions
 from costlens_policy.catalogue.writing import DIGEST_LABEL, digest_label
 from costlens_policy.diagnostics.model import Diagnostic, in_order
-from costlens_policy.documents.catalogue import CatalogueDocument, CatalogueModel
+from costlens_policy.documents.catalogue import CatalogueDocument, CatalogueModel, MeasuredQuality, Quality
 from costlens_policy.frozen import frozen
 from costlens_policy.source.located import LocatedDocument
 
 __all__ = ["Resolved", "resolve"]
+
+_INTERVAL: Final = ("low", "value", "high", "level")
 
 
 @frozen
@@ -107,6 +110,7 @@ def _read_imports(documents: Iterable[tuple[LocatedDocument, CatalogueDocument]]
                 if full not in drafts:
                     drafts[full] = _draft(full, pattern)
                 drafts[full].learn(section.facts, place.at("facts"))
+            diagnostics.extend(_quality_problems(section.facts.quality or {}, place.at("facts", "quality")))
     return _Imports(drafts, tuple(diagnostics))
 
 
@@ -197,6 +201,21 @@ def _examine(entry: CatalogueModel, place: Place) -> Iterator[Diagnostic]:
         yield problems.latency_order(latency.p50, latency.p95, place.at("latency_ms", "p95").span)
     if entry.quality is not None and not entry.quality:
         yield problems.empty_quality(place.at("quality").key_span)
+    yield from _quality_problems(entry.quality or {}, place.at("quality"))
+
+
+def _quality_problems(quality: Mapping[str, Quality], place: Place) -> Iterator[Diagnostic]:
+    """Find intervals that contradict themselves."""
+    for task, measured in quality.items():
+        if not isinstance(measured, MeasuredQuality):
+            continue
+        given = {name: value for name in _INTERVAL if (value := getattr(measured, name)) is not None}
+        if "low" in given and "high" in given:
+            if not given["low"] <= given["value"] <= given["high"]:
+                yield problems.contradictory_quality(given, place.at(task, "value").span)
+        elif given.keys() != {"value"}:
+            present = next(name for name in given if name != "value")
+            yield problems.contradictory_quality(given, place.at(task, present).key_span)
 
 
 def _examine_whole(draft: Draft) -> Iterator[Diagnostic]:
@@ -252,7 +271,12 @@ def _finish(draft: Draft, aliases: Sequence[str], names: Names) -> Model:
         capabilities=None if capabilities is None else frozenset(capabilities),
         latency_p50_ms=float(latency.p50) if latency is not None else None,
         latency_p95_ms=float(latency.p95) if latency is not None and latency.p95 is not None else None,
-        quality={task: float(value) for task, value in facts.get("quality", {}).items()},
+        quality={task: _value(given) for task, given in facts.get("quality", {}).items()},
+        evidence={
+            task: _evidence(given)
+            for task, given in facts.get("quality", {}).items()
+            if isinstance(given, MeasuredQuality) and _evidence(given) != Evidence()
+        },
         regions=facts.get("regions"),
         external=facts.get("external", True),
         deprecated=facts.get("deprecated"),
@@ -261,6 +285,16 @@ def _finish(draft: Draft, aliases: Sequence[str], names: Names) -> Model:
         other_versions=tuple(facts.get("other_versions", ())),
         price_source=draft.price_source,
     )
+
+
+def _value(quality: Quality) -> float:
+    return float(quality.value if isinstance(quality, MeasuredQuality) else quality)
+
+
+def _evidence(given: MeasuredQuality) -> Evidence:
+    low, high = (None if limit is None else float(limit) for limit in (given.low, given.high))
+    level = USUAL_LEVEL if given.level is None else float(given.level)
+    return Evidence(low, high, level, given.cases, given.measured, given.source, given.data)
 
 
 def _inherit_facts(drafts: Mapping[str, Draft], names: Names) -> Iterator[Diagnostic]:

@@ -13,7 +13,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Final, TypeAlias
 
-from costlens_policy.catalogue.catalogue import Catalogue, Model
+from costlens_policy.catalogue.catalogue import USUAL_LEVEL, Catalogue, Model
 from costlens_policy.catalogue.rates import BUCKETS, MINUTES_OF_A_DAY, Period, Tariff, complete
 from costlens_policy.money import ZERO, plain
 
@@ -76,7 +76,7 @@ def explicit_entry(model: Model) -> dict[str, Value]:
         "max_output_tokens": model.max_output_tokens,
         "capabilities": None if model.capabilities is None else sorted(model.capabilities),
         "latency_ms": _latency(model),
-        "quality": _unless_empty({task: _decimal(value) for task, value in model.quality.items()}, model),
+        "quality": _unless_empty({task: _quality(task, model) for task in model.quality}, model),
         "regions": model.regions,
         "external": model.external,
         "deprecated": model.deprecated,
@@ -105,6 +105,24 @@ def _latency(model: Model) -> Value | None:
     if model.latency_p95_ms is not None:
         latency["p95"] = _decimal(model.latency_p95_ms)
     return latency
+
+
+def _quality(task: str, model: Model) -> Value:
+    """Return the quality in a task as an entry has it: a number, or one with its evidence."""
+    value, evidence = _decimal(model.quality[task]), model.evidence.get(task)
+    if evidence is None:
+        return value
+    entry: dict[str, Value | None] = {
+        "value": value,
+        "low": None if evidence.low is None else _decimal(evidence.low),
+        "high": None if evidence.high is None else _decimal(evidence.high),
+        "level": None if evidence.level == USUAL_LEVEL else _decimal(evidence.level),
+        "cases": evidence.cases,
+        "measured": evidence.measured,
+        "source": evidence.source,
+        "data": evidence.data,
+    }
+    return {name: item for name, item in entry.items() if item is not None}
 
 
 def _decimal(value: float) -> Decimal:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import date
+from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any, Final
 
 from costlens_policy.catalogue import Catalogue, Model, Period
@@ -163,6 +163,10 @@ _MODEL: Final[Mapping[str, tuple[Type, str]]] = {
     "latency_p50_ms": (DOUBLE, "median time to the complete answer"),
     "latency_p95_ms": (DOUBLE, "95th percentile of the time to the complete answer"),
     "quality": (map_of(STRING, DOUBLE), "measured quality by task, from 0 to 1"),
+    "quality_low": (map_of(STRING, DOUBLE), "lower end of the interval of the quality by task, where it is known"),
+    "quality_high": (map_of(STRING, DOUBLE), "upper end of the interval of the quality by task, where it is known"),
+    "quality_cases": (map_of(STRING, INT), "how many cases the quality was measured on by task, where it is known"),
+    "quality_measured": (map_of(STRING, TIMESTAMP), "day of the measurement by task, where it is known"),
     "regions": (_TEXTS, "where the data is processed"),
     "external": (BOOL, "whether prompts leave the company"),
     "fine_tuned": (BOOL, "whether it was trained from another model"),
@@ -234,6 +238,7 @@ def model_values(model: Model, period: Period | None, day: date) -> dict[str, Va
         "latency_p50_ms": model.latency_p50_ms,
         "latency_p95_ms": model.latency_p95_ms,
         "quality": dict(model.quality),
+        **_evidence(model),
         "regions": None if model.regions is None else list(model.regions),
         "external": model.external,
         "fine_tuned": model.base is not None,
@@ -245,6 +250,18 @@ def model_values(model: Model, period: Period | None, day: date) -> dict[str, Va
         known["input_usd_per_million_tokens"] = float(prices["input"])
         known["output_usd_per_million_tokens"] = float(prices["output"])
     return {name: value for name, value in known.items() if value is not None}
+
+
+def _evidence(model: Model) -> dict[str, Value]:
+    known = model.evidence.items()
+    return {
+        "quality_low": {task: item.low for task, item in known if item.low is not None},
+        "quality_high": {task: item.high for task, item in known if item.high is not None},
+        "quality_cases": {task: item.cases for task, item in known if item.cases is not None},
+        "quality_measured": {
+            task: datetime.combine(item.measured, time(), UTC) for task, item in known if item.measured is not None
+        },
+    }
 
 
 def unknown_facts(catalogue: Catalogue, admit: Admission) -> frozenset[str]:

@@ -205,6 +205,7 @@ _MONEY: Final = (
     Code("CL516", "empty-quality", "quality is empty"),
     Code("CL517", "lock-changed", "locked catalogue has changed"),
     Code("CL518", "tier-of-other-name", "unknown service tier name"),
+    Code("CL519", "contradictory-quality", "quality contradicts its interval"),
 )
 _TESTS: Final = (
     Code("CL601", "unknown-fixture", "unknown fixture"),

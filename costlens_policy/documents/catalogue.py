@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from costlens_policy.documents.document import (
     Capability,
@@ -21,7 +21,7 @@ from costlens_policy.documents.document import (
 
 __all__ = [
     "CatalogueDocument", "CatalogueModel", "FineTuning", "HourPrices", "ImportedModels", "Latency", "LongContext",
-    "ModelFacts", "PricePeriod", "ServiceTierPrices",
+    "MeasuredQuality", "ModelFacts", "PricePeriod", "Quality", "ServiceTierPrices",
 ]  # fmt: skip
 
 Bucket = Literal[
@@ -96,6 +96,39 @@ class Latency(Section):
     """95th percentile."""
 
 
+class MeasuredQuality(Section):
+    """The quality of a model in one task, with the evidence for it. What is left out is unknown."""
+
+    value: Annotated[Ratio, Field(examples=[0.772])]
+    """Measured quality, from 0 to 1."""
+    low: Annotated[Ratio, Field(examples=[0.733])] | None = None
+    """Lower end of the interval in which the quality lies; an interval needs ``low`` and ``high``."""
+    high: Annotated[Ratio, Field(examples=[0.807])] | None = None
+    """Upper end of the interval."""
+    level: (
+        Annotated[
+            Ratio,
+            Field(ge=0.5, le=0.9999, examples=[0.9]),
+            WithJsonSchema({"type": "number", "minimum": 0.5, "maximum": 0.9999}),
+        ]
+        | None
+    ) = None
+    """How sure the interval is; absent means 0.95."""
+    cases: Annotated[int, Field(ge=1, le=2**53, examples=[479])] | None = None
+    """How many cases were scored."""
+    measured: Date | None = None
+    """Day (UTC) of the measurement."""
+    source: Annotated[str, Field(min_length=1, max_length=500, examples=["evals/code.csv"])] | None = None
+    """Where the scores come from, such as a file."""
+    data: (
+        Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$", examples=[f"sha256:{'0123456789abcdef' * 4}"])] | None
+    ) = None
+    """Digest of the scores: ``sha256:`` and 64 hexadecimal digits."""
+
+
+Quality = Annotated[Ratio, Field(examples=[0.86])] | MeasuredQuality
+
+
 class FineTuning(Section):
     """Where a fine-tuned model comes from."""
 
@@ -120,8 +153,10 @@ class ModelFacts(Section):
     """What the model can do; absent means unknown, an empty list means none of these."""
     latency_ms: Latency | None = None
     """Time to the complete answer."""
-    quality: Annotated[dict[str, Ratio], Field(examples=[{"summarization": 0.86}])] | None = None
-    """Measured quality by task, from 0 to 1."""
+    quality: (
+        Annotated[dict[str, Quality], Field(examples=[{"chat": 0.86, "code": {"value": 0.772, "cases": 479}}])] | None
+    ) = None
+    """Measured quality by task: a number from 0 to 1, or one with the evidence for it."""
     regions: Annotated[tuple[str, ...], Field(examples=[["eu", "us"]])] | None = None
     """Where the data is processed."""
     external: bool | None = None

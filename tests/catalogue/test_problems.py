@@ -116,6 +116,23 @@ CASES = [
         ],
     ),
     (
+        f"models: {{a: {{quality: {{code: {{value: 0.77, low: 0.8, high: 0.9}}}}, {OK}}}}}",
+        [("CL519", "0.77", "`low` and `high` are the ends of the interval around `value`, all from 0 to 1")],
+    ),
+    (
+        f"models: {{a: {{quality: {{code: {{value: 0.77, high: 0.9}}}}, {OK}}}}}",
+        [("CL519", "high", "give both ends, or remove the key")],
+    ),
+    (
+        f"models: {{a: {{quality: {{code: {{value: 0.77, level: 0.9}}}}, {OK}}}}}",
+        [("CL519", "level", "give both ends, or remove the key")],
+    ),
+    (
+        "imports: [{source: genai-prices, models: [openai/gpt-5-nano], "
+        "facts: {quality: {code: {value: 0.77, low: 0.5, high: 0.7}}}}]",
+        [("CL519", "0.77", "`low` and `high` are the ends of the interval around `value`, all from 0 to 1")],
+    ),
+    (
         f"models: {{a: {{prices: [{{{RATES}, service_tiers: {{batches: {{{RATES}}}}}}}]}}}}",
         [("CL518", "batches", "write `batch`")],
     ),
@@ -133,6 +150,7 @@ def test_problems_are_found(body: str, expected: list[tuple[str, str, str]]) -> 
     [
         "models: {a: {prices: []}}",
         "imports: [{source: genai-prices, models: [openai/text-embedding-3-small]}]",
+        f"models: {{a: {{quality: {{chat: {{value: 0.5, low: 0.5, high: 0.5, cases: 1}}}}, {OK}}}}}",
         f"models: {{a: {{quality: {{chat: 0}}, aliases: [a, b, b], capabilities: [], {OK}}}}}",
         "models: {free: {prices: [{usd_per_million_tokens: {input: 0, output: 0}}]}}",
     ],

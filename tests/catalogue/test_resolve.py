@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
-from costlens_policy.catalogue import LONG_AGO, Model, Usage
+from costlens_policy.catalogue import LONG_AGO, Evidence, Model, Usage
 from costlens_policy.catalogue.resolve import Resolved
+from costlens_policy.checker.attributes import model_values
 from tests.catalogue.reading import resolved
 
 PRICES = "prices: [{usd_per_million_tokens: {input: 1, output: 2}}]"
@@ -60,6 +61,24 @@ imports:
     assert model(result, "gpt-5-mini").family == "gpt-5"
     nano = model(result, "gpt-5-nano")
     assert (nano.family, nano.quality) == ("nano", {"chat": 0.8, "code": 0.4})
+
+
+def test_measured_quality_may_stand_in_a_document_of_its_own_and_the_later_one_wins_task_by_task() -> None:
+    data = "sha256:" + "0a" * 32
+    full = f"low: 0.733, high: 0.807, cases: 479, measured: 2026-11-30, source: evals/code.csv, data: '{data}'"
+    measured = f"models: {{a: {{quality: {{code: {{value: 0.772, {full}}}, sql: {{value: 0.5}}}}}}}}"
+    models = f"models: {{a: {{provider: in-house, quality: {{chat: 0.8, code: 0.5}}, {PRICES}}}}}"
+    result = resolved(models, measured)
+    assert result.diagnostics == ()
+    found = model(result, "a")
+    assert found.quality == {"chat": 0.8, "code": 0.772, "sql": 0.5}
+    evidence = Evidence(0.733, 0.807, 0.95, 479, date(2026, 11, 30), "evals/code.csv", data)
+    assert found.evidence == {"code": evidence}, "a value alone is no evidence"
+    view = model_values(found, None, date(2026, 12, 1))
+    assert (view["quality_low"], view["quality_cases"]) == ({"code": 0.733}, {"code": 479})
+    assert view["quality_measured"] == {"code": datetime(2026, 11, 30, tzinfo=UTC)}
+    again = model(resolved(measured, models), "a")
+    assert (again.quality["code"], again.evidence) == (0.5, {}), "a number that is typed later has no evidence"
 
 
 def test_a_later_document_overrides_what_it_gives() -> None:

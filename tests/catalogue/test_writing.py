@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from costlens_policy.catalogue import BUCKETS, Catalogue, Model, Period, Rates, Tariff
+from costlens_policy.catalogue import BUCKETS, Catalogue, Evidence, Model, Period, Rates, Tariff
 from costlens_policy.catalogue.resolve import resolve
 from costlens_policy.catalogue.writing import comment, lock, yaml_lines
 from costlens_policy.source.compose import compose
@@ -53,6 +53,24 @@ def tariffs(draw: st.DrawFn, steps: list[int], per_request: Decimal) -> Tariff:
     return Tariff(rates[0], tuple(zip(steps, rates[1:], strict=True)))
 
 
+EVIDENCE = st.builds(
+    Evidence,
+    cases=st.none() | st.integers(1, 10**6),
+    measured=st.none() | st.dates(date(2020, 1, 1)),
+    source=st.none() | TEXT.filter(bool),
+    data=st.none() | st.just("sha256:" + "0a" * 32),
+)
+
+
+def with_evidence(model: Model, known: Evidence, share: float) -> Model:
+    """Give every task of a model the same evidence, with an interval around its quality."""
+    evidence = {
+        task: replace(known, low=value * share, high=max(value, 1 - (1 - value) * share), level=0.9)
+        for task, value in model.quality.items()
+    }
+    return replace(model, evidence=evidence)
+
+
 MODELS = st.builds(
     Model,
     name=NAMES,
@@ -73,7 +91,13 @@ MODELS = st.builds(
 
 
 @settings(max_examples=50)
-@given(st.lists(MODELS, max_size=4, unique_by=lambda model: model.name))
+@given(
+    st.lists(
+        MODELS | st.builds(with_evidence, MODELS, EVIDENCE, st.sampled_from([0.5, 1.0])),
+        max_size=4,
+        unique_by=lambda model: model.name,
+    )
+)
 def test_any_catalogue_reads_back(models: list[Model]) -> None:
     result = resolve([read(lock(Catalogue.of(models)))])
     # The models lack the names that a provider implies, so the first digest is another one. Prices may be unlikely.

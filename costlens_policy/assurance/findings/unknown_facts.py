@@ -20,10 +20,9 @@ __all__ = ["find_unknown_facts"]
 
 _FOUND: Final = Finding("CL474")
 _CAPABILITIES: Final = frozenset(get_args(Capability))
-_LISTED: Final = frozenset({
-    ("model", "capabilities"), ("model", "regions"), ("model", "quality"), ("model", "labels"),
-    ("request", "modalities"),
-})  # fmt: skip
+_BY_TASK: Final = frozenset({"quality", "quality_low", "quality_high", "quality_cases", "quality_measured"})
+_BY_KEY: Final = frozenset(("model", name) for name in (*_BY_TASK, "labels"))
+_LISTED: Final = frozenset({("model", "capabilities"), ("model", "regions"), ("request", "modalities"), *_BY_KEY})
 _MODALITIES: Final = frozenset({"text", "image", "audio", "audio_output", "file", "video"})
 _FORMATS: Final = frozenset({"text", "json_object", "json_schema", "grammar", "regex"})
 
@@ -143,6 +142,7 @@ def _outcomes(node: Node) -> Iterator[Literal]:
 _WHOSE: Final = {
     "capabilities": "model has the capability",
     "regions": "model of the catalogue is in the region",
+    **dict.fromkeys(_BY_TASK, "model of the catalogue has this for the task"),
     "quality": "model of the catalogue has a quality for the task",
     "labels": "model of the catalogue has the label",
     "modalities": "request has the modality",
@@ -156,7 +156,7 @@ def _vocabularies(subject: Subject) -> Mapping[str, Collection[str]]:
     return {
         "capabilities": _CAPABILITIES,
         "regions": _words(views, "regions"),
-        "quality": _words(views, "quality"),
+        **{name: _words(views, name) for name in _BY_TASK},
         "labels": _words(views, "labels"),
         "modalities": _MODALITIES,
         "type": _FORMATS,
@@ -181,7 +181,7 @@ def _reads(node: Node) -> Iterator[_Read]:
                 yield _Read(str(other.value), "type", other.extent)
     elif isinstance(node, Select | Index):
         chain = _chain(node)
-        if len(chain) == 3 and chain[:2] in (("model", "quality"), ("model", "labels")):
+        if len(chain) == 3 and chain[:2] in _BY_KEY:
             yield _Read(chain[2], chain[1], _last(node))
         elif len(chain) == 3 and chain[:2] == ("request", "params"):
             yield _Read(chain[2], "params", _last(node), closed=False)
