@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 
 from costlens_policy.assurance import Situation, Subject
 from costlens_policy.compiler.priced_models import PricedModel
-from costlens_policy.compiler.rules import BudgetStep, ByExpression, BySplit, RouteStep, routes_in
+from costlens_policy.compiler.rules import BudgetStep, ByExpression, RouteStep, drawn_by, routes_in
 from costlens_policy.engine.context import Context
 from costlens_policy.engine.decision import Balance
 from costlens_policy.engine.request import admit_request
@@ -59,7 +59,7 @@ def _varied(groups: list[list[Edit]], begin: Situation) -> Iterator[Situation]:
 def _edits(subject: Subject, way: Way) -> list[list[Edit]]:
     steps = () if way.step is None else tuple(routes_in(way.step))
     models = [priced_model(subject, name) for name in subject.plan.catalogue.models]
-    groups = [_asking(way, steps), _keys(steps), list(map(_with, _NEEDS)), _tokens(models), _bounds(models)]
+    groups = [_asking(way, steps), _keys(subject, steps), list(map(_with, _NEEDS)), _tokens(models), _bounds(models)]
     return [group for group in [*groups, _states(subject)] if group]
 
 
@@ -76,16 +76,19 @@ def _asking(way: Way, steps: tuple[RouteStep, ...]) -> list[Edit]:
     return [_with({"model": "unlisted-model" if way.model == UNLISTED else way.model})]
 
 
-def _keys(steps: tuple[RouteStep, ...]) -> list[Edit]:
+def _keys(subject: Subject, steps: tuple[RouteStep, ...]) -> list[Edit]:
     """Return other keys for splits, which fall into other shares."""
-    names = {
-        path[1]
-        for step in steps
-        if isinstance(step.target, BySplit)
-        for path in ((("request", "id"),) if step.target.key is None else step.target.key.typed.references)
-        if path[0] == "request" and len(path) > 1
-    }
-    return [_with({name: f"{name}-{number}" for name in sorted(names)}) for number in range(_KEYS)] if names else []
+    names = sorted({name for step in steps for name in drawn_by(step)})
+    attributes = {name: subject.plan.attributes.get(name) for name in names}
+    declared = {name: item.values for name, item in attributes.items() if item is not None and item.values}
+    if not names:
+        return []
+
+    def keys(number: int) -> dict[str, str]:
+        return {name: declared[name][number % len(declared[name])] if name in declared else f"{name}-{number}"
+                for name in names}  # fmt: skip
+
+    return [_with(keys(number)) for number in range(_KEYS)]
 
 
 def _tokens(models: list[PricedModel]) -> list[Edit]:

@@ -24,7 +24,7 @@ from costlens_policy.expressions.limits import RunLimits
 from costlens_policy.expressions.runtime import CelError
 from costlens_policy.frozen import frozen
 from costlens_policy.money import format_usd
-from costlens_policy.proof.conditions import condition_from
+from costlens_policy.proof.conditions import condition_from, double
 from costlens_policy.proof.exclusions import Candidates
 from costlens_policy.proof.meant import meant
 from costlens_policy.proof.outcomes import some
@@ -134,7 +134,7 @@ class Claim:
         """Return that a limit on single calls does not apply, or is above an amount."""
         above: Goal = ALWAYS if isinstance(step.limit, Decimal) and step.limit > most else Some(())
         if isinstance(step.limit, Formula):
-            above = condition_from(self.subject, step.limit, f"({step.limit.source}) > {_double(most)}", layer)
+            above = condition_from(self.subject, step.limit, f"({step.limit.source}) > {double(most)}", layer)
         fails = self.subject.plan.layers[layer].on_error == "deny"
         return Some([above, Not(self.subject.condition(step.when, layer, fails))])
 
@@ -240,11 +240,6 @@ def _facts(test: Formula, view: Mapping[str, Any]) -> str:
 def _bounds(step: BudgetStep) -> bool:
     """Say whether a budget refuses each call that costs more than its limit, whatever people and time have changed."""
     return step.per_call and step.unit == "usd" and not step.shadow and not step.overflow and step.span is None
-
-
-def _double(amount: Decimal) -> str:
-    text = f"{amount:f}"
-    return text if "." in text else f"{text}.0"
 
 
 def claims_of(

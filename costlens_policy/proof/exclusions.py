@@ -29,6 +29,7 @@ from costlens_policy.compiler.rules import (
     routes_in,
 )
 from costlens_policy.frozen import frozen
+from costlens_policy.proof.conditions import double
 from costlens_policy.proof.doubts import may_fail
 from costlens_policy.proof.outcomes import ALWAYS, ANYTHING, NEVER, Outcomes, every, exactly, outcomes, settled, some
 from costlens_policy.proof.spending import First, Sum, TooMuch, cost_of, may_be_too_much, only_lowers, written
@@ -291,8 +292,8 @@ class Candidates:
         fields = {field for field in ("used_ratio", "left", "used") if ("budgets", budget.id, field) in uses}
         if fields == {"used_ratio"}:  # one field alone is decided exactly
             least = nextafter(float((1 - Fraction(below) / Fraction(limit)) / _CAREFUL), -inf)
-            return self._written(f"{name}.used_ratio >= {_double(least)}")
-        return self._written(f"{name}.left <= {_double(below)}")
+            return self._written(f"{name}.used_ratio >= {double(Decimal(repr(least)))}")
+        return self._written(f"{name}.left <= {double(Decimal(repr(below)))}")
 
     # Something fails
 
@@ -374,8 +375,3 @@ def _is_cost(target: ByChoice) -> bool:
 def _access(rule: Rule) -> AccessStep:
     assert isinstance(rule.step, AccessStep)
     return rule.step
-
-
-def _double(value: float) -> str:
-    text = f"{Decimal(repr(value)):f}"
-    return text if "." in text else f"{text}.0"

@@ -185,3 +185,76 @@ def test_the_limit_of_time_ends_a_comparison(tmp_path: Path) -> None:
     compared = compare(*bundles, NOW, limit_s=1e-9)
     assert _verdicts(compared)["access"] == "unknown"
     assert "the limit of time is reached" in str(compared.to_dict())
+
+
+HEAD: Final = 'apiVersion: costlens-policy/v1\nkind: {}\nmetadata: {{name: {}, version: "1"}}\n'
+MODEL: Final = (
+    "{{provider: acme, latency_ms: {{p50: {}}}, prices: [{{usd_per_million_tokens: {{input: 1, output: {}}}}}]}}"
+)
+SMALL_SET: Final = HEAD.format("PolicySet", "s") + (
+    "policies: [a.yaml]\ncatalogues: [c.yaml]\ndata: [caps.yaml]\n"
+    "attributes: {tier: {type: string, values: [free, pro], required: true}, n: {type: int, required: true}}\n"
+    "defaults: {access: allow, route: {model: small}, max_output_tokens: 500}\n"
+)
+DAY: Final = "window: {calendar: day, zone: UTC}"
+SPLIT: Final = "routes:\n  - {id: r, split: {key: request.?user.orValue(''), targets: [%s]}}\n"
+WAIVED: Final = "routes:\n  - {id: r, model: big, fallbacks: [small]%s}\n"
+CHOICE: Final = "routes:\n  - {id: r, choose: {minimize: estimate.cost_usd%s}}\n"
+CLAMP: Final = "apply: [{clamp_params: {max_output_tokens: {max: 50}}}]"
+
+
+def _two(rule: str, *, turned: bool = False) -> str:
+    """Return two rules that no request meets both of."""
+    rules = [f"  - {{id: {name}, when: request.n {test} 3, {rule}}}\n" for name, test in (("x", ">"), ("y", "<"))]
+    return "".join(rules[::-1] if turned else rules)
+
+
+def _small(folder: Path, policy: str) -> Path:
+    folder.mkdir()
+    models = f"models:\n  small: {MODEL.format(100, 2)}\n  big: {MODEL.format(900, 9)}\n"
+    (folder / "c.yaml").write_text(HEAD.format("Catalogue", "c") + models)
+    (folder / "caps.yaml").write_text(HEAD.format("Data", "caps") + "data: {free: 9.0, pro: 10.0}\n")
+    (folder / "policy-set.yaml").write_text(SMALL_SET)
+    (folder / "a.yaml").write_text(HEAD.format("Policy", "a") + "on_error: deny\n" + policy)
+    return folder / "policy-set.yaml"
+
+
+def _limited(limit: str, more: str = DAY) -> str:
+    return f"budgets:\n  - {{id: m, scope: request.tier, hard_limit_usd: {limit}, {more}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        # Limits are compared by what they come to; nothing of it is blamed on routes.
+        (_limited("10"), _limited("'request.tier == \"pro\" ? 10.0 : 11.0'"), {"budgets": "looser"}),
+        (_limited("'request.tier == \"pro\" ? 10.0 : 11.0'"), _limited("10"), {"budgets": "stricter"}),
+        (_limited("10"), _limited("'request.n > 3 ? 9.0 : 11.0'"), {"budgets": "neither"}),
+        (_limited("10"), _limited("'request.n > 3 ? 10.0 : 10.0'"), {}),
+        (_limited("10"), _limited("'data.caps[request.tier]'"), {"budgets": "stricter"}),
+        (_limited("'request.tier == \"pro\" ? 10.0 : 9.0'"), _limited("'data.caps[request.tier]'"), {}),
+        (_limited("'double(request.n)'"), _limited("'double(request.n)'"), {}),
+        (_limited("10"), _limited("10", DAY.replace("UTC", "Europe/Berlin")), {"budgets": "neither"}),
+        (_limited("10"), _limited("10", DAY + ", thresholds: [{at_ratio: 0.5, alert: half}]"), {"budgets": "neither"}),
+        (
+            _limited("10", DAY + ", overflow: p") + f"  - {{id: p, hard_limit_usd: 3, {DAY}}}\n",
+            _limited("10") + f"  - {{id: p, hard_limit_usd: 3, {DAY}}}\n",
+            {"budgets": "neither"},
+        ),
+        # Keys that make no difference.
+        (SPLIT % "{model: small, weight: 50}, {model: big, weight: 50}",
+         SPLIT % "{model: small, weight: 5}, {model: big, weight: 5}", {}),
+        (SPLIT % "{model: small, weight: 50}, {model: big, weight: 50}",
+         SPLIT % "{model: small, weight: 5}, {model: big, weight: 6}", {"routes": "neither"}),
+        (WAIVED % "", WAIVED % ", waive_terms_for: [downgrades]", {}),
+        (WAIVED % "", "routes:\n  - {id: other, models: [big, small]}\n", {}),
+        (CHOICE % "", CHOICE % ", limits: {max_latency_ms: 900}", {}),
+        (CHOICE % "", CHOICE % ", limits: {max_latency_ms: 899}", {"routes": "stricter"}),
+        # Order matters where two rules may meet.
+        ("routes:\n" + _two("model: big"), "routes:\n" + _two("model: big", turned=True), {}),
+        ("rewrites:\n" + _two(CLAMP), "rewrites:\n" + _two(CLAMP, turned=True), {}),
+    ],
+)  # fmt: skip
+def test_stages_are_compared_each_by_itself(old: str, new: str, expected: dict[str, str], tmp_path: Path) -> None:
+    compared = compare(check(_small(tmp_path / "old", old)), check(_small(tmp_path / "new", new)), NOW)
+    assert _verdicts(compared) == _EQUAL | expected, compared.to_dict()

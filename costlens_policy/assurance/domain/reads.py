@@ -9,10 +9,9 @@ its place *searched*: examples are tried, and nothing is concluded from their fa
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, TypeAlias, TypeGuard
 
 from costlens_policy.assurance.domain.times import Clock
@@ -29,6 +28,7 @@ from costlens_policy.assurance.domain.trees import (
     Use,
 )
 from costlens_policy.assurance.domain.values import LOWER, UPPER
+from costlens_policy.assurance.domain.written import literal, table, without_default
 from costlens_policy.checker.reads import nodes_of
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.rules import BudgetStep
@@ -99,8 +99,6 @@ class _Linear:
 
 _Applied: TypeAlias = str | Clock | _Linear
 """What was applied to a place before it is compared: nothing, a function of texts, a clock, a sum or product."""
-_FINE: Final = re.compile(r"\.\d{7}")
-"""Fractions of a second that a ``datetime`` has not."""
 _INTEGERS: Final = (-(2**63), 2**63 - 1)
 _EXACT: Final = 2**53
 
@@ -266,7 +264,7 @@ class _Reader:
             use.literals.update(_hashable(literals))
 
     def _membership(self, element: Node, container: Node) -> None:
-        container = _without_default(container)
+        container = without_default(container)
         read = self._path(container)
         if read is not None and read[0] == "request":
             self._texts = None
@@ -288,6 +286,8 @@ class _Reader:
         """Return the elements of a list that is written out as where a value may come from."""
         if self._fact(node) is not None:
             return self._flow(node)
+        if (known := table(self._typed, node)) is not None:
+            return _Flow(literals=[*known])
         variable = self._variable(node)
         if variable is not None:
             return self._inside(variable)._listed(variable.typed.root)
@@ -315,7 +315,7 @@ class _Reader:
 
     def _comprehension(self, node: Comprehension) -> None:
         """Read ``list.exists(item, item == "x")`` and ``all`` as memberships."""
-        range_ = _without_default(node.range)
+        range_ = without_default(node.range)
         read = self._path(range_)
         found = _elements(node) if node.macro in (Macro.EXISTS, Macro.ALL) and read is not None else None
         if read is None or found is None:
@@ -331,9 +331,9 @@ class _Reader:
     # Where values come from
 
     def _flow(self, node: Node) -> _Flow:
-        literal = _literal(node)
-        if literal is not None:
-            return _Flow(literals=[literal[0]])
+        written = literal(node)
+        if written is not None:
+            return _Flow(literals=[written[0]])
         read = self._path(node)
         if read is not None:
             self._note(read, self._typed.types.get(node, DYN))
@@ -348,9 +348,19 @@ class _Reader:
             self._texts = None
             self._examine(node.condition)
             return self._flow(node.accepted).join(self._flow(node.rejected))
+        if isinstance(node, Index) and (known := table(self._typed, node.operand)) is not None:
+            return self._looked_up(node, known)
         if isinstance(node, Call):
             return self._call(node)
         return self._opaque(node)
+
+    def _looked_up(self, node: Index, known: Mapping[Any, Any]) -> _Flow:
+        """Return what a table gives. Which of its keys a value is, if any, is all that is asked of the value."""
+        if not all(isinstance(value, str | int | float) for value in known.values()):
+            return self._opaque(node)
+        self._texts = None
+        self._compare(self._flow(node.key), _Flow(literals=[*known]))
+        return _Flow(literals=[*known.values()])
 
     def _call(self, node: Call) -> _Flow:
         if node.function == "orValue" and node.target is not None:
@@ -369,8 +379,8 @@ class _Reader:
     def _linear(self, node: Call) -> _Flow | None:
         """Return the flow of an integer place that is added to, or multiplied by, what is written out."""
         left, right = node.arguments
-        by = _literal(right) or (None if node.function == "_-_" else _literal(left))
-        inner = left if _literal(right) is not None else right
+        by = literal(right) or (None if node.function == "_-_" else literal(left))
+        inner = left if literal(right) is not None else right
         if by is None or type(by[0]) is not int or self._typed.types.get(inner) != INT:
             return None
         found = self._flow(inner)
@@ -397,7 +407,7 @@ class _Reader:
 
     def _time(self, node: Call, subject: Node) -> _Flow:
         found = self._flow(subject)
-        zones = [_literal(argument) for argument in node.arguments] if node.target is not None else []
+        zones = [literal(argument) for argument in node.arguments] if node.target is not None else []
         if found.reads != [(("now",), "")] or None in zones:
             return replace(found, unknown=found.unknown or "a time that is worked out")
         clock = (node.function, str(zones[0][0]) if zones and zones[0] is not None else "")
@@ -554,38 +564,9 @@ class _Reader:
         return None
 
 
-def _literal(node: Node) -> tuple[Any] | None:
-    """Return what is written out, in a tuple; None where nothing is."""
-    if isinstance(node, Call) and node.function == "-_" and isinstance(node.arguments[0], Literal):
-        value = node.arguments[0].value
-        return (-value,) if isinstance(value, int | float) and not isinstance(value, bool) else None
-    if isinstance(node, ListLiteral) and not any(node.optional):
-        items = [_literal(element) for element in node.elements]
-        return None if None in items else ([item[0] for item in items if item is not None],)
-    if isinstance(node, Call) and node.function == "timestamp" and isinstance(node.arguments[0], Literal):
-        return _timestamp(node.arguments[0].value)
-    return (node.value,) if isinstance(node, Literal) else None
-
-
 def _is_shown(applied: _Applied) -> bool:
     """Say whether a place is a clock of which all that it shows is tried, whatever is made of it."""
     return isinstance(applied, tuple) and applied[0] in _SHOWN
-
-
-def _timestamp(text: object) -> tuple[datetime] | None:
-    if _FINE.search(str(text)):
-        return None
-    try:
-        return (datetime.fromisoformat(str(text)).astimezone(UTC),)
-    except ValueError:
-        return None
-
-
-def _without_default(node: Node) -> Node:
-    """Return what has a value that is written out in its place where it is missing, or the node itself."""
-    if isinstance(node, Call) and node.function == "orValue" and node.target is not None:
-        return node.target if _literal(node.arguments[0]) is not None else node
-    return node
 
 
 def _inner(type_: Type) -> Type:
@@ -603,7 +584,7 @@ def _elements(node: Comprehension) -> set[Any] | None:
             return None
         sides = operand.arguments
         names = [side for side in sides if isinstance(side, Name) and side.name == node.variable]
-        literals = [value for side in sides if (value := _literal(side)) is not None]
+        literals = [value for side in sides if (value := literal(side)) is not None]
         if len(names) != 1 or len(literals) != 1 or node.second is not None:
             return None
         found.update(_hashable(list(literals[0])))

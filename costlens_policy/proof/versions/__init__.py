@@ -1,0 +1,1 @@
+"""Two versions of a policy set compared, stage by stage."""
