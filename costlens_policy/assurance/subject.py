@@ -31,6 +31,7 @@ from costlens_policy.assurance.witness import Balances, Situation, Witness, show
 from costlens_policy.checker.bundle import CheckedBundle, LinkedDocument
 from costlens_policy.checker.checks import Subject as Documents
 from costlens_policy.checker.checks.subject import Place
+from costlens_policy.checker.reads import MAY_BE_MISSING
 from costlens_policy.compiler import compile_plan
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.rules import AccessStep, BudgetStep, RewriteRule, RouteStep
@@ -134,10 +135,14 @@ class Subject:
         return cast(_T, self._done[work])
 
     def is_diagnosed(self, rule: Rule) -> bool:
-        """Say whether a check has reported something about a rule: what is found on top is likely the same."""
+        """Say whether a check has reported something about a rule: what is found on top is likely the same.
+
+        That an attribute may be missing says nothing about what the rule does where it is there.
+        """
         whole = rule.place.document.located.root.span_of(rule.place.path)
         return any(
             item.span is not None
+            and item.code != MAY_BE_MISSING
             and item.span.file == whole.file
             and whole.start.offset <= item.span.start.offset < whole.end.offset
             for item in self.bundle.warnings

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
-from costlens_policy.assurance.domain import ABSENT, Assignment, Every, Found, Goal
+from costlens_policy.assurance.domain import ABSENT, Assignment, Every, Found, Goal, Holds
 from costlens_policy.assurance.others import Others
 from costlens_policy.assurance.subject import Rule, Subject
 from costlens_policy.assurance.witness import Witness
@@ -24,9 +24,13 @@ _MOST_TRIED: Final = 60
 
 @frozen
 class Tried:
-    """A route, a request that it matches, as it was decided, and the candidates that every one tried excludes."""
+    """A route, a request that it matches, as it was decided, and the candidates that every one tried excludes.
+
+    ``goal`` is that the condition of the route is true.
+    """
 
     route: Rule
+    goal: Goal
     witness: Witness
     never: tuple[Exclusion, ...]
     all_refused: bool
@@ -41,7 +45,7 @@ def tried_routes(subject: Subject) -> tuple[Tried, ...]:
         assert isinstance(step, RouteStep)
         named = not any(isinstance(inner.target, ByExpression) for inner in routes_in(step))
         if named and not subject.is_diagnosed(route):
-            goal = Every([route.goal, subject.allowed])
+            goal = Every([_true(route.goal), subject.allowed])
             first = others.find(goal)
             if isinstance(first, Found) and not _is_served(subject, step, first.values):
                 matched = Every([goal, *(other.otherwise for other in others.beside(goal))])
@@ -50,6 +54,11 @@ def tried_routes(subject: Subject) -> tuple[Tried, ...]:
         if not route.passes_on:
             others.add(route)
     return tuple(found)
+
+
+def _true(goal: Goal) -> Goal:
+    """Return the goal that a condition is true; where it fails, a request is refused whatever the candidates are."""
+    return Holds(goal.tree) if isinstance(goal, Holds) else goal
 
 
 def _is_served(subject: Subject, route: RouteStep, values: Assignment) -> bool:
@@ -69,7 +78,7 @@ def _tried(subject: Subject, route: Rule, first: Assignment, matched: Goal) -> T
     budgets = {rule.id for rule in subject.limits}
     for values in islice(_variants(subject, first, matched), _MOST_TRIED):
         witness = subject.situated(values)
-        if witness is None or witness.decision.rule != route.id:
+        if witness is None or witness.decision.rule != route.id or (found is not None and _asks_nothing(witness)):
             continue
         decision = witness.decision
         # What a budget refuses before anything is spent is reported of the budget.
@@ -79,8 +88,13 @@ def _tried(subject: Subject, route: Rule, first: Assignment, matched: Goal) -> T
         if not never:
             return None
         refused = decision.model is None and (found is None or found.all_refused)
-        found = Tried(route, witness if found is None else found.witness, never, refused)
+        found = Tried(route, _true(route.goal), witness if found is None else found.witness, never, refused)
     return found
+
+
+def _asks_nothing(witness: Witness) -> bool:
+    """Say whether a request has an empty list where a condition may ask whether there is one: nobody sends that."""
+    return any(witness.request.get(name) == [] for name in ("tools", "modalities", "messages"))
 
 
 def _variants(subject: Subject, values: Assignment, matched: Goal) -> Iterator[Assignment]:

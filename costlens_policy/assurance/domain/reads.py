@@ -580,14 +580,17 @@ def _elements(node: Comprehension) -> set[Any] | None:
     operands = predicate.operands if isinstance(predicate, Logic) else (predicate,)
     found: set[Any] = set()
     for operand in operands:
-        if not (isinstance(operand, Call) and operand.function in ("_==_", "_!=_")):
+        if not (isinstance(operand, Call) and operand.function in ("_==_", "_!=_", "@in")):
             return None
         sides = operand.arguments
         names = [side for side in sides if isinstance(side, Name) and side.name == node.variable]
         literals = [value for side in sides if (value := literal(side)) is not None]
         if len(names) != 1 or len(literals) != 1 or node.second is not None:
             return None
-        found.update(_hashable(list(literals[0])))
+        if operand.function == "@in" and (sides[0] is not names[0] or not isinstance(literals[0][0], list)):
+            return None
+        items = literals[0][0] if operand.function == "@in" else list(literals[0])
+        found.update(_hashable(items))
     return found
 
 

@@ -214,7 +214,7 @@ class Domain:
             return self._states(read[1])
         if read not in self.uses.by_read:
             return Critical(why=f"no condition reads `{'.'.join(read)}`")
-        found = critical_values(self.uses.by_read[read], self._now)
+        found = critical_values(self.uses.by_read[read], self._now, read)
         found = replace(found, why=found.why.replace("{}", f"`{'.'.join(read)}`"))
         attribute = self._plan.attributes.get(read[1]) if len(read) == 2 else None
         if attribute is None:

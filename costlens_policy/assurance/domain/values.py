@@ -15,9 +15,10 @@ from functools import cached_property
 from itertools import combinations, islice, pairwise, product
 from typing import Any, Final
 
+from costlens_policy.assurance.domain.calls import example_lists
 from costlens_policy.assurance.domain.examples import texts_matching
 from costlens_policy.assurance.domain.times import critical_times
-from costlens_policy.assurance.domain.trees import Use
+from costlens_policy.assurance.domain.trees import Read, Use
 from costlens_policy.engine.facts import Balance
 from costlens_policy.expressions import DYN, Timestamp, Type, Value
 from costlens_policy.expressions.runtime import from_python
@@ -85,14 +86,15 @@ def value_key(value: Value | Absent | Balance) -> object:
     return (type(value), repr(value)) if isinstance(value, list | dict | float) else (type(value), value)
 
 
-def critical_values(use: Use, now: datetime) -> Critical:
-    """Return the critical values of a place. ``now`` is where times begin."""
+def critical_values(use: Use, now: datetime, read: Read = ()) -> Critical:
+    """Return the critical values of a place. ``now`` is where times begin, ``read`` the place where that says more."""
     if use.clocks or use.type.name == "timestamp":
         return _times(use, now)
     if use.declared:
         values: list[Any] = [*sorted(set(use.declared) & use.literals), *sorted(set(use.declared) - use.literals)]
     else:
-        values = list(_unique(_of_type(use, now)))
+        examples = example_lists(read, (*use.literals, *use.parts)) if use.searched else ()
+        values = list(_unique((*examples, *_of_type(use, now))))
     why = ""
     if len(values) > _MOST_VALUES:
         values, why = values[:_MOST_VALUES], "{} is compared with very many values"
@@ -318,7 +320,8 @@ def _numbers(use: Use) -> Iterator[float]:
 
 
 def _lists(use: Use) -> Iterator[list[Any]]:
-    members = sorted(use.members, key=repr)
+    examples = [value for value in use.literals if isinstance(value, str)] if use.searched else ()
+    members = sorted({*use.members, *examples}, key=repr)
     for size in range(min(len(members), _MOST_MEMBERS) + 1):
         yield from (list(chosen) for chosen in combinations(members[:_MOST_MEMBERS], size))
     yield from ([member] for member in members[_MOST_MEMBERS:])

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final
 
 from costlens_policy.assurance.subject import Rule, Subject, shown
-from costlens_policy.assurance.tried import tried_routes
+from costlens_policy.assurance.tried import Tried, tried_routes
 from costlens_policy.assurance.witness import Witness
 from costlens_policy.checker.bundle import models_of_target, targets_of
 from costlens_policy.checker.checks.subject import Finding, Place
@@ -26,7 +26,7 @@ def find_unservable_candidates(subject: Subject) -> Iterator[Diagnostic]:
         for item in tried.never:
             place = _place(subject, tried.route, item.model)
             if place is not None:
-                witness = subject.smallest(tried.witness, partial(_is_excluded, tried.route.id, item.model))
+                witness = subject.smallest(tried.witness, partial(_is_excluded, subject, tried, item.model))
                 yield _FOUND.warning(
                     f"`{item.model}` can serve nothing that `{tried.route.id}` matches, "
                     f"such as `{shown(witness.request)}`",
@@ -37,9 +37,10 @@ def find_unservable_candidates(subject: Subject) -> Iterator[Diagnostic]:
                 )
 
 
-def _is_excluded(route: str, model: str, witness: Witness) -> bool:
+def _is_excluded(subject: Subject, tried: Tried, model: str, witness: Witness) -> bool:
     decision = witness.decision
-    return decision.rule == route and any(item.model == model for item in decision.excluded)
+    excluded = decision.rule == tried.route.id and any(item.model == model for item in decision.excluded)
+    return excluded and subject.meets(tried.goal, witness.situation)
 
 
 def _place(subject: Subject, route: Rule, name: str) -> Span | None:

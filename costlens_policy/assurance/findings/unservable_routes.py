@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final
 
 from costlens_policy.assurance.subject import Subject, shown
-from costlens_policy.assurance.tried import tried_routes
+from costlens_policy.assurance.tried import Tried, tried_routes
 from costlens_policy.assurance.witness import Witness
 from costlens_policy.checker.checks.subject import Finding
 from costlens_policy.diagnostics.model import Diagnostic
@@ -21,7 +21,7 @@ def find_unservable_routes(subject: Subject) -> Iterator[Diagnostic]:
     """Report routes that refuse every request of the domain which they match, with one that shows it."""
     for tried in subject.once(tried_routes):
         if tried.all_refused:
-            witness = subject.smallest(tried.witness, partial(_is_refused, tried.route.id))
+            witness = subject.smallest(tried.witness, partial(_is_refused, subject, tried))
             why = "; ".join(f"`{item.model}`: {item.reason}" for item in witness.decision.excluded[:2])
             yield _FOUND.mistake(
                 f"no candidate of `{tried.route.id}` can serve what it matches, such as `{shown(witness.request)}`",
@@ -32,5 +32,6 @@ def find_unservable_routes(subject: Subject) -> Iterator[Diagnostic]:
             )
 
 
-def _is_refused(route: str, witness: Witness) -> bool:
-    return witness.decision.rule == route and witness.decision.model is None
+def _is_refused(subject: Subject, tried: Tried, witness: Witness) -> bool:
+    decision = witness.decision
+    return decision.rule == tried.route.id and decision.model is None and subject.meets(tried.goal, witness.situation)
