@@ -49,6 +49,7 @@ CATALOGUES: Final = frozenset(
         "cli.commands",
         "expressions.functions",
         "expressions.runtime",
+        "fit.outcomes.formats",
         "rewrites.personal_data",
         "testing.formats",
     }

@@ -50,7 +50,7 @@ class Tally:
 
     def __str__(self) -> str:
         where = f" (first: {', '.join(self.places)})" if self.places else ""
-        return f"{self.count:,} {self.what}{where}"
+        return f"{self.what}: {self.count:,}{where}"
 
 
 @frozen
@@ -83,6 +83,8 @@ class Outcomes:
 
     ``costs`` are US dollars for the call, ``output_tokens`` and ``latency_ms`` those of the answer, each aligned with
     ``cases``; a model is missing there where no source has them. ``measured`` is the newest date that sources give.
+    With ``paired`` a case is a comparison of two models, and a score what one won: 1, 0, or one half for a tie. Means
+    of them depend on who was compared with whom; ``strengths`` do not.
     """
 
     cases: tuple[Case, ...]
@@ -93,6 +95,7 @@ class Outcomes:
     notes: Notes = Notes()
     sources: tuple[Source, ...] = ()
     measured: date | None = None
+    paired: bool = False
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -123,7 +126,7 @@ class Outcomes:
 
         return Outcomes(
             tuple(self.cases[at] for at in places), column(self.scores), column(self.costs),
-            column(self.output_tokens), column(self.latency_ms), self.notes, self.sources, self.measured,
+            column(self.output_tokens), column(self.latency_ms), self.notes, self.sources, self.measured, self.paired,
         )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import gzip
 import io
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from importlib import import_module
 from itertools import chain
@@ -18,7 +18,7 @@ from costlens_policy.replay.traffic.json_text import json_objects
 from costlens_policy.replay.traffic.places import STDIN, kind_of, partition_of
 from costlens_policy.replay.traffic.row import TrafficError
 
-__all__ = ["RawRow", "read_file"]
+__all__ = ["Lines", "RawRow", "open_text", "read_file"]
 
 Lines: TypeAlias = TextIO | Iterator[str]
 _BATCH: Final = 10_000
@@ -72,6 +72,16 @@ def read_file(name: str, note: Callable[[str], None] = lambda text: None) -> Ite
     except (OSError, EOFError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise TrafficError(f"`{name}` cannot be read: {reason.lower()}") from error
+
+
+@contextmanager
+def open_text(name: str) -> Iterator[tuple[Lines, str]]:
+    """Give the text of a file, decompressed and decoded, and how it begins, to who reads the whole of it.
+
+    Raises ``TrafficError`` for formats that are not text, and what reading files raises.
+    """
+    with _opened(name) as stream, _text(name, stream, stream.peek(_PEEK)[:_PEEK]) as found:
+        yield found
 
 
 def _beside(keys: Mapping[str, str | None], fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,176 @@
+"""Reading outcomes: files recognized by what they contain, their rows joined, and prompts that are to be left out."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from costlens_policy.catalogue import Catalogue
+from costlens_policy.fit.outcomes.cases import Outcomes, OutcomesError, Source, group_of
+from costlens_policy.fit.outcomes.formats import FORMATS, PREFERENCES, Opened
+from costlens_policy.fit.outcomes.joining import Joining
+from costlens_policy.fit.outcomes.mapping import OutcomeSettings
+from costlens_policy.fit.outcomes.rows import Models, RowReader, prompt_text
+from costlens_policy.replay.traffic.places import STDIN, find_files, kind_of
+from costlens_policy.replay.traffic.row import TrafficError
+from costlens_policy.replay.traffic.sources import Lines, open_text, read_file
+
+__all__ = ["read_outcomes"]
+
+_ARCHIVE: Final = b"PK\x03\x04"
+_ARCHIVES: Final = ".eval"
+_FIRST: Final = 1 << 22
+"""Characters in which the first element of an array has to end, so that the array is recognized."""
+_PROMPT_COLUMNS: Final = ("prompt", "question", "input", "text")
+
+
+def read_outcomes(
+    files: Sequence[str], settings: OutcomeSettings | None = None, catalogue: Catalogue | None = None
+) -> Outcomes:
+    """Read files, folders and globs of outcomes, and join them by the ids of cases, or by their prompts.
+
+    Models get the names of the catalogue; without one, names stay as they are. Raises ``OutcomesError`` for files that
+    cannot be read or recognized, scores outside the scale, contradictions, and where no score is left.
+    """
+    settings = OutcomeSettings() if settings is None else settings
+    joining, models = Joining(settings), Models(catalogue, settings.models)
+    with _as_outcomes():
+        names = _found(files)
+        sources = [_read(name, joining, models) for name in names]
+        if len(kinds := {source.format == PREFERENCES.name for source in sources}) > 1:
+            raise OutcomesError("win shares and scores are not comparable; read preferences on their own")
+        left_out = _groups(_found(settings.drop)) if settings.drop else frozenset()
+        return joining.outcomes(tuple(sources), left_out.__contains__, kinds == {True})
+
+
+@contextmanager
+def _as_outcomes() -> Iterator[None]:
+    """Report what keeps files from being read."""
+    try:
+        yield
+    except TrafficError as error:
+        raise OutcomesError(str(error)) from error
+
+
+def _found(patterns: Sequence[str]) -> tuple[str, ...]:
+    names: dict[str, None] = {}
+    for pattern in patterns:
+        folder = Path(pattern)
+        logs = sorted(str(path) for path in folder.rglob(f"*{_ARCHIVES}")) if folder.is_dir() else []
+        try:
+            names.update(dict.fromkeys(find_files([pattern])))
+        except TrafficError as error:
+            if not logs:
+                raise OutcomesError(str(error).replace("no traffic in", "no outcomes in", 1)) from None
+        names.update(dict.fromkeys(logs))
+    return tuple(names)
+
+
+def _read(name: str, joining: Joining, models: Models) -> Source:
+    before = joining.rows
+    try:
+        opened = _opened(name)
+        form = next(item for item in FORMATS if item.fits(opened))
+        reader = RowReader(name, joining, models, form)
+        for raw in form.rows(opened, joining):
+            reader.take(raw)
+        reader.end()
+        if joining.rows == before and form.columns:
+            joining.remarks.add("files without rows", name)
+        return Source(name, form.name, _digest(name))
+    except (OSError, EOFError, UnicodeError, zipfile.BadZipFile) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise OutcomesError(f"`{name}` cannot be read: {reason.lower()}") from error
+
+
+def _digest(name: str) -> str:
+    if name == STDIN:
+        return ""
+    with open(name, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _opened(name: str) -> Opened:
+    """Return what a file begins with."""
+    if name == STDIN or kind_of(name) == "parquet":
+        return Opened(name)
+    with open(name, "rb") as stream:
+        if stream.read(4) == _ARCHIVE:
+            with zipfile.ZipFile(name) as archive:
+                opened = Opened(name, members=frozenset(archive.namelist()))
+            if not any(item.fits(opened) for item in FORMATS[:1]):
+                raise OutcomesError(f"`{name}` is a ZIP archive and no log of Inspect; unpack it, or export it as CSV")
+            return opened
+    with open_text(name) as (lines, start):
+        begins = start.lstrip("\ufeff \t\r\n\x1e")[:1]
+        if begins == "{":
+            return _of_object(name, lines)
+        return _of_array(name, lines) if begins == "[" else _of_table(name, lines)
+
+
+def _of_object(name: str, lines: Lines) -> Opened:
+    """Return the first object, and the whole document where it is the only one."""
+    first = ""
+    for line in lines:
+        first = line.strip("\ufeff \t\r\n\x1e")
+        if first:
+            break
+    value = _value(first)
+    if isinstance(value, Mapping):
+        alone = not any(line.strip() for line in lines)
+        return Opened(name, value, value if alone else None)
+    document = _value(first + "\n" + "".join(lines))
+    return Opened(name, document, document) if isinstance(document, Mapping) else Opened(name)
+
+
+def _of_array(name: str, lines: Lines) -> Opened:
+    text = ""
+    for line in lines:
+        text += line
+        if len(text) > _FIRST:
+            break
+    start = text.index("[") + 1
+    try:
+        first, _ = json.JSONDecoder().raw_decode(text, start + len(text[start:]) - len(text[start:].lstrip()))
+    except (ValueError, RecursionError):
+        return Opened(name)
+    opened = Opened(name, first if isinstance(first, Mapping) else {}, [first])
+    if next(item for item in FORMATS if item.fits(opened)) is FORMATS[-1]:
+        return opened
+    return Opened(name, opened.first, _value(text + "".join(lines)))
+
+
+def _of_table(name: str, lines: Lines) -> Opened:
+    try:
+        return Opened(name, header=tuple(next(csv.reader(lines), ())))
+    except csv.Error:
+        return Opened(name)
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _groups(files: Sequence[str]) -> frozenset[str]:
+    """Return the groups of prompts that files list: in columns whose name says so, or in their only column."""
+    found: set[str] = set()
+    for name in files:
+        for raw in read_file(name):
+            texts = {column: value for column, value in raw.fields.items() if isinstance(value, str) and value}
+            named = [
+                value for column, value in texts.items() if any(word in column.lower() for word in _PROMPT_COLUMNS)
+            ]
+            if raw.problem or not (named or len(texts) == 1):
+                reason = raw.problem or "it has no column `prompt`"
+                raise OutcomesError(f"`{name}:{raw.number}` is not a prompt to leave out: {reason}")
+            found.update(group_of(prompt_text(value)) for value in named or texts.values())
+    return frozenset(found)

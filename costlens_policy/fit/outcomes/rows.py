@@ -1,0 +1,272 @@
+"""From a row to a case with its answers: a score of one model, an object of scores, or a column for each model."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Final
+
+from costlens_policy.catalogue import Catalogue
+from costlens_policy.diagnostics.suggestion import did_you_mean, listed
+from costlens_policy.fit.outcomes.cases import OutcomesError
+from costlens_policy.fit.outcomes.formats.format import Format
+from costlens_policy.fit.outcomes.joining import Answer, CaseRow, Joining
+from costlens_policy.fit.outcomes.mapping import BY_MODEL, RangeError, fields_by_name
+from costlens_policy.fit.outcomes.tallies import Place
+from costlens_policy.replay.traffic.cells import cell, cost_of, has_cell, object_of, text_of, tokens_of
+from costlens_policy.replay.traffic.sources import RawRow
+
+__all__ = ["Models", "RowReader", "prompt_text"]
+
+_DATE: Final = re.compile(r"[12][0-9]{3}-[01][0-9]-[0-3][0-9]")
+_WIDE: Final = "."
+"""Between a field and a model, as in `score.gpt-5`."""
+
+
+def prompt_text(value: Any) -> str:
+    """Return a prompt as text: of messages, what the user wrote, one after the other."""
+    value = object_of(value)
+    if isinstance(value, Mapping):
+        value = value.get("messages", value.get("prompt", value))
+    if isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
+        asked = [item for item in value if item.get("role", "user") == "user"] or value
+        return "\n".join(_content(item.get("content", item.get("text"))) for item in asked)
+    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+        return "\n".join(value)
+    return _content(value)
+
+
+def _content(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(
+        isinstance(item, Mapping) and isinstance(item.get("text"), str) for item in value
+    ):
+        return "\n".join(item["text"] for item in value)
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+@dataclass(slots=True)
+class Models:
+    """Which model a name of the files means. Without a catalogue, each name is a model."""
+
+    catalogue: Catalogue | None
+    given: Mapping[str, str]
+    _known: dict[str, str | None] = field(default_factory=dict)
+
+    def find(self, name: str) -> str | None:
+        """Return the own name of the model, or None where the catalogue has none of that name."""
+        if name not in self._known:
+            self._known[name] = self._found(self.given.get(name, name))
+        return self._known[name]
+
+    def _found(self, name: str) -> str | None:
+        if self.catalogue is None:
+            return name
+        model = self.catalogue.find(name)
+        return None if model is None else model.name
+
+    def problem(self, name: str) -> str:
+        """Return why a name means no model, with the one that it probably means."""
+        suggested = None if self.catalogue is None else self.catalogue.suggest(self.given.get(name, name))
+        close = f" (did you mean `{suggested}`?)" if suggested else ""
+        return f"scores of `{name}`, which is not a model of the catalogue{close}"
+
+
+@dataclass(slots=True)
+class RowReader:
+    """Reads the rows of one file. The columns that the caller maps come before those of the format."""
+
+    file: str
+    joining: Joining
+    models: Models
+    format: Format
+    _columns: dict[str, str] = field(init=False)
+    _constants: dict[str, Any] = field(init=False)
+    _wide: dict[str, dict[str, str]] | None = None
+    _missing: dict[str, str] = field(init=False)
+    _seen: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        given = fields_by_name(self.joining.settings.columns)
+        self._columns = {**self.format.columns, **given}
+        self._constants = fields_by_name(self.joining.settings.constants)
+        self._missing = dict(given)
+        for name in (*self.joining.settings.only, *self.joining.settings.without):
+            self._missing[name] = name
+
+    def take(self, raw: RawRow) -> None:
+        """Read a row, or count why it is left out. Raises ``OutcomesError`` where a file has no scores at all."""
+        self.joining.rows += 1
+        place = (raw.file, raw.number)
+        if raw.problem:
+            self.joining.dropped.add(f"rows that cannot be read ({raw.problem})", place)
+            return
+        fields = raw.fields
+        if self._missing:
+            self._missing = {name: column for name, column in self._missing.items() if not has_cell(fields, column)}
+        for column, value in self.joining.settings.only.items():
+            if not _is(cell(fields, column), value):
+                self.joining.dropped.add(f"rows without `{value}` in `{column}`", place)
+                return
+        for column, values in self.joining.settings.without.items():
+            if any(_is(cell(fields, column), value) for value in values):
+                self.joining.dropped.add(f"rows with one of the values to leave out in `{column}`", place)
+                return
+        if self._wide is None:
+            self._wide = self._by_model(fields, place)
+        self._read(fields, place)
+
+    def end(self) -> None:
+        """Raise ``OutcomesError`` where a column that was asked for is nowhere in the file."""
+        for name, column in self._missing.items():
+            hint = did_you_mean(column, self._seen) or f"the columns are {listed(self._seen)}"
+            if self._seen:
+                raise OutcomesError(f"`{self.file}` has no column `{column}`, which `{name}` is mapped to; {hint}")
+
+    def _read(self, fields: Mapping[str, Any], place: Place) -> None:
+        whole, answers = self._answers(fields, place)
+        if not answers:
+            return
+        id, task, prompt, run = (self._value(fields, name) for name in ("id", "task", "prompt", "run"))
+        time = self._value(fields, "time")
+        if time is not None:
+            self.joining.newest = max(self.joining.newest, _day(time))
+        self.joining.take(
+            CaseRow(
+                place,
+                None if id is None else text_of(id),
+                None if task is None else text_of(task),
+                None if prompt is None else prompt_text(prompt),
+                self._number(fields, "prompt_tokens", tokens_of, place) or None,
+                None if run is None else text_of(run),
+                answers,
+                whole,
+                self.format.prompts_vary,
+            )
+        )
+
+    def _answers(self, fields: Mapping[str, Any], place: Place) -> tuple[bool, list[Answer]]:
+        """Return whether the row has the answers of all models, and the answers."""
+        assert self._wide is not None
+        scores: Mapping[str, Any] | None = None
+        if "score" in self._wide:
+            scores = {model: cell(fields, column) for model, column in self._wide["score"].items()}
+        elif (found := object_of(self._value(fields, "scores"))) is not None:
+            scores = found if isinstance(found, Mapping) else {}
+        if scores is None:
+            model = self._value(fields, "model")
+            if model is None:
+                self.joining.dropped.add("rows that name no model", place)
+                return False, []
+            return False, list(self._answer(fields, text_of(model), self._value(fields, "score"), place))
+        return True, [answer for model, value in scores.items() for answer in self._answer(fields, model, value, place)]
+
+    def _answer(self, fields: Mapping[str, Any], name: str, value: Any, place: Place) -> Iterator[Answer]:
+        if value is None or value == "":
+            self.joining.dropped.add("scores that are empty", place)
+            return
+        model = next(filter(None, map(self.models.find, (name, *self.format.names(name)))), None)
+        if model is None:
+            self.joining.dropped.add(self.models.problem(name), place)
+            return
+        score = self._score(value, place)
+        if score is not None:
+            cost = self._number(fields, "cost", cost_of, place, name)
+            tokens = self._number(fields, "output_tokens", tokens_of, place, name) or None
+            latency = self._number(fields, "latency_ms", _latency, place, name)
+            yield Answer(model, score, cost, tokens, latency)
+
+    def _score(self, value: Any, place: Place) -> float | None:
+        scale = self.joining.settings.scale
+        try:
+            if self.format.words and isinstance(value, str) and value in self.format.words:
+                return self.format.words[value]
+            score = scale.score(value)
+        except RangeError as error:
+            remedy = "set `--scale`, for example `--scale 0..100` for percent, or correct the file"
+            self.joining.refuse(f"scores outside {scale}", remedy, _with(place, error))
+            return None
+        except ValueError as error:
+            self.joining.dropped.add("values that are not scores", _with(place, error))
+            return None
+        if score is None:
+            self.joining.dropped.add("scores that are NaN", place)
+        return score
+
+    def _value(self, fields: Mapping[str, Any], name: str) -> Any:
+        column = self._columns.get(name)
+        value = None if column is None else cell(fields, column)
+        return self._constants.get(name) if value is None else value
+
+    def _number(
+        self, fields: Mapping[str, Any], name: str, read: Callable[[Any], Any], place: Place, model: str = ""
+    ) -> Any:
+        """Return a number beside the score, None where it is absent or, with a remark, not readable."""
+        column = self._wide.get(name, {}).get(model) if self._wide and model else None
+        value = self._value(fields, name) if column is None else cell(fields, column)
+        if value is None:
+            return None
+        try:
+            return read(value)
+        except ValueError as error:
+            self.joining.remarks.add(f"values of `{name}` that are not readable, taken as unknown", _with(place, error))
+            return None
+
+    def _by_model(self, fields: Mapping[str, Any], place: Place) -> dict[str, dict[str, str]]:
+        """Return the columns of each model by field, as they are mapped, or else named as the catalogue's models."""
+        self._seen = tuple(fields)
+        wide: dict[str, dict[str, str]] = {}
+        for name, column in self._columns.items():
+            base, dot, model = name.partition(_WIDE)
+            if dot and base in BY_MODEL:
+                wide.setdefault(base, {})[model] = column
+        if (
+            wide.get("score")
+            or self._has(fields, "scores")
+            or (self._has(fields, "model") and self._has(fields, "score"))
+        ):
+            return wide
+        named = self._named_models(fields)
+        if not named:
+            raise OutcomesError(
+                f"`{self.file}` has no scores; map `model` and `score`, or `score.MODEL` for the column of each model; "
+                f"the columns are {listed(self._seen)}"
+            )
+        self.joining.remarks.add("columns with the name of a model, read as its scores", None, len(named))
+        return {**wide, "score": named}
+
+    def _has(self, fields: Mapping[str, Any], name: str) -> bool:
+        return name in self._constants or (name in self._columns and has_cell(fields, self._columns[name]))
+
+    def _named_models(self, fields: Mapping[str, Any]) -> dict[str, str]:
+        if self.models.catalogue is None:
+            return {}
+        taken = set(self._columns.values())
+        return {name: name for name in fields if name not in taken and self.models.find(name) is not None}
+
+
+def _is(value: Any, wanted: str) -> bool:
+    return value is not None and text_of(value) == wanted
+
+
+def _with(place: Place, error: Exception) -> str:
+    return f"{place[0]}:{place[1]}: {error}"
+
+
+def _day(time: Any) -> str:
+    """Return the day of a timestamp, an empty text where it has none."""
+    if isinstance(time, date):
+        return time.isoformat()[:10]
+    found = _DATE.match(str(time))
+    return found.group() if found else ""
+
+
+def _latency(value: Any) -> float:
+    number = float(value)
+    if not 0 <= number < 1e12:
+        raise ValueError(f"`{value}` is out of range")
+    return number
