@@ -6,6 +6,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Final, TypeVar
@@ -18,6 +19,7 @@ __all__ = ["Case", "Notes", "Outcomes", "OutcomesError", "Source", "Tally", "gro
 _T = TypeVar("_T")
 _ALIKE: Final = str.maketrans("\u2018\u2019\u201c\u201d\u2013\u2014\u2212", "''\"\"---")
 """Typographic quotes and dashes, and a minus."""
+_MOST_PLACES: Final = 3
 _BLANKS: Final = re.compile(r"\s+")
 
 
@@ -128,6 +130,25 @@ class Outcomes:
             tuple(self.cases[at] for at in places), column(self.scores), column(self.costs),
             column(self.output_tokens), column(self.latency_ms), self.notes, self.sources, self.measured, self.paired,
         )  # fmt: skip
+
+    def apart_from(self, other: Outcomes) -> Outcomes:
+        """Return the cases whose group the other outcomes do not have, counting the rest as dropped.
+
+        What is reported on cases that were fitted on shows how well they are remembered. Raises ``OutcomesError`` where
+        nothing is left.
+        """
+        known = {case.group for case in other.cases}
+        places = [at for at, case in enumerate(self.cases) if case.group not in known]
+        if len(places) == len(self.cases):
+            return self
+        if not places:
+            raise OutcomesError("every case is a case of the fitting data, too; report on other cases")
+        shared = [case.id for case in self.cases if case.group in known]
+        tally = Tally("cases of the fitting data, too", len(shared), tuple(shared[:_MOST_PLACES]))
+        apart = self.part(places)
+        kept = sum(len(scores) - scores.count(None) for scores in apart.scores.values())
+        notes = replace(self.notes, scores=kept, dropped=(*self.notes.dropped, tally))
+        return replace(apart, notes=notes)
 
 
 def group_of(prompt: str) -> str:

@@ -202,7 +202,7 @@ class Joining:
             raise OutcomesError(f"{found}; {self._remedies[found.what]}")
         self._decide_contradictions()
         cases = [self._closed(case) for case in self._cases]
-        scores = {model: _by_case(found) for model, found in sorted(self._scores.items())}
+        scores = {model: _by_case(found, _mean) for model, found in sorted(self._scores.items())}
         measured = {at for found in scores.values() for at in found}
         kept = []
         for at, case in enumerate(cases):
@@ -215,9 +215,9 @@ class Joining:
         joined = Outcomes(
             tuple(cases[at] for at in kept),
             {model: _column(values, kept) for model, values in scores.items()},
-            self._means("cost", kept, lambda values: sum(values, Decimal()) / len(values)),
-            self._means("output_tokens", kept, lambda values: round(sum(values) / len(values))),
-            self._means("latency_ms", kept, lambda values: fsum(values) / len(values)),
+            self._known("cost", kept, lambda values: sum(values, Decimal()) / len(values)),
+            self._known("output_tokens", kept, lambda values: round(sum(values) / len(values))),
+            self._known("latency_ms", kept, _mean),
             sources=sources,
             measured=self._date(),
             paired=paired,
@@ -227,7 +227,7 @@ class Joining:
     def _decide_contradictions(self) -> None:
         for (model, key), scores in self._contradicted.items():
             if self.settings.conflicts == "mean":
-                self._scores[model][key] = fsum(scores) / len(scores)
+                self._scores[model][key] = _mean(scores)
             else:
                 del self._scores[model][key]
 
@@ -235,11 +235,9 @@ class Joining:
         id = f"{case.task}/{case.id}" if case.id in self._of_several_tasks else case.id
         return Case(id, case.task, case.prompt, case.input_tokens, id if case.prompt is None else group_of(case.prompt))
 
-    def _means(self, name: str, kept: Sequence[int], mean: Callable[[list[Any]], Any]) -> dict[str, tuple[Any, ...]]:
-        return {
-            model: _column({at: mean(values) for at, values in _runs(found).items()}, kept)
-            for model, found in sorted(self._facts.get(name, {}).items())
-        }
+    def _known(self, name: str, kept: Sequence[int], mean: Callable[[list[Any]], Any]) -> dict[str, tuple[Any, ...]]:
+        facts = sorted(self._facts.get(name, {}).items())
+        return {model: _column(_by_case(found, mean), kept) for model, found in facts}
 
     def _date(self) -> date | None:
         try:
@@ -278,15 +276,22 @@ def _note_cases(found: Outcomes, places: Sequence[Place], few: int, remarks: Tal
             remarks.add(f"tasks with fewer than {few} cases", f"{task} ({size})")
 
 
-def _runs(found: Mapping[_Key, Any]) -> dict[int, list[Any]]:
+def _by_case(found: Mapping[_Key, Any], mean: Callable[[list[Any]], Any]) -> Mapping[int, Any]:
+    """Return values by case; of several runs, their mean."""
     runs: dict[int, list[Any]] = {}
+    alone: dict[int, Any] = {}
     for key, value in found.items():
-        runs.setdefault(key[0] if isinstance(key, tuple) else key, []).append(value)
-    return runs
+        if isinstance(key, tuple):
+            runs.setdefault(key[0], [alone[key[0]]] if key[0] in alone else []).append(value)
+        elif key in runs:
+            runs[key].append(value)
+        else:
+            alone[key] = value
+    return {**alone, **{at: mean(values) for at, values in runs.items()}}
 
 
-def _by_case(found: Mapping[_Key, float]) -> dict[int, float]:
-    return {at: values[0] if len(values) == 1 else fsum(values) / len(values) for at, values in _runs(found).items()}
+def _mean(values: Sequence[float]) -> float:
+    return fsum(values) / len(values)
 
 
 def _column(values: Mapping[int, Any], kept: Sequence[int]) -> tuple[Any, ...]:

@@ -19,7 +19,7 @@ FIELDS: Final = (
     "time",
 )  # fmt: skip
 """What is read of a row: `scores` is an object of scores by model, `run` tells repeated runs of a case apart."""
-BY_MODEL: Final = ("score", "prompt_tokens", "output_tokens", "cost", "latency_ms")
+BY_MODEL: Final = ("score", "output_tokens", "cost", "latency_ms")
 """Fields that may have a column for each model, as in `score.gpt-5=correct`."""
 _OF_REPLAY: Final = frozenset({"id", "model", "prompt_tokens", "cost", "request.task", "request.prompt"})
 """Fields of replay's mappings that mean the same here."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import lru_cache
 from typing import Any, Final
 
 from costlens_policy.catalogue import Catalogue
@@ -17,11 +18,16 @@ from costlens_policy.fit.outcomes.joining import Answer, CaseRow, Joining
 from costlens_policy.fit.outcomes.mapping import BY_MODEL, RangeError, fields_by_name
 from costlens_policy.fit.outcomes.tallies import Place
 from costlens_policy.replay.traffic.cells import cell, cost_of, has_cell, object_of, text_of, tokens_of
+from costlens_policy.replay.traffic.places import kind_of
 from costlens_policy.replay.traffic.sources import RawRow
 
 __all__ = ["Models", "RowReader", "prompt_text"]
 
 _DATE: Final = re.compile(r"[12][0-9]{3}-[01][0-9]-[0-3][0-9]")
+_tokens: Final = lru_cache(maxsize=1 << 16, typed=True)(tokens_of)
+_cost: Final = lru_cache(maxsize=1 << 16, typed=True)(cost_of)
+"""Tables repeat their numbers, and reading one takes long."""
+_WHOLE: Final = ("csv", "parquet")
 _WIDE: Final = "."
 """Between a field and a model, as in `score.gpt-5`."""
 
@@ -57,13 +63,14 @@ class Models:
     given: Mapping[str, str]
     _known: dict[str, str | None] = field(default_factory=dict)
 
-    def find(self, name: str) -> str | None:
-        """Return the own name of the model, or None where the catalogue has none of that name."""
+    def find(self, name: str, others: Callable[[str], Iterable[str]] = lambda name: ()) -> str | None:
+        """Return the own name of the model, or None where the catalogue has none of that name or of the others."""
         if name not in self._known:
-            self._known[name] = self._found(self.given.get(name, name))
+            self._known[name] = next(filter(None, map(self._found, (name, *others(name)))), None)
         return self._known[name]
 
     def _found(self, name: str) -> str | None:
+        name = self.given.get(name, name)
         if self.catalogue is None:
             return name
         model = self.catalogue.find(name)
@@ -131,7 +138,8 @@ class RowReader:
         whole, answers = self._answers(fields, place)
         if not answers:
             return
-        id, task, prompt, run = (self._value(fields, name) for name in ("id", "task", "prompt", "run"))
+        id, task = self._value(fields, "id"), self._value(fields, "task")
+        prompt, run = self._value(fields, "prompt"), self._value(fields, "run")
         time = self._value(fields, "time")
         if time is not None:
             self.joining.newest = max(self.joining.newest, _day(time))
@@ -141,7 +149,7 @@ class RowReader:
                 None if id is None else text_of(id),
                 None if task is None else text_of(task),
                 None if prompt is None else prompt_text(prompt),
-                self._number(fields, "prompt_tokens", tokens_of, place) or None,
+                self._number(fields, "prompt_tokens", _tokens, place) or None,
                 None if run is None else text_of(run),
                 answers,
                 whole,
@@ -162,23 +170,25 @@ class RowReader:
             if model is None:
                 self.joining.dropped.add("rows that name no model", place)
                 return False, []
-            return False, list(self._answer(fields, text_of(model), self._value(fields, "score"), place))
-        return True, [answer for model, value in scores.items() for answer in self._answer(fields, model, value, place)]
+            answer = self._answer(fields, text_of(model), self._value(fields, "score"), place)
+            return False, [] if answer is None else [answer]
+        answers = (self._answer(fields, model, value, place) for model, value in scores.items())
+        return True, [answer for answer in answers if answer is not None]
 
-    def _answer(self, fields: Mapping[str, Any], name: str, value: Any, place: Place) -> Iterator[Answer]:
+    def _answer(self, fields: Mapping[str, Any], name: str, value: Any, place: Place) -> Answer | None:
         if value is None or value == "":
             self.joining.dropped.add("scores that are empty", place)
-            return
-        model = next(filter(None, map(self.models.find, (name, *self.format.names(name)))), None)
+            return None
+        model = self.models.find(name, self.format.names)
         if model is None:
             self.joining.dropped.add(self.models.problem(name), place)
-            return
+            return None
         score = self._score(value, place)
-        if score is not None:
-            cost = self._number(fields, "cost", cost_of, place, name)
-            tokens = self._number(fields, "output_tokens", tokens_of, place, name) or None
-            latency = self._number(fields, "latency_ms", _latency, place, name)
-            yield Answer(model, score, cost, tokens, latency)
+        if score is None:
+            return None
+        cost = self._number(fields, "cost", _cost, place, name)
+        tokens = self._number(fields, "output_tokens", _tokens, place, name) or None
+        return Answer(model, score, cost, tokens, self._number(fields, "latency_ms", _latency, place, name))
 
     def _score(self, value: Any, place: Place) -> float | None:
         scale = self.joining.settings.scale
@@ -198,27 +208,32 @@ class RowReader:
         return score
 
     def _value(self, fields: Mapping[str, Any], name: str) -> Any:
-        column = self._columns.get(name)
-        value = None if column is None else cell(fields, column)
-        return self._constants.get(name) if value is None else value
+        if name in self._columns:
+            value = cell(fields, self._columns[name])
+            if value is not None:
+                return value
+        return self._constants.get(name)
 
     def _number(
         self, fields: Mapping[str, Any], name: str, read: Callable[[Any], Any], place: Place, model: str = ""
     ) -> Any:
         """Return a number beside the score, None where it is absent or, with a remark, not readable."""
-        column = self._wide.get(name, {}).get(model) if self._wide and model else None
+        column = self._wide[name].get(model) if self._wide and name in self._wide else None
         value = self._value(fields, name) if column is None else cell(fields, column)
         if value is None:
             return None
         try:
             return read(value)
-        except ValueError as error:
-            self.joining.remarks.add(f"values of `{name}` that are not readable, taken as unknown", _with(place, error))
+        except (ValueError, TypeError) as error:  # a list cannot be looked up among the numbers that are known
+            said = error if isinstance(error, ValueError) else ValueError("a list or an object is not a number")
+            self.joining.remarks.add(f"values of `{name}` that are not readable, taken as unknown", _with(place, said))
             return None
 
     def _by_model(self, fields: Mapping[str, Any], place: Place) -> dict[str, dict[str, str]]:
         """Return the columns of each model by field, as they are mapped, or else named as the catalogue's models."""
         self._seen = tuple(fields)
+        if kind_of(self.file) in _WHOLE:  # the first row has every column
+            self._columns = {name: column for name, column in self._columns.items() if has_cell(fields, column)}
         wide: dict[str, dict[str, str]] = {}
         for name, column in self._columns.items():
             base, dot, model = name.partition(_WIDE)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from costlens_policy.fit.outcomes import Case, Outcomes, group_of
+import pytest
+
+from costlens_policy.fit.outcomes import Case, Outcomes, OutcomesError, group_of
 
 
 def _outcomes(ids: str, scores: list[float | None]) -> Outcomes:
@@ -26,3 +28,19 @@ def test_a_part_has_its_cases_with_their_scores() -> None:
 def test_prompts_are_equal_whatever_their_case_blanks_and_quotes() -> None:
     assert group_of("Janet\u2019s ducks\n lay") == group_of("janet's  ducks lay ")
     assert group_of("1 + 1") != group_of("1 - 1")
+
+
+def _prompted(*prompts: str) -> Outcomes:
+    cases = tuple(Case(str(at), None, prompt, None, group_of(prompt)) for at, prompt in enumerate(prompts))
+    return Outcomes(cases, {"small": (1.0,) * len(cases)}, {}, {}, {})
+
+
+def test_what_was_fitted_on_is_kept_apart_and_counted() -> None:
+    holdout = _prompted("Hello", "Sort this", "HELLO")
+    apart = holdout.apart_from(_prompted("hello", "Sum this"))
+    assert [case.prompt for case in apart.cases] == ["Sort this"]
+    assert [str(note) for note in apart.notes.dropped] == ["cases of the fitting data, too: 2 (first: 0, 2)"]
+    assert apart.notes.scores == 1
+    assert holdout.apart_from(_prompted("other")) is holdout
+    with pytest.raises(OutcomesError, match="every case is a case of the fitting data"):
+        holdout.apart_from(holdout)
