@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from costlens_policy.diagnostics.model import PolicyError
     from costlens_policy.engine.decision import Balance, Decision, DeniedError
     from costlens_policy.errors import CostlensPolicyError, InputError, RequestError, SettingsError
+    from costlens_policy.fit.outcomes import OutcomesError
     from costlens_policy.guard import AsyncGuard, Guard, GuardError
     from costlens_policy.integrations import UnguardedCallError, asking, wrap
     from costlens_policy.ledger import (
@@ -40,9 +41,10 @@ if TYPE_CHECKING:
 __all__ = [
     "AdjustmentError", "AmountError", "AsyncGuard", "Balance", "BundleError", "CallConflictError",
     "CostlensPolicyError", "Decision", "DeniedError", "Engine", "Guard", "GuardError", "InputError", "LedgerBusyError",
-    "LedgerError", "LedgerUnavailableError", "LivePolicies", "OptimalModel", "PolicyError", "ReportError",
-    "RequestError", "Router", "ServiceDeniedError", "ServiceError", "ServiceUnavailableError", "SettingsError",
-    "TrafficError", "UnguardedCallError", "UnknownCallError", "UsageError", "asking", "load", "load_plan", "wrap",
+    "LedgerError", "LedgerUnavailableError", "LivePolicies", "OptimalModel", "OutcomesError", "PolicyError",
+    "ReportError", "RequestError", "Router", "ServiceDeniedError", "ServiceError", "ServiceUnavailableError",
+    "SettingsError", "TrafficError", "UnguardedCallError", "UnknownCallError", "UsageError", "asking", "load",
+    "load_plan", "wrap",
 ]  # fmt: skip
 
 __getattr__ = on_demand(
@@ -66,6 +68,7 @@ __getattr__ = on_demand(
         "LedgerUnavailableError": "costlens_policy.ledger",
         "LivePolicies": "costlens_policy.live",
         "OptimalModel": "costlens_policy.api",
+        "OutcomesError": "costlens_policy.fit.outcomes",
         "PolicyError": "costlens_policy.diagnostics.model",
         "ReportError": "costlens_policy.report",
         "RequestError": "costlens_policy.errors",

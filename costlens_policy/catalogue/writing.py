@@ -17,7 +17,17 @@ from costlens_policy.catalogue.catalogue import USUAL_LEVEL, Catalogue, Model
 from costlens_policy.catalogue.rates import BUCKETS, MINUTES_OF_A_DAY, Period, Tariff, complete
 from costlens_policy.money import ZERO, plain
 
-__all__ = ["DIGEST_LABEL", "Value", "comment", "digest_label", "document_text", "explicit_entry", "lock", "yaml_lines"]
+__all__ = [
+    "DIGEST_LABEL",
+    "Value",
+    "comment",
+    "digest_label",
+    "document_text",
+    "explicit_entry",
+    "flow",
+    "lock",
+    "yaml_lines",
+]
 
 DIGEST_LABEL: Final = "costlens-policy/digest"
 """Label of a locked catalogue; its value is checked when the document is read."""
@@ -197,7 +207,7 @@ def yaml_lines(value: Mapping[str, Value], indent: int = 0) -> Iterator[str]:
     space = " " * indent
     for key, item in value.items():
         head = f"{space}{_text(key)}:"
-        flat = f"{head} {_flow(item)}"
+        flat = f"{head} {flow(item)}"
         if _is_scalar(item) or not item or (_holds_scalars(item) and len(flat) <= _WIDTH):
             yield flat
         elif isinstance(item, Mapping):
@@ -222,7 +232,7 @@ def _items(items: Sequence[Value], indent: int) -> Iterator[str]:
             yield f"{space}- {first[indent + 2 :]}"
             yield from rest
         else:
-            yield f"{space}- {_flow(item)}"
+            yield f"{space}- {flow(item)}"
 
 
 def _holds_scalars(value: Value) -> bool:
@@ -235,11 +245,12 @@ def _is_scalar(value: Value) -> bool:
     return isinstance(value, str | int | Decimal | date)
 
 
-def _flow(value: Value) -> str:
+def flow(value: Value) -> str:
+    """Return a value in flow style, on one line."""
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_text(key)}: {_flow(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{_text(key)}: {flow(item)}" for key, item in value.items()) + "}"
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return "[" + ", ".join(map(_flow, value)) + "]"
+        return "[" + ", ".join(map(flow, value)) + "]"
     return _scalar(value)
 
 

@@ -40,6 +40,7 @@ _COMMANDS: Final = (  # a file of `commands` for each, in the order of a policy'
     "serve",
     "keys",
     "advise",
+    "fit",
     "explain",
     "cache",
     "completion",

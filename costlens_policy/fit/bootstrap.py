@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from costlens_policy.fit.estimate import LEVEL, Estimate
-from costlens_policy.fit.evidence import Floats, Places
+from costlens_policy.fit.measurements import Floats, Places
 
 __all__ = ["Bootstrap"]
 
@@ -50,4 +50,4 @@ def _drawn(sums: Floats, seed: int, draws: int) -> Iterator[Floats]:
         some = min(step, draws - start)
         picked = random.integers(0, count, (some, count)) + np.arange(some)[:, None] * count
         weights = np.bincount(picked.ravel(), minlength=some * count).reshape(some, count)
-        yield weights @ sums
+        yield weights.astype(np.float64) @ sums

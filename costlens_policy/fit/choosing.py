@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 
-from costlens_policy.fit.evidence import Evidence, Flags, Floats, Places
+from costlens_policy.fit.measurements import Flags, Floats, Measurements, Places
 from costlens_policy.fit.outcomes import OutcomesError
 from costlens_policy.frozen import frozen
 
@@ -59,26 +60,26 @@ class Choice:
     models: Places
     default: int
 
-    def served(self, evidence: Evidence) -> Places:
+    def served(self, measurements: Measurements) -> Places:
         """Return the model that serves each case."""
-        return self.models[evidence.task_of]
+        return self.models[measurements.task_of]
 
     def same_as(self, other: Choice) -> bool:
         """Whether both have the same model serve each task and all others."""
         return self.default == other.default and bool((self.models == other.models).all())
 
 
-def means_of(evidence: Evidence) -> Means:
+def means_of(measurements: Measurements) -> Means:
     """Measure each task. A task without cases counts as unmeasured."""
-    count = len(evidence.tasks)
-    cases = np.bincount(evidence.task_of, minlength=count)
+    count = len(measurements.tasks)
+    cases = np.bincount(measurements.task_of, minlength=count)
     scores, costs = (
-        np.stack([np.bincount(evidence.task_of, column, count) for column in table.T], axis=1)
+        np.stack([np.bincount(measurements.task_of, column, count) for column in table.T], axis=1)
         / np.maximum(cases, 1)[:, None]
-        for table in (evidence.scores, evidence.costs)
+        for table in (measurements.scores, measurements.costs)
     )
-    score, cost = evidence.scores.mean(axis=0), evidence.costs.mean(axis=0)
-    order = range(len(evidence.models))
+    score, cost = measurements.scores.mean(axis=0), measurements.costs.mean(axis=0)
+    order = range(len(measurements.models))
     best = min(order, key=lambda place: (-round(score[place], 12), cost[place]))
     cheapest = min(order, key=lambda place: (cost[place], -score[place]))
     return Means(scores, costs, cases, best, cheapest)
@@ -90,7 +91,7 @@ def worths_of(means: Means) -> tuple[float, ...]:
     Raises ``OutcomesError`` where no task has enough cases.
     """
     steps = sorted({step for task in _enough(means) for step in _steps(means.scores[task], means.costs[task])})
-    between = (_round_between(low, high) for low, high in zip(steps, [*steps[1:], math.inf], strict=True))
+    between = (_round_between(low, high) for low, high in pairwise([*steps, math.inf]))
     return (0.0, *(worth for worth in between if not math.isinf(worth)), math.inf)
 
 
@@ -130,23 +131,23 @@ def _round_between(low: float, high: float) -> float:
     return (low + high) / 2
 
 
-def folds_of(evidence: Evidence, folds: int, seed: int) -> Places:
+def folds_of(measurements: Measurements, folds: int, seed: int) -> Places:
     """Return the fold of each case: groups stay whole, and the tasks are spread evenly."""
-    return _ranks(evidence, seed) % folds
+    return _ranks(measurements, seed) % folds
 
 
-def holdout_of(evidence: Evidence, share: float, seed: int) -> Flags:
+def holdout_of(measurements: Measurements, share: float, seed: int) -> Flags:
     """Return which cases are kept aside, about this share of each task, in whole groups."""
-    ranks = _ranks(evidence, seed)
+    ranks = _ranks(measurements, seed)
     aside: Flags = np.floor((ranks + 1) * share) > np.floor(ranks * share)
     return aside
 
 
-def _ranks(evidence: Evidence, seed: int) -> Places:
+def _ranks(measurements: Measurements, seed: int) -> Places:
     """Return the place of each case's group when groups are shuffled within their tasks, which follow each other."""
-    _, first, group_of = np.unique(evidence.group_of, return_index=True, return_inverse=True)
+    _, first, group_of = np.unique(measurements.group_of, return_index=True, return_inverse=True)
     shuffled = np.random.default_rng(seed).permutation(len(first))
-    order = np.lexsort((shuffled, evidence.task_of[first]))
+    order = np.lexsort((shuffled, measurements.task_of[first]))
     ranks = np.empty(len(first), dtype=np.int64)
     ranks[order] = np.arange(len(first))
     ranked: Places = ranks[group_of]

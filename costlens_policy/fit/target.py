@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from costlens_policy.fit.choosing import Choice, folds_of, means_of, worths_of
-from costlens_policy.fit.evidence import Evidence, Flags, Floats
+from costlens_policy.fit.measurements import Flags, Floats, Measurements
 from costlens_policy.frozen import frozen
 
 __all__ = ["Point", "Target", "choose_for", "knee_of", "points_of"]
@@ -59,17 +59,17 @@ class Point:
         )
 
 
-def points_of(evidence: Evidence, seed: int) -> tuple[Point, ...]:
+def points_of(measurements: Measurements, seed: int) -> tuple[Point, ...]:
     """Judge the best single model and each different choice by cross-validation; the cheapest choice comes first."""
-    means = means_of(evidence)
+    means = means_of(measurements)
     worths = (*worths_of(means), None)
-    folds = folds_of(evidence, _FOLDS, seed)
-    tried = [_OutOfFold(evidence) for _ in worths]
+    folds = folds_of(measurements, _FOLDS, seed)
+    tried = [_OutOfFold(measurements) for _ in worths]
     for fold in range(_FOLDS):
         left_out = folds == fold
         if not left_out.any() or left_out.all():
             continue
-        inside = means_of(evidence.part(~left_out))
+        inside = means_of(measurements.part(~left_out))
         for worth, result in zip(worths, tried, strict=True):
             result.add(left_out, inside.best_everywhere() if worth is None else inside.choose(worth), inside.best)
     choices = [means.best_everywhere() if worth is None else means.choose(worth) for worth in worths]
@@ -106,16 +106,16 @@ def knee_of(points: Sequence[Point]) -> Point | None:
 class _OutOfFold:
     """What the choices at one worth do on the cases that they were not made from."""
 
-    def __init__(self, evidence: Evidence) -> None:
-        self._evidence: Final = evidence
-        self._score, self._cost, self._best_score, self._best_cost, self._strong = np.zeros((5, len(evidence)))
+    def __init__(self, measurements: Measurements) -> None:
+        self._measurements: Final = measurements
+        self._score, self._cost, self._best_score, self._best_cost, self._strong = np.zeros((5, len(measurements)))
 
     def add(self, fold: Flags, choice: Choice, best: int) -> None:
         rows = np.flatnonzero(fold)
-        evidence = self._evidence
-        served = choice.models[evidence.task_of[rows]]
-        self._score[rows], self._cost[rows] = evidence.scores[rows, served], evidence.costs[rows, served]
-        self._best_score[rows], self._best_cost[rows] = evidence.scores[rows, best], evidence.costs[rows, best]
+        measurements = self._measurements
+        served = choice.models[measurements.task_of[rows]]
+        self._score[rows], self._cost[rows] = measurements.scores[rows, served], measurements.costs[rows, served]
+        self._best_score[rows], self._best_cost[rows] = measurements.scores[rows, best], measurements.costs[rows, best]
         self._strong[rows] = served == best
 
     def point(self, choice: Choice) -> Point:
@@ -126,14 +126,14 @@ class _OutOfFold:
             score=float(self._score.mean()),
             cost=cost,
             gain=float(gains.mean()),
-            error=_error(gains, self._evidence),
+            error=_error(gains, self._measurements),
             saving=1 - cost / best_cost if best_cost else 0.0,
             strong=float(self._strong.mean()),
         )
 
 
-def _error(values: Floats, evidence: Evidence) -> float:
+def _error(values: Floats, measurements: Measurements) -> float:
     """Return the standard error of a mean whose cases come in groups."""
-    off = np.bincount(evidence.group_of, values - values.mean())
+    off = np.bincount(measurements.group_of, values - values.mean())
     count = len(off)
     return math.sqrt(float((off**2).sum()) * count / max(count - 1, 1)) / len(values)

@@ -10,11 +10,11 @@ import pytest
 
 from costlens_policy.fit.choosing import folds_of, holdout_of, means_of, worths_of
 from costlens_policy.fit.outcomes import OutcomesError
-from tests.fit.evidence import CHANCES, evidence
+from tests.fit.drawn import CHANCES, measurements
 
 
 def test_a_right_answer_that_is_worth_more_takes_better_models() -> None:
-    means = means_of(evidence())
+    means = means_of(measurements())
     names = ("large", "small", "tiny")
     chosen = {worth: [names[place] for place in means.choose(worth).models] for worth in (0, 0.001, 0.1)}
     assert chosen[0] == ["tiny", "tiny", "tiny"]
@@ -25,7 +25,7 @@ def test_a_right_answer_that_is_worth_more_takes_better_models() -> None:
 
 
 def test_there_is_a_worth_for_each_choice_on_the_hull() -> None:
-    means = means_of(evidence())
+    means = means_of(measurements())
     worths = worths_of(means)
     assert list(worths) == sorted(worths)
     assert (worths[0], worths[-1]) == (0, math.inf)
@@ -39,7 +39,7 @@ def test_there_is_a_worth_for_each_choice_on_the_hull() -> None:
 
 
 def test_a_task_with_few_cases_is_served_by_the_default() -> None:
-    found = evidence()
+    found = measurements()
     keep = ~found.of_task(2) | (np.arange(len(found)) % 20 == 0)
     means = means_of(found.part(keep))
     assert means.choose(0).models[2] == means.choose(0).default == means.best
@@ -49,7 +49,7 @@ def test_a_task_with_few_cases_is_served_by_the_default() -> None:
 
 
 def test_parts_keep_groups_whole_and_tasks_even() -> None:
-    found = evidence(cases=100)
+    found = measurements(cases=100)
     found.group_of[:] = found.group_of // 2
     for seed in (0, 1):
         folds, aside = folds_of(found, 5, seed), holdout_of(found, 0.25, seed)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from costlens_policy.fit.target import Target, choose_for, knee_of, points_of
-from tests.fit.evidence import evidence
+from tests.fit.drawn import measurements
 
 
 def test_the_largest_loss_is_kept_and_what_is_saved_is_large() -> None:
-    found = evidence()
+    found = measurements()
     points = points_of(found, seed=0)
     chosen = choose_for(Target(max_loss=0.02), points)
     assert chosen is not None
@@ -21,7 +21,7 @@ def test_the_largest_loss_is_kept_and_what_is_saved_is_large() -> None:
 
 
 def test_the_best_single_model_is_a_point_that_always_meets_a_loss_of_nothing() -> None:
-    points = points_of(evidence(), seed=0)
+    points = points_of(measurements(), seed=0)
     single = next(point for point in points if point.choice.worth is None)
     assert (single.gain, single.error, single.saving, single.strong) == (0, 0, 0, 1)
     assert choose_for(Target(max_loss=0), points) is not None
@@ -29,12 +29,12 @@ def test_the_best_single_model_is_a_point_that_always_meets_a_loss_of_nothing() 
 
 def test_where_models_differ_in_nothing_but_noise_no_gain_is_claimed() -> None:
     alike = {task: {"large": 0.5, "small": 0.5} for task in "abcdefghij"}
-    gains = [max(point.gain for point in points_of(evidence(alike, 40, seed), seed)) for seed in range(12)]
+    gains = [max(point.gain for point in points_of(measurements(alike, 40, seed), seed)) for seed in range(12)]
     assert sum(gains) / len(gains) < 0.04  # in sample, the better of two models is 6 points above the mean of both
 
 
 def test_a_share_and_a_cost_are_kept() -> None:
-    points = points_of(evidence(), seed=0)
+    points = points_of(measurements(), seed=0)
     dear = max(points, key=lambda point: point.cost)
     for target in (Target(strong_share=0.35), Target(max_cost_usd=dear.cost / 2), Target(max_loss=1, strong_share=0)):
         chosen = choose_for(target, points)
@@ -45,7 +45,7 @@ def test_a_share_and_a_cost_are_kept() -> None:
 
 
 def test_the_knee_is_the_point_that_gains_most_over_a_straight_line() -> None:
-    found = evidence()
+    found = measurements()
     knee = knee_of(points_of(found, seed=0))
     assert knee is not None
     names = [found.models[place] for place in knee.choice.models]
@@ -53,5 +53,5 @@ def test_the_knee_is_the_point_that_gains_most_over_a_straight_line() -> None:
 
 
 def test_equal_input_gives_equal_output() -> None:
-    first, second = (points_of(evidence(), seed=3) for _ in range(2))
+    first, second = (points_of(measurements(), seed=3) for _ in range(2))
     assert [(p.score, p.cost, p.gain, p.error) for p in first] == [(p.score, p.cost, p.gain, p.error) for p in second]

@@ -1,4 +1,4 @@
-"""Evidence as tests need it: drawn with known chances, so that what a fit finds can be compared with what is true."""
+"""Measurements as tests need them: drawn with known chances, so that a fit can be compared with the truth."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from decimal import Decimal
 import numpy as np
 
 from costlens_policy.catalogue import Catalogue, Model, Period, Rates
-from costlens_policy.fit.evidence import Assumed, Evidence, gather
+from costlens_policy.fit.measurements import Assumed, Measurements, gather
 from costlens_policy.fit.outcomes import Case, Outcomes, group_of
 
 Chances = Mapping[str, Mapping[str, float]]
@@ -44,5 +44,5 @@ def outcomes(chances: Chances = CHANCES, cases: int = 300, seed: int = 0) -> Out
     return Outcomes(drawn, scores, {}, {}, {})
 
 
-def evidence(chances: Chances = CHANCES, cases: int = 300, seed: int = 0) -> Evidence:
+def measurements(chances: Chances = CHANCES, cases: int = 300, seed: int = 0) -> Measurements:
     return gather(outcomes(chances, cases, seed), catalogue(), ASSUMED)

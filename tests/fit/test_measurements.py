@@ -1,4 +1,4 @@
-"""Evidence from outcomes: which cases count, what a call costs, and what is refused."""
+"""Measurements from outcomes: which cases count, what a call costs, and what is refused."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from decimal import Decimal
 
 import pytest
 
-from costlens_policy.fit.evidence import gather
+from costlens_policy.fit.measurements import gather
 from costlens_policy.fit.outcomes import OutcomesError
-from tests.fit.evidence import ASSUMED, CHANCES, catalogue, outcomes
+from tests.fit.drawn import ASSUMED, CHANCES, catalogue, outcomes
 
 
 def test_a_call_costs_its_tokens_at_the_prices_of_the_day() -> None:

@@ -1,4 +1,4 @@
-"""Evidence: outcomes with what each call costs, as numbers that can be fitted to.
+"""Measurements: outcomes with what each call costs, as numbers that can be fitted to.
 
 Only cases on which every model was measured are compared, so that no model looks better for having had the easier ones.
 Costs here are statistics, in doubles; no amount of them is ever charged.
@@ -7,18 +7,22 @@ Costs here are statistics, in doubles; no amount of them is ever charged.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from costlens_policy.catalogue import Catalogue, Model
+from costlens_policy.diagnostics.suggestion import did_you_mean, listed
 from costlens_policy.fit.outcomes import Case, Outcomes, OutcomesError
 from costlens_policy.frozen import frozen
 from costlens_policy.tokens import ESTIMATE
 
-__all__ = ["Assumed", "Evidence", "Flags", "Floats", "Places", "gather"]
+__all__ = ["Assumed", "Flags", "Floats", "Measurements", "Places", "gather", "of_models", "told_apart"]
+
+_Column = TypeVar("_Column")
 
 Floats: TypeAlias = NDArray[np.float64]
 Places: TypeAlias = NDArray[np.int64]
@@ -37,7 +41,7 @@ class Assumed:
 
 
 @frozen(eq=False)
-class Evidence:
+class Measurements:
     """Cases by rows and models by columns: ``scores`` from 0 to 1, ``costs`` of one call in US dollars.
 
     ``task_of`` has for each case the place of its task in ``tasks``, where None stands for no task; ``group_of`` the
@@ -56,11 +60,11 @@ class Evidence:
     def __len__(self) -> int:
         return len(self.cases)
 
-    def part(self, chosen: Flags) -> Evidence:
+    def part(self, chosen: Flags) -> Measurements:
         """Return some of the cases, with the same models and tasks; groups are numbered anew."""
         cases = tuple(case for case, is_chosen in zip(self.cases, chosen, strict=True) if is_chosen)
         groups = np.unique(self.group_of[chosen], return_inverse=True)[1]
-        return Evidence(
+        return Measurements(
             self.models, self.tasks, cases, self.scores[chosen], self.costs[chosen], self.task_of[chosen], groups,
             self.notes,
         )  # fmt: skip
@@ -71,8 +75,47 @@ class Evidence:
         return flags
 
 
-def gather(outcomes: Outcomes, catalogue: Catalogue, assumed: Assumed) -> Evidence:
-    """Return the evidence of outcomes at the prices of a catalogue.
+def of_models(outcomes: Outcomes, models: Sequence[str]) -> Outcomes:
+    """Return the outcomes of some models; of all where none is named. Raises ``OutcomesError`` for an unknown one."""
+    if not models:
+        return outcomes
+    for name in models:
+        if name not in outcomes.scores:
+            hint = did_you_mean(name, outcomes.models) or f"measured are {listed(outcomes.models)}"
+            raise OutcomesError(f"no outcomes of `{name}`; {hint}")
+
+    def some(columns: Mapping[str, _Column]) -> dict[str, _Column]:
+        return {name: column for name, column in columns.items() if name in models}
+
+    return replace(
+        outcomes, scores=some(outcomes.scores), costs=some(outcomes.costs),
+        output_tokens=some(outcomes.output_tokens), latency_ms=some(outcomes.latency_ms),
+    )  # fmt: skip
+
+
+def told_apart(inside: Measurements, aside: Measurements) -> tuple[Measurements, Measurements, int]:
+    """Give measurements from two sources the same models and tasks, and take out of ``aside`` what is in both.
+
+    Returns the two, and how many cases of ``aside`` have a prompt that is ``inside``, too. Raises ``OutcomesError``
+    where models differ.
+    """
+    if inside.models != aside.models:
+        odd = sorted(set(inside.models) ^ set(aside.models))
+        raise OutcomesError(f"the cases to report on have other models, such as `{odd[0]}`; compare with --models")
+    tasks = tuple(sorted({*inside.tasks, *aside.tasks}, key=lambda task: (task is not None, task or "")))
+    known = {case.group for case in inside.cases}
+    new = np.array([case.group not in known for case in aside.cases], dtype=bool)
+    return _with_tasks(inside, tasks), _with_tasks(aside.part(new), tasks), int((~new).sum())
+
+
+def _with_tasks(measurements: Measurements, tasks: tuple[str | None, ...]) -> Measurements:
+    places = {task: place for place, task in enumerate(tasks)}
+    task_of = np.array([places[case.task] for case in measurements.cases], dtype=np.int64)
+    return replace(measurements, tasks=tasks, task_of=task_of)
+
+
+def gather(outcomes: Outcomes, catalogue: Catalogue, assumed: Assumed) -> Measurements:
+    """Return outcomes at the prices of a catalogue.
 
     Raises ``OutcomesError`` where a model has no price and no recorded costs, fewer than two models were measured, or
     most cases lack a model.
@@ -92,7 +135,7 @@ def gather(outcomes: Outcomes, catalogue: Catalogue, assumed: Assumed) -> Eviden
     group_of = np.unique([case.group for case in kept.cases], return_inverse=True)[1]
     task_of = np.array([places[case.task] for case in kept.cases])
     notes = tuple(_notes(outcomes, kept, assumed))
-    return Evidence(models, tasks, kept.cases, scores, costs, task_of, group_of, notes)
+    return Measurements(models, tasks, kept.cases, scores, costs, task_of, group_of, notes)
 
 
 def _refuse_gaps(outcomes: Outcomes, complete: int) -> None:

@@ -1,0 +1,380 @@
+"""``fit``: choose models by task from recorded outcomes, for a target, as a policy that is reviewed."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from costlens_policy.cli.command import Command
+from costlens_policy.cli.exit_codes import ExitCode
+from costlens_policy.cli.formats import Formats
+from costlens_policy.cli.options import Day, gathered
+from costlens_policy.cli.output import note, write_file
+from costlens_policy.clock import system_now
+from costlens_policy.errors import InputError
+from costlens_policy.frozen import frozen
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from costlens_policy.catalogue import Catalogue
+    from costlens_policy.fit.documents import Origin
+    from costlens_policy.fit.fitting import Fitted
+    from costlens_policy.fit.measurements import Measurements
+    from costlens_policy.fit.outcomes import Outcomes, OutcomeSettings
+    from costlens_policy.fit.target import Target
+    from costlens_policy.replay.tables import Summary
+
+__all__ = ["command"]
+
+_FORMATS: Final = Formats(
+    text="costlens_policy.cli.commands.fit:as_text",
+    json="costlens_policy.cli.commands.fit:as_json",
+    markdown="costlens_policy.cli.commands.fit:as_markdown",
+)
+_PROGRAM: Final = "costlens-policy fit"
+_SHARE: Final = "0.2"
+_MAX_LOSS: Final = 0.01
+
+
+@frozen
+class _Reading:
+    """How outcomes are read, word for word."""
+
+    columns: tuple[str, ...]
+    constants: tuple[str, ...]
+    only: tuple[str, ...]
+    named: tuple[str, ...]
+    models: tuple[str, ...]
+    scale: str | None
+    conflicts: str
+    drop: tuple[str, ...]
+    prices: tuple[Path, ...]
+    day: date | None
+    output_tokens: int
+
+
+_reading_options = gathered(
+    "reading",
+    _Reading,
+    (
+        click.option(
+            "--column", "columns", multiple=True, metavar="FIELD=COLUMN",
+            help="Read a field from a column, such as task=kind or score.gpt-5=correct.",
+        ),
+        click.option(
+            "--set", "constants", multiple=True, metavar="FIELD=VALUE",
+            help="Set a field that has no column, such as task=chat.",
+        ),
+        click.option(
+            "--only", multiple=True, metavar="COLUMN=VALUE",
+            help="Read only rows with this value in a column, such as split=test.",
+        ),
+        click.option(
+            "--model", "named", multiple=True, metavar="NAME=MODEL",
+            help="Which model of the catalogue a name in the files means.",
+        ),
+        click.option(
+            "--models", multiple=True, metavar="MODEL",
+            help="Compare only these models; may be repeated. Default: all that were measured.",
+        ),
+        click.option(
+            "--scale", metavar="LOW..HIGH|thumbs", help="What scores lie between, if not 0 and 1, such as 0..100.",
+        ),
+        click.option(
+            "--conflicts", type=click.Choice(["refuse", "mean", "drop"]), default="refuse", show_default=True,
+            metavar="refuse|mean|drop", help="What to do with different scores of one model on one case.",
+        ),
+        click.option(
+            "--drop", multiple=True, metavar="FILE", help="Leave out the prompts of a file, such as a known test set.",
+        ),
+        click.option(
+            "--prices", multiple=True, type=click.Path(path_type=Path), metavar="PATH",
+            help="A policy set, or catalogues, with models and prices. Default: the installed price list.",
+        ),
+        click.option("--on", "day", metavar="DAY", type=Day(), help="Day of the prices. Default: today."),
+        click.option(
+            "--output-tokens", type=click.IntRange(min=0), default=200, show_default=True, metavar="N",
+            help="Tokens of an answer whose length is not recorded.",
+        ),
+    ),
+)  # fmt: skip
+
+
+@frozen
+class _Wanted:
+    """What is asked of the choice, word for word."""
+
+    max_loss: float | None
+    max_spend: float | None
+    calls: int | None
+    strong_share: float | None
+    holdout: str
+    seed: int
+
+
+_target_options = gathered(
+    "wanted",
+    _Wanted,
+    (
+        click.option(
+            "--max-loss", type=click.FloatRange(0, 1), metavar="SCORE",
+            help=f"Spend as little as possible, but lose at most this much score to the best single model. Default, "
+            f"without another target: {_MAX_LOSS}, one point.",
+        ),
+        click.option(
+            "--max-spend", type=click.FloatRange(min=0, min_open=True), metavar="USD",
+            help="Score as much as possible, but spend at most this for --calls.",
+        ),
+        click.option(
+            "--calls", type=click.IntRange(min=1), metavar="N",
+            help="How many calls --max-spend is for, such as those of a month.",
+        ),
+        click.option(
+            "--strong-share", type=click.FloatRange(0, 1), metavar="SHARE",
+            help="Score as much as possible, but send at most this share of calls to the best single model.",
+        ),
+        click.option(
+            "--holdout", default=_SHARE, show_default=True, metavar="SHARE|FILE",
+            help="Keep this share of the cases aside to report on, or report on the outcomes in a FILE.",
+        ),
+        click.option(
+            "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N",
+            help="Decides which cases are kept aside, and the folds. The same seed gives the same result.",
+        ),
+    ),
+)  # fmt: skip
+
+
+@click.command(
+    "fit",
+    cls=Command,
+    short_help="Choose models by task from recorded outcomes, for a target.",
+    examples=[
+        ("what can be saved with a loss of one point", "fit evals/answers.csv --prices policies/catalogue.yaml"),
+        (
+            "the same as a policy with its evidence and its tests",
+            "fit evals/answers.csv --prices policies/catalogue.yaml --write policies/fitted",
+        ),
+        ("at most $500 a month for a million calls", "fit evals/*.jsonl --max-spend 500 --calls 1000000"),
+        ("at most 30% of calls to the best model", "fit results.json --strong-share 0.3"),
+        (
+            "a table with a column for each model",
+            "fit answers.csv --column task=kind --column score.gpt-5=large_ok --column score.gpt-5-nano=small_ok",
+        ),
+        ("scores of 1 to 5, reported on other cases", "fit ratings.csv --scale 1..5 --holdout last_week.csv"),
+    ],
+    exits=[ExitCode.INVALID, ExitCode.GATE],
+)
+@click.argument("files", metavar="OUTCOMES...", nargs=-1, required=True)
+@_reading_options
+@_target_options
+@click.option(
+    "--write", "folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False),
+    help="Write a policy set with its policy, measured quality and suite into DIR.",
+)  # fmt: skip
+@_FORMATS.option
+def command(files: tuple[str, ...], reading: _Reading, wanted: _Wanted, folder: Path | None, output: str) -> ExitCode:
+    """Choose, for each task, the model that is good enough, by scores of models on recorded cases.
+
+    OUTCOMES are files of scores: a table with a row for each case, or for each case and model, as CSV, JSON lines or
+    Parquet, or results of promptfoo, lm-evaluation-harness, OpenAI evals or Inspect. Thresholds are chosen by
+    cross-validation; what is reported, with 95% intervals, comes from cases that took no part in that, beside the best
+    single model, the cheapest, a coin and an oracle. Where the data does not support a saving, that is the result.
+    """
+    if find_spec("numpy") is None:
+        raise InputError("`numpy` is not installed; pip install 'costlens-policy[fit]'")
+    _fit(files, reading, wanted, folder, output)
+    return ExitCode.OK
+
+
+def _fit(files: tuple[str, ...], reading: _Reading, wanted: _Wanted, folder: Path | None, output: str) -> None:
+    from costlens_policy.fit.fitting import fit
+    from costlens_policy.fit.summary import summary_of
+
+    target, catalogue = _target(wanted), _catalogue(reading)
+    outcomes = _read(files, reading, catalogue)
+    catalogue = _listed(outcomes.models) if catalogue is None else catalogue
+    inside, aside, notes = _parts(outcomes, reading, wanted, catalogue)
+    fitted = fit(inside, aside, target, wanted.seed)
+    _FORMATS.print(_Page(fitted, summary_of(fitted, [*_notes(outcomes), *notes])), output)
+    if folder is not None:
+        _write(fitted, catalogue, _origin(files, outcomes, reading, wanted, folder), folder)
+
+
+@frozen(eq=False)
+class _Page:
+    fitted: Fitted
+    summary: Summary
+
+
+def as_text(page: _Page) -> Iterator[str | Table]:
+    """Yield a fit for the terminal, with its curve under the finding."""
+    from costlens_policy.cli.formats import summary_text
+    from costlens_policy.fit.summary import curve_chart
+
+    first, *rest = summary_text(page.summary)
+    yield from (first, curve_chart(page.fitted), *rest)
+
+
+def as_json(page: _Page) -> str:
+    from costlens_policy.replay.tables import as_json
+
+    return as_json(page.summary)
+
+
+def as_markdown(page: _Page) -> str:
+    from costlens_policy.replay.tables import markdown
+
+    return markdown(page.summary)
+
+
+def _target(wanted: _Wanted) -> Target:
+    from costlens_policy.fit.target import Target
+
+    if (wanted.max_spend is None) != (wanted.calls is None):
+        raise click.UsageError("`--max-spend` and `--calls` go together: an amount, and how many calls it is for")
+    max_loss = wanted.max_loss
+    if max_loss is None and wanted.max_spend is None and wanted.strong_share is None:
+        max_loss = _MAX_LOSS
+    max_cost = None if wanted.max_spend is None or wanted.calls is None else wanted.max_spend / wanted.calls
+    return Target(max_loss, max_cost, wanted.strong_share)
+
+
+def _catalogue(reading: _Reading) -> Catalogue | None:
+    """Return the catalogue with the prices, or None for the installed price list."""
+    from costlens_policy.cli.sources import load_models
+
+    return load_models(reading.prices) if reading.prices else None
+
+
+def _listed(names: Sequence[str]) -> Catalogue:
+    """Return the models of the installed price list that these names mean, under these names."""
+    from dataclasses import replace
+
+    from costlens_policy.catalogue import Catalogue
+    from costlens_policy.catalogue.price_list import listed_model, meant_by
+
+    meant = {name: meant_by(name) for name in names}
+    return Catalogue.of(
+        replace(listed_model(full), name=name, aliases=()) for name, full in meant.items() if full is not None
+    )
+
+
+def _settings(reading: _Reading) -> OutcomeSettings:
+    from costlens_policy.cli.traffic import fields_of
+    from costlens_policy.fit.outcomes import OutcomeSettings, Scale
+    from costlens_policy.fit.outcomes.mapping import fields_by_name
+
+    return OutcomeSettings(
+        columns=fields_by_name(fields_of(reading.columns)),
+        constants=fields_by_name(fields_of(reading.constants)),
+        only=fields_of(reading.only),
+        scale=Scale() if reading.scale is None else Scale.parse(reading.scale),
+        models=fields_of(reading.named),
+        conflicts=reading.conflicts,  # type: ignore[arg-type]  # click has checked it
+        drop=reading.drop,
+    )
+
+
+def _read(files: Sequence[str], reading: _Reading, catalogue: Catalogue | None) -> Outcomes:
+    """Read outcomes, of some models where these are named. Raises ``OutcomesError``."""
+    from costlens_policy.fit.measurements import of_models
+    from costlens_policy.fit.outcomes import read_outcomes
+
+    return of_models(read_outcomes(files, _settings(reading), catalogue), reading.models)
+
+
+def _parts(
+    outcomes: Outcomes, reading: _Reading, wanted: _Wanted, catalogue: Catalogue
+) -> tuple[Measurements, Measurements, list[str]]:
+    """Return what is fitted to, what is reported on, and what a reader should know of the two."""
+    from costlens_policy.fit.fitting import parts_of
+    from costlens_policy.fit.measurements import Assumed, gather, told_apart
+
+    assumed = Assumed(reading.output_tokens, _day(reading))
+    measurements = gather(outcomes, catalogue, assumed)
+    share = _share(wanted.holdout)
+    if share is not None:
+        return *parts_of(measurements, share, wanted.seed), []
+    other = _read([wanted.holdout], reading, catalogue)
+    inside, aside, both = told_apart(measurements, gather(other, catalogue, assumed))
+    notes = [f"{both:,} cases of `{wanted.holdout}` have a prompt that is fitted to, and are left out"] if both else []
+    return inside, aside, [*notes, *_notes(other)]
+
+
+def _share(text: str) -> float | None:
+    """Return the share to keep aside, or None where the text names a file. Raises ``click.BadParameter``."""
+    try:
+        share = float(text)
+    except ValueError:
+        return None
+    if not 0 < share < 1:
+        raise click.BadParameter(
+            f"a share must be more than 0 and less than 1, got `{text}`; write it as --holdout 0.2"
+        )
+    return share
+
+
+def _day(reading: _Reading) -> date:
+    return reading.day or system_now().astimezone(UTC).date()
+
+
+def _notes(outcomes: Outcomes) -> Iterator[str]:
+    """Yield what became of the rows that were read."""
+    yield f"{outcomes.notes.rows:,} rows gave {outcomes.notes.scores:,} scores of {len(outcomes.cases):,} cases"
+    yield from (f"dropped: {tally}" for tally in outcomes.notes.dropped)
+    yield from (f"not joined: {tally}" for tally in outcomes.notes.unjoined)
+    yield from map(str, outcomes.notes.remarks)
+
+
+def _origin(files: Sequence[str], outcomes: Outcomes, reading: _Reading, wanted: _Wanted, folder: Path) -> Origin:
+    from costlens_policy.fit.documents import Origin
+
+    words = [*files]
+    for option, value in (
+        ("--max-loss", wanted.max_loss), ("--max-spend", wanted.max_spend), ("--calls", wanted.calls),
+        ("--strong-share", wanted.strong_share), ("--seed", wanted.seed or None),
+        ("--holdout", None if wanted.holdout == _SHARE else wanted.holdout),
+    ):  # fmt: skip
+        words += [] if value is None else [option, f"{value:g}" if isinstance(value, float) else str(value)]
+    return Origin(
+        tuple(source.name for source in outcomes.sources),
+        outcomes.digest,
+        outcomes.measured or _day(reading),
+        shlex.join([*_PROGRAM.split(), *words]),
+        _referable(reading.prices, folder),
+    )
+
+
+def _referable(prices: Sequence[Path], folder: Path) -> tuple[str, ...]:
+    """Return catalogues as a policy set in the folder can name them; nothing where it cannot name all of them."""
+    import os
+
+    from costlens_policy.source.read import checkout_of
+
+    checkout = checkout_of(folder.resolve() / "policy-set.yaml")
+    for path in prices:
+        if path.is_dir() or checkout is None or not path.resolve().is_relative_to(checkout):
+            return ()
+    return tuple(Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix() for path in prices)
+
+
+def _write(fitted: Fitted, catalogue: Catalogue, origin: Origin, folder: Path) -> None:
+    """Write the documents; what a fit wrote before is replaced, what a person wrote is not. Raises ``InputError``."""
+    from costlens_policy.fit.documents import MADE_BY, documents_of
+
+    begins = f"# {MADE_BY}{_PROGRAM}"
+    texts = {folder / name: text for name, text in documents_of(fitted, catalogue, origin).items()}
+    for path in texts:
+        if path.exists() and not path.read_text(encoding="utf-8", errors="replace").startswith(begins):
+            raise InputError(f"`{path}` was not written by `fit` and is not replaced; name another directory")
+    for path, text in texts.items():
+        write_file(path, text.encode())
+        note(f"wrote `{path}`")

@@ -1,0 +1,330 @@
+"""The documents of a fit: a policy, the measured quality, a policy set over both, and a suite that holds them.
+
+They are read like everything else in the repository. So the policy has one route for each model, with the evidence of
+each task beside it, and the quality of a model in a task stands on one line, which a diff shows when it moves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from textwrap import wrap
+from typing import Final
+
+import numpy as np
+
+from costlens_policy.catalogue import Catalogue, Model
+from costlens_policy.catalogue.writing import Value, comment, document_text, flow, yaml_lines
+from costlens_policy.fit.choosing import FEWEST
+from costlens_policy.fit.estimate import Estimate, measured
+from costlens_policy.fit.fitting import Fitted
+from costlens_policy.fit.measurements import Measurements
+from costlens_policy.fit.words import headline
+from costlens_policy.frozen import frozen
+from costlens_policy.source.formatting import format_text
+
+__all__ = ["MADE_BY", "MAX_LOSS_LABEL", "Origin", "documents_of", "qualities_of"]
+
+MAX_LOSS_LABEL: Final = "costlens-policy/fit-max-loss"
+"""Label of a policy with the loss, in score, that it was fitted to; ``fit --check`` reads it."""
+
+MADE_BY: Final = "Made by `"
+"""How the comment begins that heads each document, before the command that made it."""
+_DIGIT: Final = Decimal("0.0001")
+_OUTPUT_LIMIT: Final = 1024
+_WIDTH: Final = 100
+_TASK: Final = 'request.?task.orValue("")'
+_UNLIKE_PLAIN: Final = re.compile(r": |:$| #")
+"""What ends a plain scalar of YAML."""
+
+
+@frozen
+class Origin:
+    """Where a fit comes from: files, the digest of their outcomes, the day of the measurement, and the command."""
+
+    sources: tuple[str, ...]
+    digest: str
+    measured: date
+    command: str
+    catalogues: tuple[str, ...] = ()
+    """Documents with the prices, relative to those that are written; none means that these have prices of their own."""
+
+
+def documents_of(fitted: Fitted, catalogue: Catalogue, origin: Origin) -> dict[str, str]:
+    """Return the text of each document, by the name of its file."""
+    qualities = qualities_of(fitted.inside)
+    own = () if origin.catalogues else ("models.yaml",)
+    found = {
+        "policy-set.yaml": _policy_set(fitted, (*origin.catalogues, *own, "quality.yaml"), origin),
+        "routing.yaml": _policy(fitted, qualities, origin),
+        "quality.yaml": _quality(fitted, qualities, origin),
+        "routing_test.yaml": _suite(fitted, origin),
+    }
+    if own:
+        found["models.yaml"] = _models(fitted, catalogue, origin)
+    return {name: format_text(text, name) for name, text in found.items()}
+
+
+def qualities_of(measurements: Measurements) -> dict[tuple[str | None, str], Estimate]:
+    """Return the measured quality by task and model; equal prompts are one case, with their mean."""
+    found = {}
+    for place, task in enumerate(measurements.tasks):
+        some = measurements.of_task(place)
+        if not some.any():
+            continue
+        groups = np.unique(measurements.group_of[some], return_inverse=True)[1]
+        sizes = np.bincount(groups)
+        for model, scores in zip(measurements.models, measurements.scores[some].T, strict=True):
+            found[task, model] = measured([float(score) for score in np.bincount(groups, scores) / sizes])
+    return found
+
+
+_Qualities = Mapping[tuple[str | None, str], Estimate]
+
+
+def _policy_set(fitted: Fitted, catalogues: Sequence[str], origin: Origin) -> str:
+    default = _ranked(fitted, range(len(fitted.inside.models)))
+    head: dict[str, Value] = {
+        "apiVersion": "costlens-policy/v1",
+        "kind": "PolicySet",
+        "metadata": {
+            "name": "fitted",
+            "version": _version(origin),
+            "description": "Models by task, as fitted to recorded outcomes.",
+        },
+        "policies": ["routing.yaml"],
+        "catalogues": list(catalogues),
+        "defaults": {
+            "access": "allow",
+            "route": {"model": default[0], "fallbacks": default[1:2]},
+            "max_output_tokens": _OUTPUT_LIMIT,
+        },
+    }
+    return "\n".join([*_made_by(origin), *yaml_lines(head)]) + "\n"
+
+
+def _policy(fitted: Fitted, qualities: _Qualities, origin: Origin) -> str:
+    labels: dict[str, Value] = {"costlens-policy/fit-data": f"sha256:{origin.digest}"}
+    if fitted.target.max_loss is not None:
+        labels[MAX_LOSS_LABEL] = f"{fitted.target.max_loss:g}"
+    head: dict[str, Value] = {
+        "apiVersion": "costlens-policy/v1",
+        "kind": "Policy",
+        "metadata": {
+            "name": "fitted-routing",
+            "version": _version(origin),
+            "description": headline(fitted),
+            "labels": labels,
+        },
+        "on_error": "skip",
+    }
+    lines = [*_made_by(origin), *yaml_lines(head), "variables:", f"  task: {_TASK}", ""]
+    lines += [comment(line) for text in _explained(fitted) for line in wrap(text, _WIDTH + 16)]
+    lines.append("routes:")
+    for model, tasks in _groups(fitted):
+        lines += _route(fitted, qualities, model, tasks)
+    return "\n".join(lines) + "\n"
+
+
+def _explained(fitted: Fitted) -> Iterator[str]:
+    measurements, choice = fitted.inside, fitted.choice
+    best = measurements.models[fitted.means.best]
+    if choice.worth is None:
+        yield f"`{best}` has the best mean score, and nothing cheaper is shown to be as good."
+    else:
+        yield (
+            f"Each task goes to the model with the lowest cost less what its score is worth, at ${choice.worth:g} for "
+            f"a right answer. Cost is relative to `{best}`, the best single model."
+        )
+    few = [_shown(task) for place, task in enumerate(measurements.tasks) if 0 < fitted.means.cases[place] < FEWEST]
+    if few:
+        yield f"The default route serves tasks with fewer than {FEWEST} cases: {', '.join(few)}."
+
+
+def _groups(fitted: Fitted) -> Iterator[tuple[int, list[int]]]:
+    """Yield each model, the cheapest first, with the tasks that it serves."""
+    measurements, choice = fitted.inside, fitted.choice
+    judged = [task for task, cases in enumerate(fitted.means.cases) if cases >= FEWEST]
+    mean = measurements.costs.mean(axis=0)
+    for model in sorted({int(choice.models[task]) for task in judged}, key=lambda place: (mean[place], place)):
+        yield model, [task for task in judged if choice.models[task] == model]
+
+
+def _route(fitted: Fitted, qualities: _Qualities, model: int, tasks: Sequence[int]) -> Iterator[str]:
+    names = fitted.inside.models
+    fallbacks = [name for name in _ranked(fitted, tasks) if name != names[model]]
+    rows = [_evidence(fitted, qualities, model, task) for task in tasks]
+    yield f"  - id: {_id(names[model])}"
+    yield from _columns([_HEADINGS, *rows], 4)
+    yield from (f"    {line}" for line in _condition([fitted.inside.tasks[task] for task in tasks]))
+    yield from yaml_lines({"model": names[model], "fallbacks": fallbacks[:1]}, 4)
+
+
+_HEADINGS: Final = ("task", "score", "95% interval", "cases", "cost", "points below", "the best of the task")
+
+
+def _evidence(fitted: Fitted, qualities: _Qualities, model: int, task: int) -> tuple[str, ...]:
+    names, name = fitted.inside.models, fitted.inside.tasks[task]
+    found, best = qualities[name, names[model]], int(fitted.means.scores[task].argmax())
+    below = qualities[name, names[best]].value - found.value
+    cost = fitted.means.costs[task, model] / (fitted.means.costs[task, fitted.means.best] or 1)
+    return (
+        _shown(name), f"{found.value:.3f}", f"{found.low:.3f} to {found.high:.3f}", f"{found.cases:,}", f"{cost:.0%}",
+        f"{100 * max(below, 0):.1f}", names[best],
+    )  # fmt: skip
+
+
+def _columns(rows: Sequence[Sequence[str]], indent: int) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    last = len(widths) - 1
+    for row in rows:
+        cells = [
+            f"{cell:<{width}}" if place in (0, last) else f"{cell:>{width}}"
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        yield f"{' ' * indent}# {'  '.join(cells)}".rstrip()
+
+
+def _condition(tasks: Sequence[str | None]) -> Iterator[str]:
+    """Yield the lines of a condition on the task, which may be any text, folded at the tasks where it is long."""
+    literals = [json.dumps(task or "", ensure_ascii=False) for task in tasks]
+    if len(literals) == 1:
+        head, items = "variables.task == ", [literals[0]]
+    else:
+        head, items = "variables.task in [", [*(f"{literal}, " for literal in literals[:-1]), f"{literals[-1]}]"]
+    lines = [head]
+    for item in items:
+        if len(lines[-1]) + len(item) > _WIDTH:
+            lines.append("")
+        lines[-1] += item
+    if len(lines) == 1 and not _UNLIKE_PLAIN.search(lines[0]):
+        yield f"when: {lines[0]}"
+        return
+    yield "when: >-"
+    yield from (f"  {line.rstrip()}" for line in lines)
+
+
+def _ranked(fitted: Fitted, tasks: Iterable[int]) -> list[str]:
+    """Return the names of the models by their mean score over the cases of some tasks, the best first."""
+    measurements = fitted.inside
+    scores = measurements.scores[np.isin(measurements.task_of, list(tasks))].mean(axis=0)
+    order = sorted(range(len(scores)), key=lambda place: (-round(float(scores[place]), 12), place))
+    return [measurements.models[place] for place in order]
+
+
+def _quality(fitted: Fitted, qualities: _Qualities, origin: Origin) -> str:
+    head: dict[str, Value] = {
+        "apiVersion": "costlens-policy/v1",
+        "kind": "Catalogue",
+        "metadata": {
+            "name": "measured-quality",
+            "version": _version(origin),
+            "description": f"Quality by task, measured on {len(fitted.inside):,} cases with 95% intervals.",
+        },
+    }
+    lines = [*_made_by(origin), *yaml_lines(head), "models:"]
+    for place, model in enumerate(fitted.inside.models):
+        lines += [f"  {flow(model)}:", "    quality:"]
+        for task, name in enumerate(fitted.inside.tasks):
+            if (name, model) in qualities and name is not None:
+                entry = _entry(qualities[name, model], origin, _digest(fitted.inside, task, place))
+                lines.append(f"      {flow(name)}: {flow(entry)}")
+    return "\n".join(lines) + "\n"
+
+
+def _entry(found: Estimate, origin: Origin, digest: str) -> dict[str, Value]:
+    value = Decimal(found.value).quantize(_DIGIT, ROUND_HALF_EVEN)
+    return {
+        "value": value,
+        "low": min(value, Decimal(found.low).quantize(_DIGIT, ROUND_FLOOR)),
+        "high": max(value, Decimal(found.high).quantize(_DIGIT, ROUND_CEILING)),
+        "cases": found.cases,
+        "measured": origin.measured,
+        "source": ", ".join(origin.sources)[:500],
+        "data": f"sha256:{digest}",
+    }
+
+
+def _digest(measurements: Measurements, task: int, model: int) -> str:
+    """Return a digest of the scores of one model in one task: it stays the same while these do."""
+    rows = np.flatnonzero(measurements.of_task(task))
+    lines = sorted(f"{measurements.cases[row].id} {float(measurements.scores[row, model])!r}" for row in rows)
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "replace")).hexdigest()
+
+
+def _models(fitted: Fitted, catalogue: Catalogue, origin: Origin) -> str:
+    head: dict[str, Value] = {
+        "name": "fitted-models",
+        "version": _version(origin),
+        "description": "The models that were measured, with the prices that the fit has used.",
+    }
+    return "\n".join([*_made_by(origin), document_text(head, _found(fitted.inside.models, catalogue))])
+
+
+def _found(names: Iterable[str], catalogue: Catalogue) -> Iterator[Model]:
+    for name in names:
+        model = catalogue.find(name)
+        if model is None:
+            yield Model(name)
+            continue
+        yield replace(model, name=name, aliases=(), base=None, trained_for=(), quality={}, evidence={})
+
+
+def _suite(fitted: Fitted, origin: Origin) -> str:
+    names, tasks = fitted.inside.models, fitted.inside.tasks
+    head: dict[str, Value] = {
+        "apiVersion": "costlens-policy/v1",
+        "kind": "Suite",
+        "metadata": {
+            "name": "fitted-routing",
+            "version": _version(origin),
+            "description": "Each task goes where the measured quality sends it.",
+        },
+        "policy_set": "policy-set.yaml",
+    }
+    lines = [*_made_by(origin), *yaml_lines(head), f"now: {origin.measured.isoformat()}T12:00:00Z"]
+    lines += ["covers: [fitted-routing]", "coverage: 100", "", "cases:"]
+    for model, served in _groups(fitted):
+        for task in served:
+            lines += _case(tasks[task], names[model], _id(names[model]))
+    lines += _case(_unlike(tasks), _ranked(fitted, range(len(tasks)))[0], "default")
+    return "\n".join(lines) + "\n"
+
+
+def _case(task: str | None, model: str, rule: str) -> Iterator[str]:
+    name = "a request without a task" if task is None else f"a request of {task}"
+    reference = rule if rule == "default" else f"fitted-routing/{rule}"
+    yield f"  - name: {flow(name)}"
+    yield "    request: {}" if task is None else f"    request: {{task: {flow(task)}}}"
+    yield f"    expect: {{model: {flow(model)}, rule: {reference}}}"
+
+
+def _unlike(tasks: Sequence[str | None]) -> str:
+    """Return the name of a task that was not measured."""
+    name = "another-task"
+    while name in tasks:
+        name = f"yet-{name}"
+    return name
+
+
+def _made_by(origin: Origin) -> Iterator[str]:
+    yield comment(f"{MADE_BY}{origin.command}`; review it like code.")
+
+
+def _version(origin: Origin) -> str:
+    return f"{origin.measured:%Y.%m.%d}"
+
+
+def _shown(task: str | None) -> str:
+    """Return a task as a comment shows it: on one line, whatever its name has."""
+    return "(no task)" if task is None else comment(task)[2:]
+
+
+def _id(model: str) -> str:
+    """Return the name of a model as the id of a route."""
+    return "to-" + (re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-") or "model")

@@ -1,0 +1,214 @@
+"""A fit: a choice for a target, made from some of the cases and reported on the others.
+
+What chose a policy cannot judge it. The cases that are kept aside take no part in any choice, and all figures that are
+reported, with their intervals, come from them; those of the curve tell what its other points would have done there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, TypeAlias
+
+import numpy as np
+
+from costlens_policy.fit.bootstrap import Bootstrap
+from costlens_policy.fit.choosing import FEWEST, Choice, Means, holdout_of, means_of
+from costlens_policy.fit.estimate import Estimate
+from costlens_policy.fit.measurements import Floats, Measurements
+from costlens_policy.fit.outcomes import OutcomesError
+from costlens_policy.fit.target import Point, Target, choose_for, knee_of, points_of
+from costlens_policy.frozen import frozen
+
+__all__ = ["COIN", "ORACLE", "POLICY", "Fitted", "Held", "Way", "fit", "parts_of"]
+
+POLICY: Final = "the fitted policy"
+COIN: Final = "a coin with the same shares"
+ORACLE: Final = "the oracle"
+
+
+@frozen
+class Way:
+    """One way to choose models, on the cases that were kept aside.
+
+    ``score`` and ``cost`` are means for a case, ``gain`` in score and ``saving`` as a share of cost are beside the best
+    single model.
+    """
+
+    name: str
+    score: Estimate
+    cost: Estimate
+    gain: Estimate
+    saving: Estimate
+
+
+@frozen(eq=False)
+class Held:
+    """A point of the curve, and what it does on the cases that were kept aside."""
+
+    point: Point
+    way: Way
+
+
+@frozen(eq=False)
+class Fitted:
+    """What came of a fit.
+
+    ``choice`` is what is to be deployed: that of ``chosen``, or the best single model where the data does not support
+    another. ``ways`` are the policy, the best single model, the cheapest, a coin with the shares of the policy, and the
+    oracle, in this order. ``over_coin`` is the gain of the policy over that coin, in score.
+    """
+
+    inside: Measurements
+    aside: Measurements
+    means: Means
+    target: Target
+    seed: int
+    curve: tuple[Held, ...]
+    chosen: Held | None
+    knee: Held | None
+    ways: tuple[Way, ...]
+    over_coin: Estimate
+    reasons: tuple[str, ...]
+    """Why the data does not support what was asked; empty where it does."""
+
+    @property
+    def supported(self) -> bool:
+        """Whether the cases that were kept aside bear out the choice."""
+        return not self.reasons
+
+    @property
+    def choice(self) -> Choice:
+        if self.chosen is None or (self.reasons and self.target.max_loss is not None):
+            return self.means.best_everywhere()
+        return self.chosen.point.choice
+
+
+def parts_of(measurements: Measurements, share: float, seed: int) -> tuple[Measurements, Measurements]:
+    """Divide measurements into what is fitted to and what is kept aside, a share of each task in whole groups."""
+    aside = holdout_of(measurements, share, seed)
+    return measurements.part(~aside), measurements.part(aside)
+
+
+def fit(inside: Measurements, aside: Measurements, target: Target, seed: int = 0) -> Fitted:
+    """Choose by the cases ``inside``, and report on those ``aside``, which have the same models and tasks.
+
+    Raises ``OutcomesError`` where there are too few cases for either.
+    """
+    if len(aside) < FEWEST:
+        raise OutcomesError(
+            f"a report needs {FEWEST} cases that are kept aside, got {len(aside)}; add cases, or keep a larger share "
+            f"aside with --holdout"
+        )
+    means, points = means_of(inside), points_of(inside, seed)
+    chosen, knee = choose_for(target, points), knee_of(points)
+    choice = means.best_everywhere() if chosen is None else chosen.choice
+    named = {
+        **dict(_contestants(choice, means, aside)),
+        **{str(at): _of(p.choice, aside) for at, p in enumerate(points)},
+    }
+    ways, over_coin = _judge(named, aside, seed)
+    curve = tuple(Held(point, way) for point, way in zip(points, ways[-len(points) :], strict=True))
+    held, bend = (next((item for item in curve if item.point is point), None) for point in (chosen, knee))
+    reasons = tuple(_against(target, held, means, over_coin, points))
+    if means.best == means.cheapest:
+        reasons = (f"`{inside.models[means.best]}` is the best and the cheapest",)
+    return Fitted(
+        inside, aside, means, target, seed, curve, held, bend, ways[: -len(points)], over_coin, reasons
+    )  # fmt: skip
+
+
+_Columns: TypeAlias = tuple[Floats, Floats]
+"""The score and the cost of each case."""
+
+
+def _contestants(choice: Choice, means: Means, aside: Measurements) -> Iterator[tuple[str, _Columns]]:
+    """Yield the ways to choose models, the policy first, then the best single model, and the coin as the fourth."""
+    best, cheapest = means.best, means.cheapest
+    yield POLICY, _of(choice, aside)
+    yield f"always `{aside.models[best]}`, the best", _of(means.best_everywhere(), aside)
+    yield f"always `{aside.models[cheapest]}`, the cheapest", (aside.scores[:, cheapest], aside.costs[:, cheapest])
+    yield COIN, _coin(choice, aside)
+    yield ORACLE, _oracle(aside)
+
+
+def _of(choice: Choice, aside: Measurements) -> _Columns:
+    rows, served = np.arange(len(aside)), choice.served(aside)
+    return aside.scores[rows, served], aside.costs[rows, served]
+
+
+def _coin(choice: Choice, aside: Measurements) -> _Columns:
+    """Return what is to be expected when each case draws a model, as often as the choice takes it."""
+    shares = np.bincount(choice.served(aside), minlength=len(aside.models)) / len(aside)
+    return aside.scores @ shares, aside.costs @ shares
+
+
+def _oracle(aside: Measurements) -> _Columns:
+    """Return the best answer to each case, and what the cheapest model that gave it costs."""
+    best = aside.scores.max(axis=1)
+    return best, np.where(aside.scores >= best[:, None] - 1e-12, aside.costs, math.inf).min(axis=1)
+
+
+def _judge(named: Mapping[str, _Columns], aside: Measurements, seed: int) -> tuple[tuple[Way, ...], Estimate]:
+    """Return each way, and the gain of the first over the fourth, all on the same draws; the second is the best."""
+    drawn = Bootstrap([column for columns in named.values() for column in columns], aside.group_of, seed)
+
+    def way(name: str, at: int) -> Way:
+        return Way(
+            name,
+            score=drawn.estimate(lambda means: means[..., at]),
+            cost=drawn.estimate(lambda means: means[..., at + 1]),
+            gain=drawn.estimate(lambda means: means[..., at] - means[..., 2]),
+            saving=drawn.estimate(lambda means: 1 - means[..., at + 1] / means[..., 3]),
+        )
+
+    ways = tuple(way(name, 2 * place) for place, name in enumerate(named))
+    return ways, drawn.estimate(lambda means: means[..., 0] - means[..., 6])
+
+
+def _against(
+    target: Target, chosen: Held | None, means: Means, over_coin: Estimate, points: Sequence[Point]
+) -> list[str]:
+    """Return why the data does not support what was asked; nothing where it does."""
+    if chosen is None:
+        return ["no choice meets the target by cross-validation"]
+    point, way = chosen.point, chosen.way
+    if target.max_loss is None:
+        return [] if _is_single(point) or over_coin.low > 0 else [_as_a_coin(over_coin)]
+    if point.choice.same_as(means.best_everywhere()):
+        return [_nothing_saved(target.max_loss, points)]
+    reasons = []
+    if way.gain.high < -target.max_loss:
+        reasons.append(f"on the cases kept aside it loses more: {_points(way.gain)}")
+    if way.saving.low <= 0:
+        reasons.append("on the cases kept aside the interval of what it saves includes nothing")
+    if not _is_single(point) and over_coin.low <= 0:
+        reasons.append(_as_a_coin(over_coin))
+    return reasons
+
+
+def _is_single(point: Point) -> bool:
+    """Whether one model serves everything, where a coin with the same shares is the same."""
+    return bool((point.choice.models == point.choice.default).all()) or len(set(point.choice.models)) == 1
+
+
+def _as_a_coin(over_coin: Estimate) -> str:
+    return f"a coin with the same shares does as well: the difference is {_points(over_coin)}"
+
+
+def _nothing_saved(max_loss: float, points: Sequence[Point]) -> str:
+    """Return that no choice keeps within the loss, and how many cases would show whether the nearest one does."""
+    text = f"by cross-validation no cheaper choice keeps within a loss of {100 * max_loss:g} points with certainty"
+    near = min(
+        (point for point in points if point.saving > 0 and point.gain > -max_loss),
+        key=lambda point: point.cost,
+        default=None,
+    )
+    if near is None:
+        return text
+    times = (near.error / (near.gain + max_loss)) ** 2
+    return f"{text}; about {times:,.0f} times as many cases would show whether one that saves {near.saving:.0%} does"
+
+
+def _points(estimate: Estimate) -> str:
+    return f"{100 * estimate.value:+.1f} points ({100 * estimate.low:+.1f} to {100 * estimate.high:+.1f})"

@@ -1,0 +1,119 @@
+"""``fit`` from files to documents, and what it refuses."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from tests.fit.drawn import CHANCES, outcomes
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a table with a column for each model, in the current directory beside a catalogue."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models.yaml").write_text(
+        'apiVersion: costlens-policy/v1\nkind: Catalogue\nmetadata: {name: models, version: "1"}\nmodels:\n'
+        + "".join(
+            f"  {name}:\n    prices:\n      - usd_per_million_tokens: {{input: {price}, output: {price}}}\n"
+            for name, price in (("large", 10), ("small", 1), ("tiny", 0.1))
+        )
+    )
+    _write(tmp_path / "answers.csv", seed=0)
+    return tmp_path / "answers.csv"
+
+
+def _write(path: Path, seed: int, cases: int = 200) -> None:
+    drawn = outcomes(CHANCES, cases, seed)
+    with path.open("w", newline="") as stream:
+        rows = csv.writer(stream)
+        rows.writerow(["id", "task", "prompt", *drawn.models])
+        for at, case in enumerate(drawn.cases):
+            rows.writerow([case.id, case.task, case.prompt, *(drawn.scores[name][at] for name in drawn.models)])
+
+
+WIDE = [f"--column=score.{name}={name}" for name in ("large", "small", "tiny")]
+
+
+def test_a_table_becomes_a_policy_that_is_checked_and_tested(run: Run, answers: Path) -> None:
+    done = run("fit", "answers.csv", *WIDE, "--prices", "models.yaml", "--max-loss", "0.02", "--write", "fitted")
+    assert done.exit_code == 0, done.output
+    assert "saves" in done.stdout
+    assert "score by cost" in done.stdout
+    assert "600 rows gave 1,800 scores of 600 cases" in done.stdout
+    assert run("check", "--strict", "fitted").exit_code == 0
+    assert run("test", "fitted").exit_code == 0
+    assert run("fmt", "--check", "fitted").exit_code == 0
+    decided = run("eval", "fitted", "--request", "-", "--format", "json", input='{"task": "code"}')
+    assert json.loads(decided.stdout)["model"] == "large"
+
+
+def test_equal_input_gives_equal_files_and_a_seed_other_ones(run: Run, answers: Path) -> None:
+    for folder, seed in (("first", 0), ("second", 0), ("third", 1)):
+        arguments = ("--prices", "models.yaml", "--on", "2026-11-30", "--seed", str(seed), "--write", folder)
+        assert run("fit", "answers.csv", *WIDE, *arguments).exit_code == 0
+    for path in sorted(Path("first").iterdir()):
+        assert path.read_bytes() == (Path("second") / path.name).read_bytes()
+    assert Path("first/quality.yaml").read_bytes() != Path("third/quality.yaml").read_bytes()
+
+
+def test_the_cases_to_report_on_may_be_a_file(run: Run, answers: Path) -> None:
+    _write(answers.parent / "other.csv", seed=1, cases=50)
+    lines = answers.read_text().splitlines()
+    with (answers.parent / "other.csv").open("a") as stream:
+        stream.write("\n".join(f"again-{line}" for line in lines[1:4]) + "\n")
+    done = run("fit", "answers.csv", *WIDE, "--prices", "models.yaml", "--holdout", "other.csv", "--format", "json")
+    assert done.exit_code == 0, done.output
+    data = json.loads(done.stdout)
+    assert data["cases"] == {"fitted_to": 600, "kept_aside": 150}
+    assert any("3 cases of `other.csv` have a prompt that is fitted to, and are left out" in it for it in data["notes"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["--max-spend", "5"], 2, "`--max-spend` and `--calls` go together"),
+        (["--holdout", "1.5"], 2, "a share must be more than 0 and less than 1, got `1.5`"),
+        (["--holdout", "none.csv"], 6, "none.csv"),
+        (["--models", "larg", "--models", "small"], 6, "no outcomes of `larg`"),
+        (["--models", "large"], 6, "a choice needs outcomes of at least two models, got 1"),
+        (["--scale", "5..1"], 6, "a scale must be its worst and its best score"),
+        (["--set", "tsk=chat"], 6, "unknown field `tsk`"),
+    ],
+)  # fmt: skip
+def test_what_is_asked_wrongly_is_named(run: Run, answers: Path, arguments: list[str], code: int, says: str) -> None:
+    done = run("fit", "answers.csv", *WIDE, "--prices", "models.yaml", *arguments)
+    assert done.exit_code == code, done.output
+    assert says in done.stderr
+
+
+def test_a_model_without_a_price_is_named(run: Run, answers: Path) -> None:
+    done = run("fit", "answers.csv", *WIDE)
+    assert done.exit_code == 6
+    assert "no price for `large`" in done.stderr
+    assert "--prices" in done.stderr
+
+
+def test_what_a_person_wrote_is_not_replaced(run: Run, answers: Path) -> None:
+    (answers.parent / "fitted").mkdir()
+    (answers.parent / "fitted" / "routing.yaml").write_text("# mine\n")
+    done = run("fit", "answers.csv", *WIDE, "--prices", "models.yaml", "--write", "fitted")
+    assert done.exit_code == 6
+    assert "was not written by `fit` and is not replaced" in done.stderr
+    assert (answers.parent / "fitted" / "routing.yaml").read_text() == "# mine\n"
+    assert not (answers.parent / "fitted" / "quality.yaml").exists()
+
+
+def test_catalogues_of_the_repository_are_named_and_not_copied(run: Run, answers: Path) -> None:
+    (answers.parent / ".git").mkdir()
+    done = run("fit", "answers.csv", *WIDE, "--prices", "models.yaml", "--write", "policies/fitted")
+    assert done.exit_code == 0, done.output
+    assert '["../../models.yaml", quality.yaml]' in Path("policies/fitted/policy-set.yaml").read_text()
+    assert run("test", "policies/fitted").exit_code == 0
