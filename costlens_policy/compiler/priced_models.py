@@ -9,7 +9,7 @@ from dataclasses import field
 from datetime import date
 from decimal import Decimal
 from itertools import chain
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from costlens_policy.catalogue import Catalogue, Model, Period
 from costlens_policy.checker.attributes import model_values
@@ -219,6 +219,8 @@ class Shortlist:
     """How many of ``listed`` stand before the first that qualifies: those are told before the request is rewritten."""
     qualified: tuple[PricedModel, ...]
     prices: PriceTable | None
+    contests: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """By task, what the engine has made of the quality of those that qualify; kept for a while."""
 
 
 class Shortlists:

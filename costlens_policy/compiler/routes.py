@@ -20,7 +20,7 @@ from costlens_policy.compiler.rules import (
     RouteStep,
     TargetStep,
 )
-from costlens_policy.documents.policy import Choice, Limits, Route, Split, Target
+from costlens_policy.documents.policy import Choice, Route, Split, Target
 from costlens_policy.frozen import frozen
 from costlens_policy.source.located import Path
 from costlens_policy.tokens import Tokenizer
@@ -155,7 +155,7 @@ class _RouteCompiler:
             among=self._formulas.optional((*at, "among")),
             score=self._formulas.needed((*at, "minimize" if choice.maximize is None else "maximize")),
             descending=choice.maximize is not None,
-            limits=_limits(choice.limits),
+            limits=_limits(choice),
             fallbacks=around.fallbacks,
         )
         return replace(made, on_none=self._on_none(choice, made, at, around))
@@ -170,7 +170,7 @@ class _RouteCompiler:
             return None
         if choice.on_none == "next":
             return OnNone("next", None)
-        open_to_all = replace(made, limits=ChoiceLimits(None, None, None, made.limits.requires))
+        open_to_all = replace(made, limits=_limits(choice.without_bounds()))
         if choice.on_none == "cheapest":
             open_to_all = replace(open_to_all, score=None, descending=False)
         return OnNone(choice.on_none, self._route(open_to_all, place))
@@ -186,10 +186,13 @@ def _named(target: Target) -> Iterator[str]:
             yield from _named(share)
 
 
-def _limits(limits: Limits) -> ChoiceLimits:
+def _limits(choice: Choice) -> ChoiceLimits:
+    limits = choice.limits
     return ChoiceLimits(
         max_cost_usd=limits.max_cost_usd,
         max_latency_ms=None if limits.max_latency_ms is None else float(limits.max_latency_ms),
         min_quality=None if limits.min_quality is None else float(limits.min_quality),
         requires=frozenset(limits.requires),
+        within=None if choice.within is None else float(choice.within.quality),
+        quality="quality" if choice.quality == "value" else "quality_low",
     )

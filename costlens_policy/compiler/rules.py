@@ -98,12 +98,18 @@ class BySplit:
 
 @frozen
 class ChoiceLimits:
-    """What a candidate of a choice keeps to; ``None`` means no limit."""
+    """What a candidate of a choice keeps to; ``None`` means no limit.
 
-    max_cost_usd: Decimal | None
-    max_latency_ms: float | None
-    min_quality: float | None
-    requires: frozenset[str]
+    ``within`` is how far its quality may stay behind the best of those that can serve. ``quality`` is the attribute of
+    ``model`` that counts as its quality, by task.
+    """
+
+    max_cost_usd: Decimal | None = None
+    max_latency_ms: float | None = None
+    min_quality: float | None = None
+    requires: frozenset[str] = frozenset()
+    within: float | None = None
+    quality: Literal["quality", "quality_low"] = "quality"
 
 
 Way: TypeAlias = Literal["cheapest", "best", "next", "target"]

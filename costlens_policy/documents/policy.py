@@ -33,7 +33,7 @@ from costlens_policy.units import Kind, Unit, base_of, unit_of_kinds
 __all__ = [
     "AccessRule", "Budget", "CalendarWindow", "CallWindow", "Choice", "Downgrade", "FixedWindow", "LifetimeWindow",
     "Limits", "PolicyDocument", "RollingWindow", "Route", "Split", "SplitTarget", "Target", "Threshold", "Waived",
-    "Window",
+    "Window", "Within",
 ]  # fmt: skip
 
 _WHEN_ASKED = Field(
@@ -103,6 +103,13 @@ class Limits(Section):
     """Capabilities the model must have, beyond those that the request itself needs."""
 
 
+class Within(Section):
+    """How far a candidate of a choice may stay behind the best of those that can serve the request."""
+
+    quality: Annotated[Ratio, Field(examples=[0.03])]
+    """Largest loss of quality for the request's task: 0.03 means three points of a hundred."""
+
+
 _Value = Annotated[
     Expression,
     IsExpression("number", "request", "variables", "model", "estimate", "now"),
@@ -132,15 +139,21 @@ class Choice(Section):
     """The candidate with the highest value comes first."""
     limits: Limits = Limits()
     """What each candidate must satisfy."""
+    within: Within | None = None
+    """How far a candidate may stay behind the best of those that can serve the request and keep to ``limits``."""
+    quality: Annotated[Literal["value", "lower_bound"], Field(examples=["lower_bound"])] = "value"
+    """What ``min_quality`` and ``within`` take for the quality of a model: the ``value`` that was measured, or the
+    lower end of its interval, so that few cases count for less."""
     on_none: Annotated[Literal["refuse", "cheapest", "best", "next"] | Target, Field(examples=["cheapest"])] = "refuse"
     """What happens where no candidate of the choice is left, fallbacks included: ``refuse`` the request, let the
     ``cheapest`` serve, or the ``best`` in the order of the choice, or go on to the ``next`` route that matches. Or a
-    target of its own. ``cheapest`` and ``best`` put ``max_cost_usd``, ``max_latency_ms`` and ``min_quality`` aside, and
-    nothing else: ``among``, ``requires``, access rules, budgets and what the request needs still hold."""
+    target of its own. ``cheapest`` and ``best`` put ``max_cost_usd``, ``max_latency_ms``, ``min_quality`` and
+    ``within`` aside, and nothing else: ``among``, ``requires``, access rules, budgets and what the request needs still
+    hold."""
 
     def without_bounds(self) -> Choice:
         """Return the choice as ``on_none: cheapest`` and ``best`` leave it: of its limits only what it requires."""
-        return self.model_copy(update={"limits": Limits(requires=self.limits.requires)})
+        return self.model_copy(update={"limits": Limits(requires=self.limits.requires), "within": None})
 
 
 _TWO_SHARES = [{"model": "gpt-5-nano", "weight": 95}, {"model": "gpt-5-mini", "weight": 5}]

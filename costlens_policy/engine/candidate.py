@@ -22,7 +22,7 @@ from costlens_policy.money import format_usd, round_up
 from costlens_policy.rewrites import Change, Content
 from costlens_policy.units import Measure
 
-__all__ = ["Candidate", "Prepared", "Price", "TokenKinds", "WithParams", "obstacle", "on_terms", "terms_of"]
+__all__ = ["Candidate", "Prepared", "Price", "TokenKinds", "WithParams", "fits", "obstacle", "on_terms", "terms_of"]
 
 _MARKS: Final = ("cache_control", "cachePoint", "cache_point")
 """Keys by which a request asks for a cache write: Anthropic's, which others took over, and Bedrock's."""
@@ -280,6 +280,16 @@ def _marked(value: Any) -> Iterator[str]:
 
 def _lifetime(mark: Any) -> str:
     return "1h" if isinstance(mark, Mapping) and mark.get("ttl") == "1h" else "5m"
+
+
+def fits(priced: PricedModel, prepared: Prepared, *, fitted: bool) -> bool:
+    """Say whether prompt and output fit a model; ``fitted`` says that the output limit is fitted to each model."""
+    output = prepared.output_tokens
+    if output > priced.most_output:
+        if not fitted:
+            return False
+        output = int(priced.most_output)
+    return prepared.prompt_tokens + output <= priced.window
 
 
 def obstacle(request: Mapping[str, Value], candidate: Candidate) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -82,22 +82,24 @@ def _decide(plan: Plan, context: Context) -> Decision:
 
 def _along(
     context: Context, access: Access, route: RouteStep, excluded: list[Exclusion], wanted: int
-) -> tuple[Sequence[str], list[Candidate]]:
+) -> tuple[Picked, list[Candidate]]:
     """Return the models that a route without splits names, and the first ``wanted`` that may serve."""
     prepare = Preparations(context, route)
-    picked = candidates_of(context, route, prepare, excluded)
-    return picked[0], try_candidates(context, access, route, picked, prepare, excluded, wanted)
+    picked = candidates_of(context, access, route, prepare, excluded)
+    return picked, try_candidates(context, access, route, picked, prepare, excluded, wanted)
 
 
 def first_estimate(context: Context) -> Estimate | None:
     """Return what a request is estimated at on the model that its route asks first, whatever comes of it.
 
-    Access is not asked. None says that there is no such model, or that the route refuses the request.
+    What access says of the request does not matter. None says that there is no such model, or that the route refuses
+    the request.
     """
     try:
         route = drawn(context, decide_route(context))
         prepare = Preparations(context, route)
-        names, _ = candidates_of(context, route, prepare, [])
+        access = decide_access(context) if context.plan.stages.access_by_model else ADMITTED
+        names, *_ = candidates_of(context, access, route, prepare, [])
         return prepare.of(context.priced_model(names[0])).estimate if names else None
     except Refusal:
         return None
@@ -172,7 +174,7 @@ class _Search:
         self._excluded = excluded
         self._kept: list[Candidate] = []
         self._passed: list[Passed] = []
-        self.picked: Sequence[str] = ()
+        self.picked: Picked = (), 0, None
         self.route = route
 
     def run(self, wanted: int) -> None:
@@ -234,12 +236,12 @@ def try_candidates(
     stages, models = context.plan.stages, context.models
     budgets = BudgetStage(context) if stages.budgets else None
     kept: list[Candidate] = []
-    names, within = picked
+    names, within, _ = picked
     queue, unpicked = list(names), None
     for place, name in enumerate(queue):  # downgrades may add to it while it is walked
         priced, outsider = models.get(name) or context.priced_model(name), None
         if place >= within:
-            outsider = unpicked = unpicked or _Unpicked(context, route, names)
+            outsider = unpicked = unpicked or _Unpicked(context, route, picked)
         barred = None
         if stages.access_by_model or priced.refusal or outsider is not None:
             barred = _barred(context, access, priced, outsider)
@@ -248,7 +250,7 @@ def try_candidates(
             if barred is None and budgets is not None:
                 candidate, barred = _judged(budgets, candidate, prepare)
                 if candidate.verdict.thresholds:
-                    unpicked = unpicked or _Unpicked(context, route, names)
+                    unpicked = unpicked or _Unpicked(context, route, picked)
                     unpicked.join(queue, candidate.verdict.thresholds, excluded)
             if barred is None:
                 kept.append(candidate)
@@ -281,7 +283,7 @@ class _Unpicked:
 
     __slots__ = ("_route", "added", "terms")
 
-    def __init__(self, context: Context, route: RouteStep, picked: Sequence[str]) -> None:
+    def __init__(self, context: Context, route: RouteStep, picked: Picked) -> None:
         self.added: dict[str, str] = {}
         self.terms = Terms(context, route, picked)
         self._route = route
@@ -368,7 +370,7 @@ def _none(plan: Plan, reason: str, by: str) -> Models:
 
 
 def _untried(
-    context: Context, access: Access, route: RouteStep, tried: set[str], picked: Sequence[str]
+    context: Context, access: Access, route: RouteStep, tried: set[str], picked: Picked
 ) -> Iterator[Exclusion]:
     """Yield why models were no candidates at all."""
     terms = Terms(context, route, picked)

@@ -15,10 +15,12 @@ from typing import Final, TypeAlias
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.priced_models import Bands, Listed, PricedModel, PriceTable, Shortlist
 from costlens_policy.compiler.rules import ByChoice, ByExpression, ByName, BySplit, RouteStep
-from costlens_policy.engine.candidate import Candidate, Prepared
+from costlens_policy.engine.access import Access, refused_model
+from costlens_policy.engine.candidate import Candidate, Prepared, fits, obstacle
 from costlens_policy.engine.context import Context, Refusal
 from costlens_policy.engine.facts import Estimate, Exclusion
 from costlens_policy.engine.preparation import Preparations
+from costlens_policy.engine.within import contest_on, quality_of, too_far_behind, too_low
 from costlens_policy.expressions import Value
 from costlens_policy.expressions.compile.first_match import RuleError
 from costlens_policy.expressions.runtime import CelError
@@ -38,6 +40,7 @@ __all__ = [
     "outside_filter",
     "rank",
     "split_position",
+    "task_of",
 ]
 
 
@@ -97,29 +100,31 @@ def key_without_id(micros: int) -> str:
     return str(micros)
 
 
-Picked: TypeAlias = tuple[Sequence[str], int]
+Picked: TypeAlias = tuple[Sequence[str], int, float | None]
 """The models to try, in order and each once, and how many of them the route picked: the others are fallbacks of a
-choice, which have to meet its terms."""
+choice, which have to meet its terms. Last the best quality that can serve, where a choice compares with it."""
 
 
-def candidates_of(context: Context, route: RouteStep, prepare: Preparations, excluded: list[Exclusion]) -> Picked:
+def candidates_of(
+    context: Context, access: Access, route: RouteStep, prepare: Preparations, excluded: list[Exclusion]
+) -> Picked:
     """Return the models to try on a route without splits. What a choice rules out is added to ``excluded``."""
     target = route.target
     if isinstance(target, ByName):
-        return target.models, len(target.models)
+        return target.models, len(target.models), None
     if isinstance(target, ByExpression):
         name = _text(context, route, target.model)
         known = context.plan.catalogue.find(name)
         return _all_within([name if known is None else known.name, *target.fallbacks])
     assert isinstance(target, ByChoice)
-    ranked = rank(context, route, target, prepare, excluded)
+    ranked, best = rank(context, access, route, target, prepare, excluded)
     if not target.fallbacks:
-        return ranked, len(ranked)
+        return ranked, len(ranked), best
     if not route.binds_fallbacks:
-        return _all_within([*ranked, *target.fallbacks])
+        return _all_within([*ranked, *target.fallbacks], best)
     told = {item.model for item in excluded}
     fallbacks = [name for name in target.fallbacks if name not in told]
-    return _once([*ranked, *fallbacks]), len(ranked)
+    return _once([*ranked, *fallbacks]), len(ranked), best
 
 
 def split_position(key: str, salt: str, bounds: tuple[int, ...]) -> int:
@@ -139,9 +144,9 @@ def _text(context: Context, route: RouteStep, formula: Formula) -> str:
         raise Refusal(route.id, f"routes: the target of `{route.id}` failed: {error}") from None
 
 
-def _all_within(names: list[str]) -> Picked:
+def _all_within(names: list[str], best: float | None = None) -> Picked:
     names = _once(names)
-    return names, len(names)
+    return names, len(names), best
 
 
 def _once(names: list[str]) -> list[str]:
@@ -151,21 +156,36 @@ def _once(names: list[str]) -> list[str]:
 _SURELY_DISTINCT: Final = 2**52
 """Costs are compared as doubles, as expressions see them. Whole units below this are in the same order."""
 _NONE: Final[Mapping[str, int]] = {}
+_ASKED_OF_MODELS: Final = frozenset({"cost_budget", "latency_budget_ms"})
+"""Attributes of a request that each model has to meet by itself."""
+
+
+_Ranked: TypeAlias = tuple[Sequence[str], float | None]
+"""Names, best first, and the best quality that can serve, where the choice compares with it."""
 
 
 def rank(
-    context: Context, route: RouteStep, target: ByChoice, prepare: Preparations, excluded: list[Exclusion]
-) -> Sequence[str]:
+    context: Context,
+    access: Access,
+    route: RouteStep,
+    target: ByChoice,
+    prepare: Preparations,
+    excluded: list[Exclusion],
+) -> _Ranked:
     """Return the names of the models that qualify, best first; equal scores keep the order of the names."""
     shortlist = target.shortlists.on(context.now.date(), context.priced_model)
-    choice = _Choice(context, route, target, prepare, excluded)
+    choice = _Choice(context, access, route, target, prepare, excluded)
     if not target.by_cost or shortlist.prices is None:
         return choice.one_by_one(shortlist.listed)
     if shortlist.ahead:
         choice.rule_out(shortlist.listed[: shortlist.ahead])
     if not prepare.usual_for_all(shortlist.qualified):
         return choice.one_by_one(shortlist.listed[shortlist.ahead :])
-    return choice.by_cost(shortlist, shortlist.prices) if shortlist.qualified else []
+    if not shortlist.qualified:
+        return [], None
+    if target.limits.within is None:
+        return choice.by_cost(shortlist, shortlist.prices), None
+    return choice.by_cost_within(shortlist, shortlist.prices)
 
 
 class _Unfit(Exception):  # noqa: N818 - control flow inside one choice
@@ -174,8 +194,15 @@ class _Unfit(Exception):  # noqa: N818 - control flow inside one choice
 
 class _Choice:
     def __init__(
-        self, context: Context, route: RouteStep, target: ByChoice, prepare: Preparations, excluded: list[Exclusion]
+        self,
+        context: Context,
+        access: Access,
+        route: RouteStep,
+        target: ByChoice,
+        prepare: Preparations,
+        excluded: list[Exclusion],
     ) -> None:
+        self._access = access
         self._context = context
         self._route = route
         self._target = target
@@ -194,11 +221,33 @@ class _Choice:
             dear = {name: cost for names, cost in found if cost > prices.most_units for name in names}
         if dear or len(shortlist.listed) > len(shortlist.qualified):
             self.rule_out(shortlist.listed[shortlist.ahead :], prices, dear)
-        scores: Sequence[float] = units
-        if most >= _SURELY_DISTINCT:
-            scores = [cost / prices.units_per_usd for cost in units]
-        names = _ranked(bands, scores, self._target.descending)
+        names = self._by_units(bands, units, prices)
         return [name for name in names if name not in dear] if dear else names
+
+    def by_cost_within(self, shortlist: Shortlist, prices: PriceTable) -> _Ranked:
+        """Rank by cost alone those that are within reach of the best: without a look at the others, where it can be."""
+        prepared, request = self._prepare.shared(shortlist.qualified[0]), self._context.request
+        asks_more = prepared.needs or not _ASKED_OF_MODELS.isdisjoint(request)
+        if prices.most_units is not None or asks_more or self._context.plan.stages.access_by_model:
+            return self.one_by_one(shortlist.listed[shortlist.ahead :])
+        if len(shortlist.listed) > len(shortlist.qualified):
+            self.rule_out(shortlist.listed[shortlist.ahead :])
+        contest = contest_on(shortlist, self._target.limits, task_of(self._context), self._route.id)
+        fitted, place = self._prepare.limit_is_default(prepared), 0
+        for priced in contest.order:
+            if fits(priced, prepared, fitted=fitted):
+                break
+            place += 1
+        field = contest.field(place)
+        self._excluded.extend(field.excluded)
+        bands = field.prices.bands(prepared.prompt_tokens)
+        return self._by_units(bands, self._units(prepared, bands, field.prices), field.prices), field.best
+
+    def _by_units(self, bands: Bands, units: Sequence[int], prices: PriceTable) -> Sequence[str]:
+        scores: Sequence[float] = units
+        if units and max(units) >= _SURELY_DISTINCT:
+            scores = [cost / prices.units_per_usd for cost in units]
+        return _ranked(bands, scores, self._target.descending)
 
     def _units(self, prepared: Prepared, bands: Bands, prices: PriceTable) -> list[int]:
         """Return what the call costs in each band, in units of the price table."""
@@ -224,8 +273,8 @@ class _Choice:
             except _Unfit as unfit:
                 self._excluded.append(Exclusion(name, str(unfit), self._route.id))
 
-    def one_by_one(self, items: Sequence[Listed]) -> list[str]:
-        """Judge each model by itself."""
+    def one_by_one(self, items: Sequence[Listed]) -> _Ranked:
+        """Judge each model by itself, then those that are left by each other."""
         scored: list[tuple[float, str]] = []
         for item in items:
             name = item.priced.model.name
@@ -236,8 +285,32 @@ class _Choice:
             else:
                 if score is not None:
                     scored.append((-score if self._target.descending else score, name))
+        best = None
+        if self._target.limits.within is not None:
+            names, best = self._within([name for _, name in scored])
+            scored = [pair for pair in scored if pair[1] in names]
         scored.sort()
-        return [name for _, name in scored]
+        return [name for _, name in scored], best
+
+    def _within(self, names: Sequence[str]) -> tuple[set[str], float | None]:
+        """Return who is within reach of the best that can serve, and its quality. Tell who is not."""
+        limits, task = self._target.limits, task_of(self._context)
+        known = {name: quality_of(self._context.priced_model(name), limits, task) for name in names}
+        able = [quality for name, quality in known.items() if quality is not None and self._can_serve(name)]
+        best, left = max(able, default=None), set()
+        for name, quality in known.items():
+            if reason := too_far_behind(quality, best, limits):
+                self._excluded.append(Exclusion(name, reason, self._route.id))
+            else:
+                left.add(name)
+        return left, best
+
+    def _can_serve(self, name: str) -> bool:
+        """Say whether a model can serve the request, budgets aside."""
+        priced = self._context.priced_model(name)
+        if self._context.plan.stages.access_by_model and refused_model(self._context, self._access, priced):
+            return False
+        return not obstacle(self._prepare.request, self._prepare.of(priced))
 
     def _judge(self, item: Listed) -> float | None:
         """Return the score of a model, None where the filter leaves it out. Raises ``_Unfit``."""
@@ -339,11 +412,14 @@ def beyond_limits(context: Context, target: ByChoice, candidate: Candidate) -> s
     if limits.max_latency_ms is not None and (latency is None or latency > limits.max_latency_ms):
         known = "not known" if latency is None else f"{latency:g} ms"
         return f"its median latency is {known}, the choice allows {limits.max_latency_ms:g} ms"
-    quality = model.quality.get(context.request.get("task", ""))
-    if limits.min_quality is not None and (quality is None or quality < limits.min_quality):
-        known = "not known" if quality is None else f"{quality:g}"
-        return f"its quality for the task is {known}, the choice asks for {limits.min_quality:g}"
-    return ""
+    if limits.min_quality is None:
+        return ""
+    return too_low(quality_of(candidate.priced, limits, task_of(context)), limits)
+
+
+def task_of(context: Context) -> str:
+    """Return the task whose quality counts for a request; empty where none is known."""
+    return str(context.request.get("task", ""))
 
 
 def _too_dear(amount: str, target: ByChoice) -> str:
@@ -354,12 +430,13 @@ def _too_dear(amount: str, target: ByChoice) -> str:
 class Terms:
     """The terms of one route in one decision. ``picked`` are the candidates of its target, fallbacks included."""
 
-    __slots__ = ("_context", "_picked", "_route")
+    __slots__ = ("_best", "_context", "_picked", "_route")
 
-    def __init__(self, context: Context, route: RouteStep, picked: Sequence[str]) -> None:
+    def __init__(self, context: Context, route: RouteStep, picked: Picked) -> None:
         self._context = context
         self._route = route
-        self._picked = frozenset(picked)
+        self._picked = frozenset(picked[0])
+        self._best = picked[2]
 
     def outside(self, priced: PricedModel, *, added: bool) -> str:
         """Return what keeps a model from serving on this route whatever the call is, or an empty text.
@@ -381,7 +458,10 @@ class Terms:
         route, target = self._route, self._route.target
         if not isinstance(target, ByChoice) or not self._binds(candidate.name, added=added):
             return ""
-        reason = beyond_limits(self._context, target, candidate)
+        reason, limits = beyond_limits(self._context, target, candidate), target.limits
+        if not reason and limits.within is not None:
+            quality = quality_of(candidate.priced, limits, task_of(self._context))
+            reason = too_far_behind(quality, self._best, limits)
         return f"it does not meet the terms of route `{route.id}`: {reason}" if reason else ""
 
     def _binds(self, name: str, *, added: bool) -> bool:

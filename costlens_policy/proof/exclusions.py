@@ -146,6 +146,8 @@ class Candidates:
         too_slow = limits.max_latency_ms is not None and (latency is None or latency > limits.max_latency_ms)
         if limits.requires - (facts.capabilities or frozenset()) or too_slow or limits.min_quality is not None:
             return ALWAYS
+        if limits.within is not None:
+            return ALWAYS
         if not _is_cost(target) or priced.period is None:
             return ALWAYS
         causes = [self._excluded(name, step), self._of(target.among, step.layer, name).untrue]

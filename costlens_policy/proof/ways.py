@@ -203,10 +203,13 @@ def _qualifies(priced: PricedModel, target: ByChoice) -> bool:
     limits, model = target.limits, priced.model
     if limits.requires - (model.capabilities or frozenset()):
         return False
-    latency, quality = model.latency_p50_ms, limits.min_quality
+    latency = model.latency_p50_ms
     if limits.max_latency_ms is not None and (latency is None or latency > limits.max_latency_ms):
         return False
-    return quality is None or any(known >= quality for known in model.quality.values())
+    if limits.min_quality is None and limits.within is None:
+        return True
+    least, known = limits.min_quality or 0.0, priced.view[limits.quality]
+    return isinstance(known, dict) and any(quality >= least for quality in known.values())
 
 
 def _asked(subject: Subject, step: RouteStep, formula: Formula) -> Iterator[tuple[str, Goal, RouteStep]]:

@@ -21,7 +21,7 @@ models:
     max_output_tokens: 2000
     capabilities: [tools, json_mode]
     latency_ms: {p50: 500}
-    quality: {chat: 0.7}
+    quality: {chat: {value: 0.7, low: 0.66, high: 0.74, cases: 500}}
     prices: [{usd_per_million_tokens: {input: 1, output: 2}}]
   mini:
     provider: acme
@@ -31,7 +31,7 @@ models:
     max_output_tokens: 4000
     capabilities: [tools, vision]
     latency_ms: {p50: 900}
-    quality: {chat: 0.8}
+    quality: {chat: {value: 0.8, low: 0.69, high: 0.91, cases: 40, measured: 2026-04-01}}
     prices:
       - usd_per_million_tokens: {input: 2, output: 8}
         service_tiers: {flex: {usd_per_million_tokens: {input: 0.5, output: 1}}}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from costlens_policy import Balance
 
-__all__ = ["BUDGETS", "COUNTS", "balances", "budget_texts", "policy_texts", "requests"]
+__all__ = ["BUDGETS", "COUNTS", "WITHIN", "balances", "budget_texts", "policy_texts", "requests"]
 
 MODELS: Final = ("nano", "mini", "large", "mini-latest", "nobody")
 BUDGETS: Final = ("day", "mine", "tokens", "weighted", "spare", "last")
@@ -26,6 +26,7 @@ _OF_MODELS: Final = (
 _SCORES: Final = (
     "estimate.cost_usd", 'model.quality["chat"]', "model.latency_p50_ms", "1.0", 'request.metadata["n"]', "0.0 / 0.0",
 )  # fmt: skip
+WITHIN: Final = {"within": {"quality": 0.03}, "quality": "lower_bound"}
 _TEXT: Final = st.text(max_size=40)
 _AMOUNT: Final = st.decimals(min_value=0, max_value=2, places=6)
 
@@ -61,7 +62,8 @@ def _target(draw: st.DrawFn, deep: int = 2) -> dict[str, Any]:
         among = {"among": draw(_condition(_OF_MODELS))} if draw(st.booleans()) else {}
         way = st.sampled_from(["refuse", "cheapest", "best", "next"])
         way_out = {"on_none": draw(way if deep < 2 else way | _target(deep - 1))}
-        choose = {direction: draw(st.sampled_from(_SCORES)), "limits": limits} | among | way_out
+        close = draw(st.sampled_from([{}, {}, {"within": {"quality": 0.1}}, WITHIN]))
+        choose = {direction: draw(st.sampled_from(_SCORES)), "limits": limits} | among | way_out | close
         return {"choose": choose} | fallbacks
     shares = [{"model": "nano"} if deep < 2 or draw(st.booleans()) else draw(_target(deep - 1)), {"model": "mini"}]
     weighed = [share | {"weight": weight} for share, weight in zip(shares, (3, 1), strict=True)]

@@ -20,8 +20,10 @@ from costlens_policy.compiler.rules import (
     RouteStep,
 )
 from costlens_policy.engine import decide, preparation, request, routes
-from costlens_policy.engine.candidate import Candidate
+from costlens_policy.engine.access import refused_model
+from costlens_policy.engine.candidate import Candidate, obstacle
 from costlens_policy.engine.context import Context
+from costlens_policy.engine.facts import Exclusion
 from costlens_policy.rewrites import Content, Step, combine, content_tokens
 from costlens_policy.tokens import TokenCounter, Tokenizer
 from costlens_policy.units import Measure
@@ -47,6 +49,7 @@ def longhand() -> Iterator[None]:
             (Combinations, "of", _combined),
             (preparation, "count_request", _counted),
             (Candidate, "weighed", _weighed),
+            (routes._Choice, "_within", _within),
             (decide, "decide_route", _first_route),
             (decide, "drawn", _drawn),
             (decide, "following", _following),
@@ -100,6 +103,32 @@ def _drawn(context: Context, route: RouteStep) -> RouteStep:
     at = Fraction(int(hashlib.sha256(text).hexdigest()[:16], 16), 2**64) * target.bounds[-1]
     share = next(share for share, bound in zip(target.shares, target.bounds, strict=True) if at < bound)
     return _drawn(context, share)
+
+
+def _within(choice: routes._Choice, names: Sequence[str]) -> tuple[set[str], float | None]:
+    """Compare with the best as S-RTE-36 to S-RTE-38 say, in tenths of a millionth."""
+    context, limits = choice._context, choice._target.limits
+    assert limits.within is not None
+    known = {
+        name: context.models[name].view[limits.quality].get(context.request.get("task"))  # type: ignore[union-attr]
+        for name in names
+    }
+    able = [
+        value
+        for name, value in known.items()
+        if value is not None
+        and not refused_model(context, choice._access, context.models[name])
+        and not obstacle(context.request, choice._prepare.of(context.models[name]))
+    ]
+    best = max(able) if able else None
+    left = set()
+    for name, value in known.items():
+        if value is not None and (best is None or round((best - value) * 10**7) <= round(limits.within * 10**7)):
+            left.add(name)
+        else:
+            reason = routes.too_far_behind(value, best, limits)
+            choice._excluded.append(Exclusion(name, reason, choice._route.id))
+    return left, best
 
 
 def _following(context: Context, route: RouteStep) -> RouteStep:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from costlens_policy import Balance, Engine, PolicyError, RequestError, load
 from tests.engine.conftest import HEAD, POLICY_SET
-from tests.engine.generated import balances, budget_texts, policy_texts, requests
+from tests.engine.generated import WITHIN, balances, budget_texts, policy_texts, requests
 from tests.engine.longhand import longhand
 
 NOW: Final = datetime(2026, 5, 1, 9, tzinfo=UTC)
@@ -32,16 +32,20 @@ _SET: Final = POLICY_SET % {
 
 _MODELS: Final[dict[str, dict[str, Any]]] = {
     "bare": {},
-    "big": {"prices": (5, 15), "max_output_tokens": 8000, "context_window": 100000, "capabilities": ["tools"]},
+    "big": {"prices": (5, 15), "max_output_tokens": 8000, "context_window": 4000, "capabilities": ["tools"],
+            "quality": {"chat": {"value": 0.9, "low": 0.85, "high": 0.95}}},
     "gone": {"prices": (0, 0), "retired": "2026-01-01"},
-    "large": {"prices": (5, 15), "max_output_tokens": 50, "latency_ms": {"p50": 2000}, "deprecated": "2026-06-01"},
-    "mini": {"prices": (2, 8), "max_output_tokens": 4000, "latency_ms": {"p50": 900}, "capabilities": ["tools"]},
+    "large": {"prices": (5, 15), "max_output_tokens": 50, "latency_ms": {"p50": 2000}, "deprecated": "2026-06-01",
+              "quality": {"chat": {"value": 0.83, "low": 0.8, "high": 0.86}, "x": 0.5}},
+    "mini": {"prices": (2, 8), "max_output_tokens": 4000, "latency_ms": {"p50": 900}, "capabilities": ["tools"],
+             "quality": {"chat": {"value": 0.87, "low": 0.77, "high": 0.9}}},
     "mini-b": {"prices": (2, 8), "max_output_tokens": 4000, "quality": {"chat": 0.8}},
     "nano": {"prices": (1, 2), "max_output_tokens": 2000, "latency_ms": {"p50": 500}, "capabilities": ["tools"]},
     "odd": {"prices": ("0.1000001", "0.3"), "max_output_tokens": 60, "capabilities": ["vision"]},
     "old": {"prices": (0, 1), "deprecated": "2026-01-01"},
-    "twin": {"prices": (1, 2), "max_output_tokens": 2000, "capabilities": ["tools", "vision"]},
-}
+    "twin": {"prices": (1, 2), "max_output_tokens": 2000, "capabilities": ["tools", "vision"],
+             "quality": {"chat": 0.8}},
+}  # fmt: skip
 
 
 def _catalogue() -> str:
@@ -97,6 +101,7 @@ def _choices(draw: st.DrawFn) -> dict[str, Any]:
     direction = draw(st.sampled_from(["minimize", "maximize"]))
     choose = {direction: "estimate.cost_usd", "limits": limits}
     choose |= draw(st.fixed_dictionaries({}, optional={"among": among}))
+    choose |= draw(st.sampled_from([{}, {"within": {"quality": 0.03}}, {"within": {"quality": 0.1}}, WITHIN]))
     return {"id": "choice", "choose": choose} | draw(
         st.fixed_dictionaries({}, optional={"fallbacks": st.just(["nano", "gone", "unheard-of"])})
     )
@@ -119,6 +124,28 @@ def test_the_long_way_decides_the_same(
     quick = _outcome(engine, request, known)
     with longhand():
         assert _outcome(engine, request, known) == quick
+
+
+_SHORT_REQUESTS: Final = st.fixed_dictionaries(
+    {"prompt_tokens": st.sampled_from([1, 100, 3000, 3990, 4000, 6000])},
+    optional={
+        "task": st.sampled_from(["chat", "x", "unmeasured"]),
+        "max_output_tokens": st.sampled_from([10, 55, 1000, 5000]),
+        "cost_budget": st.just(0.01),
+    },
+)
+
+
+@given(_choices(), st.lists(_SHORT_REQUESTS, min_size=6, max_size=6))
+@settings(max_examples=_EXAMPLES // 3, deadline=None, suppress_health_check=list(HealthCheck))
+def test_who_is_within_reach_of_the_best_the_long_way(choice: dict[str, Any], requests: list[dict[str, Any]]) -> None:
+    choice["choose"] |= {"within": {"quality": 0.03}} if "within" not in choice["choose"] else {}
+    engine = _loaded(_text({"on_error": "skip", "routes": [choice]}))
+    assume(engine is not None)
+    assert engine is not None
+    quick = [_outcome(engine, request, {}) for request in requests]
+    with longhand():
+        assert [_outcome(engine, request, {}) for request in requests] == quick
 
 
 @pytest.mark.parametrize("limits", ["{requires: [tools]}", "{}"])

@@ -22,6 +22,7 @@ models:
     provider: p
     context_window: 100000
     max_output_tokens: 8000
+    quality: {coding: {value: 0.9, low: 0.85, high: 0.95}, extraction: 0.83, summarization: {value: 0.8, cases: 50}}
     prices:
       - usd_per_million_tokens: {input: 5, cache_read: 0.5, cache_write: 6.25, cache_write_1h: 10, output: 25}
       - effective: 2026-07-01
@@ -30,6 +31,7 @@ models:
     provider: p
     context_window: 20000
     max_output_tokens: 8000
+    quality: {coding: {value: 0.88, low: 0.7, high: 0.9}, extraction: 0.8, summarization: 0.6}
     prices: [{usd_per_million_tokens: {input: 1, output: 5}}]
   free-of-price: {provider: p}
   nightly:

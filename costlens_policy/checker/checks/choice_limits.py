@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from costlens_policy.catalogue import Model
 from costlens_policy.diagnostics.suggestion import listed
-from costlens_policy.documents.policy import Limits
+from costlens_policy.documents.policy import Choice
 from costlens_policy.frozen import frozen
 
 __all__ = ["LimitTest", "limit_tests"]
@@ -14,21 +14,27 @@ __all__ = ["LimitTest", "limit_tests"]
 
 @frozen
 class LimitTest:
-    """Whether a model meets a limit, and a description of the best of several models."""
+    """Whether a model meets a limit, and a description of the best of several models.
 
-    key: str
+    ``path`` leads there from the choice.
+    """
+
+    path: tuple[str, ...]
     meets: Callable[[Model], bool]
     best: Callable[[Sequence[Model]], str]
 
 
-def limit_tests(limits: Limits) -> Iterator[LimitTest]:
+def limit_tests(choice: Choice) -> Iterator[LimitTest]:
     """Yield a test for each limit. An unknown fact meets no limit, as in a decision."""
+    limits = choice.limits
     if limits.requires:
         yield _requires(frozenset(limits.requires))
     if limits.max_latency_ms is not None:
         yield _latency(float(limits.max_latency_ms))
     if limits.min_quality is not None:
-        yield _quality(float(limits.min_quality))
+        yield _quality(("limits", "min_quality"), choice, float(limits.min_quality))
+    if choice.within is not None:
+        yield _quality(("within", "quality"), choice, 0.0)
 
 
 def _requires(wanted: frozenset[str]) -> LimitTest:
@@ -39,7 +45,7 @@ def _requires(wanted: frozenset[str]) -> LimitTest:
         most = max(map(able, models), key=len)
         return f"only {listed(sorted(most))}" if most else "none of these"
 
-    return LimitTest("requires", lambda model: able(model) == wanted, best)
+    return LimitTest(("limits", "requires"), lambda model: able(model) == wanted, best)
 
 
 def _latency(longest: float) -> LimitTest:
@@ -48,15 +54,22 @@ def _latency(longest: float) -> LimitTest:
         return f"{min(known):g} ms" if known else "no known latency"
 
     return LimitTest(
-        "max_latency_ms", lambda model: model.latency_p50_ms is not None and model.latency_p50_ms <= longest, best
+        ("limits", "max_latency_ms"),
+        lambda model: model.latency_p50_ms is not None and model.latency_p50_ms <= longest,
+        best,
     )
 
 
-def _quality(lowest: float) -> LimitTest:
+def _quality(path: tuple[str, ...], choice: Choice, lowest: float) -> LimitTest:
     """The request's task is not known yet, so the best measured task of a model counts."""
 
+    def known_of(model: Model) -> list[float]:
+        if choice.quality == "value":
+            return list(model.quality.values())
+        return [known.low for known in model.evidence.values() if known.low is not None]
+
     def best(models: Sequence[Model]) -> str:
-        known = [value for model in models for value in model.quality.values()]
+        known = [value for model in models for value in known_of(model)]
         return f"{max(known):g}" if known else "no known quality"
 
-    return LimitTest("min_quality", lambda model: max(model.quality.values(), default=-1.0) >= lowest, best)
+    return LimitTest(path, lambda model: max(known_of(model), default=-1.0) >= lowest, best)

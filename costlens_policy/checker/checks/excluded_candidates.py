@@ -105,7 +105,7 @@ def _unmet(subject: Subject, choice: Choice, place: Place, model: Model) -> str:
     among = subject.typed(place.at("among"))
     if among is not None and holds_for(subject, among, model) is False:
         return "among"
-    return next((f"limits.{test.key}" for test in limit_tests(choice.limits) if not test.meets(model)), "")
+    return next((".".join(test.path) for test in limit_tests(choice) if not test.meets(model)), "")
 
 
 def _downgrades(subject: Subject, refused: Collection[Model]) -> Iterator[Diagnostic]:

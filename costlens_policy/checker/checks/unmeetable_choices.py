@@ -51,7 +51,7 @@ def _examine(subject: Subject, choice: Choice, place: Place) -> Diagnostic | Non
                 "compare it with `costlens-policy catalogue list`; a model never meets a condition on an unknown fact"
             )
             return _FOUND.error("no model meets `among`", place.at("among").span, "holds for no model", advice)
-    for test in limit_tests(choice.limits):
+    for test in limit_tests(choice):
         left = [model for model in models if test.meets(model)]
         if not left:
             label = f"the best of {len(models)} has {test.best(models)}"
@@ -59,8 +59,8 @@ def _examine(subject: Subject, choice: Choice, place: Place) -> Diagnostic | Non
                 "loosen the limit, or add the missing facts to the catalogue; "
                 "a model never meets a limit on an unknown fact"
             )
-            limit = place.at("limits", test.key).span
-            return _FOUND.error(f"no remaining model meets the limit `{test.key}`", limit, label, advice)
+            limit = place.at(*test.path).span
+            return _FOUND.error(f"no remaining model meets the limit `{test.path[-1]}`", limit, label, advice)
         models = left
     return None
 

@@ -10,7 +10,7 @@ from costlens_policy.checker.checks.rewrite_conflicts import Setting, settings_o
 from costlens_policy.checker.checks.subject import Finding, Place, Subject, applied, operations_of
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.diagnostics.suggestion import listed
-from costlens_policy.documents.policy import CalendarWindow
+from costlens_policy.documents.policy import CalendarWindow, Choice
 from costlens_policy.documents.rewrites import Template
 from costlens_policy.rewrites.template import placeholders
 
@@ -48,14 +48,29 @@ def _windows(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def _ways_out(subject: Subject) -> Iterator[Diagnostic]:
-    """The best of a choice without its limits is the best of the same choice where there are none."""
+    """The best of a choice without its limits is the best of the same choice where there are none. What counts as the
+    quality of a model matters only where a limit asks for it.
+    """
     for document in subject.documents():
         for path, target in all_targets_of(document.document):
             choice, place = target.choose, Place(document, (*path, "choose", "on_none"))
-            if choice is not None and choice.on_none == "best" and choice.limits == choice.without_bounds().limits:
+            if choice is not None and choice.on_none == "best" and _bounds_nothing(choice):
                 message = "`on_none: best` has no effect: the choice has no limit on cost, latency or quality"
                 advice = "add a limit, or remove `on_none`; `cheapest` also takes models that the choice cannot judge"
                 yield _FOUND.warning(message, place.key_span, "nothing to put aside", advice)
+            if choice is not None and choice.quality != "value" and _ignores_quality(choice):
+                place = Place(document, (*path, "choose", "quality"))
+                message = f"`quality: {choice.quality}` has no effect: the choice has no limit on quality"
+                advice = "add `within` or `limits.min_quality`; expressions read `model.quality_low`"
+                yield _FOUND.warning(message, place.key_span, "without effect", advice)
+
+
+def _bounds_nothing(choice: Choice) -> bool:
+    return choice.within is None and choice.limits == choice.without_bounds().limits
+
+
+def _ignores_quality(choice: Choice) -> bool:
+    return choice.within is None and choice.limits.min_quality is None
 
 
 def _merges(subject: Subject) -> Iterator[Diagnostic]:

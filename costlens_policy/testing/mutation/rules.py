@@ -133,6 +133,11 @@ class _Maker:
         for name in Limits.model_fields:
             if self._pen.has((*at, "limits", name)):
                 yield from self._limit_of_choice(choice.limits, name, (*at, "limits", name))
+        if choice.within is not None:
+            yield self._dropped(MutantKind.LIMIT, "`within` is dropped", (*at, "within"))
+            yield from self._numbers(MutantKind.LIMIT, (*at, "within", "quality"), most=1)
+        if choice.quality != "value":
+            yield self._dropped(MutantKind.CHOICE, f"`quality: {choice.quality}` is dropped", (*at, "quality"))
         if self._pen.has((*at, "on_none")) and choice.on_none != "refuse":
             yield self._dropped(MutantKind.CHOICE, "the way out `on_none` is dropped", (*at, "on_none"))
 

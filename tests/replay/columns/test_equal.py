@@ -50,6 +50,20 @@ routes:
 routes:
   - {id: r, choose: {among: 'model.name != "free-of-price"', minimize: estimate.cost_usd * 2.0}}
 """,
+    "near the best": """
+routes:
+  - id: r
+    when: request.prompt_tokens > 100
+    choose: {minimize: estimate.cost_usd, within: {quality: 0.03}, on_none: best}
+    fallbacks: [free-of-price]
+  - id: s
+    choose:
+      maximize: '(1.0 - model.quality[request.task]) * -0.5 - estimate.cost_usd'
+      limits: {max_cost_usd: 0.5}
+      within: {quality: 0.2}
+      quality: lower_bound
+      on_none: cheapest
+""",
     "split": """
 routes:
   - id: r
