@@ -36,7 +36,7 @@ class ExitCode(IntEnum):
     TEST_FAILED = 4, "a policy test failed, or an invariant is refuted"
     COVERAGE = 5, "rule coverage or the mutation score is below the minimum"
     FAILURE = 6, "a file or stream cannot be read or written, or an internal error"
-    GATE = 7, "a limit that was set is exceeded: on cost, denials or skipped rows"
+    GATE = 7, "a limit that was set is exceeded: on cost, denials, skipped rows or lost quality"
     UNDECIDED = 8, "an invariant, or a difference, can be neither proved nor refuted"
     DENIED = 10, "the request is denied, with `--exit-code`"
     INTERRUPTED = 130, "interrupted by Ctrl-C"

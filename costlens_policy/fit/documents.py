@@ -28,11 +28,13 @@ from costlens_policy.fit.words import headline
 from costlens_policy.frozen import frozen
 from costlens_policy.source.formatting import format_text
 
-__all__ = ["MADE_BY", "MAX_LOSS_LABEL", "Origin", "documents_of", "qualities_of"]
+__all__ = ["DATA_LABEL", "MADE_BY", "MAX_LOSS_LABEL", "Origin", "documents_of", "qualities_of"]
 
 MAX_LOSS_LABEL: Final = "costlens-policy/fit-max-loss"
 """Label of a policy with the loss, in score, that it was fitted to; ``fit --check`` reads it."""
 
+DATA_LABEL: Final = "costlens-policy/fit-data"
+"""Label of a policy with the digest of the outcomes that it was fitted to."""
 MADE_BY: Final = "Made by `"
 """How the comment begins that heads each document, before the command that made it."""
 _DIGIT: Final = Decimal("0.0001")
@@ -109,7 +111,7 @@ def _policy_set(fitted: Fitted, catalogues: Sequence[str], origin: Origin) -> st
 
 
 def _policy(fitted: Fitted, qualities: _Qualities, origin: Origin) -> str:
-    labels: dict[str, Value] = {"costlens-policy/fit-data": f"sha256:{origin.digest}"}
+    labels: dict[str, Value] = {DATA_LABEL: f"sha256:{origin.digest}"}
     if fitted.target.max_loss is not None:
         labels[MAX_LOSS_LABEL] = f"{fitted.target.max_loss:g}"
     head: dict[str, Value] = {

@@ -20,7 +20,7 @@ from costlens_policy.fit.outcomes import Case, Outcomes, OutcomesError
 from costlens_policy.frozen import frozen
 from costlens_policy.tokens import ESTIMATE
 
-__all__ = ["Assumed", "Flags", "Floats", "Measurements", "Places", "gather", "of_models", "told_apart"]
+__all__ = ["Assumed", "Flags", "Floats", "Measurements", "Places", "alike", "gather", "of_models"]
 
 _Column = TypeVar("_Column")
 
@@ -93,19 +93,13 @@ def of_models(outcomes: Outcomes, models: Sequence[str]) -> Outcomes:
     )  # fmt: skip
 
 
-def told_apart(inside: Measurements, aside: Measurements) -> tuple[Measurements, Measurements, int]:
-    """Give measurements from two sources the same models and tasks, and take out of ``aside`` what is in both.
-
-    Returns the two, and how many cases of ``aside`` have a prompt that is ``inside``, too. Raises ``OutcomesError``
-    where models differ.
-    """
+def alike(inside: Measurements, aside: Measurements) -> tuple[Measurements, Measurements]:
+    """Give measurements from two sources the same tasks. Raises ``OutcomesError`` where their models differ."""
     if inside.models != aside.models:
         odd = sorted(set(inside.models) ^ set(aside.models))
-        raise OutcomesError(f"the cases to report on have other models, such as `{odd[0]}`; compare with --models")
+        raise OutcomesError(f"`{odd[0]}` was measured in one source only; compare the others with --models")
     tasks = tuple(sorted({*inside.tasks, *aside.tasks}, key=lambda task: (task is not None, task or "")))
-    known = {case.group for case in inside.cases}
-    new = np.array([case.group not in known for case in aside.cases], dtype=bool)
-    return _with_tasks(inside, tasks), _with_tasks(aside.part(new), tasks), int((~new).sum())
+    return _with_tasks(inside, tasks), _with_tasks(aside, tasks)
 
 
 def _with_tasks(measurements: Measurements, tasks: tuple[str | None, ...]) -> Measurements:

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from costlens_policy.fit.choosing import FEWEST
+from costlens_policy.fit.drift import Drift, Quality
 from costlens_policy.fit.estimate import Estimate
 from costlens_policy.fit.fitting import Fitted, Held, Way
 from costlens_policy.fit.words import dollars, headline, percent, points
 from costlens_policy.replay.tables import Summary, SummaryTable
 
-__all__ = ["curve_chart", "summary_of"]
+__all__ = ["curve_chart", "summary_of", "summary_of_drift"]
 
 
 def summary_of(fitted: Fitted, notes: Sequence[str] = ()) -> Summary:
@@ -202,3 +203,60 @@ def _finite(worth: float | None) -> float | None:
 
 def _estimate(estimate: Estimate) -> dict[str, float]:
     return {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+
+
+def summary_of_drift(drift: Drift, policies: str, notes: Sequence[str] = ()) -> Summary:
+    """Return what new outcomes say about deployed policies, which are named as on the command line."""
+    moved = sum(item.moved for item in drift.qualities)
+    finding = "no longer holds" if drift.failures else "still holds"
+    lines = [
+        f"`{policies}` {finding} on {drift.cases:,} new cases: saves {percent(drift.saving)} of always `{drift.best}` "
+        f"at {points(drift.gain)}",
+        f"{moved} of {len(drift.qualities)} stated qualities have moved beyond chance",
+        *(f"failed: {text}" for text in drift.failures),
+    ]
+    order = sorted(drift.qualities, key=lambda item: (not item.moved, not item.serves, item.task, item.model))
+    return Summary(
+        "Whether the fit still holds",
+        "\n".join(lines),
+        [
+            SummaryTable(
+                "Stated and new quality, with 95% intervals",
+                ("task", "model", "stated", "new", "change", "new cases", ""),
+                [_quality_cells(item) for item in order if item.serves or item.moved],
+                frozenset({2, 3, 4, 5}),
+            )
+        ],
+        [*drift.remarks, *notes],
+        ["a quality counts as moved where Holm's procedure over all of them, at 5%, says so"],
+        lambda: _drift_data(drift, notes),
+    )
+
+
+def _quality_cells(item: Quality) -> tuple[str, ...]:
+    words = [*(["serves"] if item.serves else []), *(["moved"] if item.moved else [])]
+    return (
+        item.task, item.model, _score(item.stated), _score(item.new), points(item.change), f"{item.new.cases:,}",
+        ", ".join(words),
+    )  # fmt: skip
+
+
+def _drift_data(drift: Drift, notes: Sequence[str]) -> Mapping[str, Any]:
+    return {
+        "holds": not drift.failures,
+        "failures": list(drift.failures),
+        "cases": drift.cases,
+        "best": drift.best,
+        "gain": _estimate(drift.gain),
+        "saving": _estimate(drift.saving),
+        "qualities": [
+            {
+                "task": item.task, "model": item.model, "serves": item.serves, "moved": item.moved,
+                "stated": _estimate(item.stated), "new": {**_estimate(item.new), "cases": item.new.cases},
+                "change": _estimate(item.change),
+            }
+            for item in drift.qualities
+        ],
+        "remarks": list(drift.remarks),
+        "notes": list(notes),
+    }  # fmt: skip

@@ -73,7 +73,7 @@ def test_the_cases_to_report_on_may_be_a_file(run: Run, answers: Path) -> None:
     assert done.exit_code == 0, done.output
     data = json.loads(done.stdout)
     assert data["cases"] == {"fitted_to": 600, "kept_aside": 150}
-    assert any("3 cases of `other.csv` have a prompt that is fitted to, and are left out" in it for it in data["notes"])
+    assert any(it.startswith("kept aside: dropped: cases of the fitting data, too: 3") for it in data["notes"])
 
 
 @pytest.mark.parametrize(
@@ -117,3 +117,20 @@ def test_catalogues_of_the_repository_are_named_and_not_copied(run: Run, answers
     assert done.exit_code == 0, done.output
     assert '["../../models.yaml", quality.yaml]' in Path("policies/fitted/policy-set.yaml").read_text()
     assert run("test", "policies/fitted").exit_code == 0
+
+
+def test_a_fit_is_checked_against_newer_outcomes(run: Run, answers: Path) -> None:
+    assert run("fit", "answers.csv", *WIDE, "--prices", "models.yaml", "--write", "fitted").exit_code == 0
+    own = run("fit", "answers.csv", *WIDE, "--check", "fitted")
+    assert "these are the outcomes that the policies were fitted to" in own.stdout
+    _write(answers.parent / "newer.csv", seed=1)
+    holds = run("fit", "newer.csv", *WIDE, "--check", "fitted")
+    assert holds.exit_code == 0, holds.output
+    assert "`fitted` still holds on 600 new cases" in holds.stdout
+    text = (answers.parent / "newer.csv").read_text()
+    (answers.parent / "worse.csv").write_text(text.replace("1.0,1.0,", "1.0,0.0,"))
+    fails = run("fit", "worse.csv", *WIDE, "--check", "fitted", "--format", "json")
+    assert fails.exit_code == 7
+    data = json.loads(fails.stdout)
+    assert not data["holds"]
+    assert any("`small`, which serves `chat`, fell" in text for text in data["failures"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date
+from datetime import UTC, date, datetime, time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from costlens_policy.catalogue import Catalogue
+    from costlens_policy.checker.bundle import LinkedBundle
     from costlens_policy.fit.documents import Origin
     from costlens_policy.fit.fitting import Fitted
-    from costlens_policy.fit.measurements import Measurements
-    from costlens_policy.fit.outcomes import Outcomes, OutcomeSettings
+    from costlens_policy.fit.measurements import Assumed, Measurements
+    from costlens_policy.fit.outcomes import Case, Outcomes, OutcomeSettings
     from costlens_policy.fit.target import Target
     from costlens_policy.replay.tables import Summary
 
@@ -168,6 +169,7 @@ _target_options = gathered(
             "a table with a column for each model",
             "fit answers.csv --column task=kind --column score.gpt-5=large_ok --column score.gpt-5-nano=small_ok",
         ),
+        ("whether a fit still holds, for CI", "fit evals/this_week.csv --check policies/fitted"),
         ("scores of 1 to 5, reported on other cases", "fit ratings.csv --scale 1..5 --holdout last_week.csv"),
     ],
     exits=[ExitCode.INVALID, ExitCode.GATE],
@@ -179,17 +181,28 @@ _target_options = gathered(
     "--write", "folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False),
     help="Write a policy set with its policy, measured quality and suite into DIR.",
 )  # fmt: skip
+@click.option(
+    "--check", "policies", metavar="PATH", type=click.Path(path_type=Path, exists=True),
+    help="Compare OUTCOMES with the deployed policy set in PATH: whether its quality and savings still hold.",
+)  # fmt: skip
 @_FORMATS.option
-def command(files: tuple[str, ...], reading: _Reading, wanted: _Wanted, folder: Path | None, output: str) -> ExitCode:
+def command(
+    files: tuple[str, ...], reading: _Reading, wanted: _Wanted, folder: Path | None, policies: Path | None, output: str
+) -> ExitCode:
     """Choose, for each task, the model that is good enough, by scores of models on recorded cases.
 
     OUTCOMES are files of scores: a table with a row for each case, or for each case and model, as CSV, JSON lines or
     Parquet, or results of promptfoo, lm-evaluation-harness, OpenAI evals or Inspect. Thresholds are chosen by
     cross-validation; what is reported, with 95% intervals, comes from cases that took no part in that, beside the best
     single model, the cheapest, a coin and an oracle. Where the data does not support a saving, that is the result.
+
+    With --check nothing is chosen: OUTCOMES, newer than the fit, are compared with what the policy set in PATH does and
+    with the quality that its catalogue states. The exit code is 7 where either no longer holds.
     """
     if find_spec("numpy") is None:
         raise InputError("`numpy` is not installed; pip install 'costlens-policy[fit]'")
+    if policies is not None:
+        return _check(files, reading, wanted, policies, output)
     _fit(files, reading, wanted, folder, output)
     return ExitCode.OK
 
@@ -208,9 +221,54 @@ def _fit(files: tuple[str, ...], reading: _Reading, wanted: _Wanted, folder: Pat
         _write(fitted, catalogue, _origin(files, outcomes, reading, wanted, folder), folder)
 
 
+def _check(files: tuple[str, ...], reading: _Reading, wanted: _Wanted, policies: Path, output: str) -> ExitCode:
+    """Print whether deployed policies still hold. Returns ``GATE`` where they do not."""
+    from costlens_policy.api import load
+    from costlens_policy.checker import check
+    from costlens_policy.fit.documents import DATA_LABEL
+    from costlens_policy.fit.drift import compare
+    from costlens_policy.fit.measurements import gather
+    from costlens_policy.fit.summary import summary_of_drift
+
+    linked, engine = check(policies).linked, load(policies)
+    outcomes = _read(files, reading, linked.catalogue)
+    now = datetime.combine(_day(reading), time(12), UTC)
+
+    def decide(case: Case) -> str | None:
+        """Return the model that serves a case; raises ``RequestError`` where the policy set asks for more."""
+        request = {"task": case.task, "prompt": case.prompt, "prompt_tokens": case.input_tokens}
+        return engine.decide({name: value for name, value in request.items() if value is not None}, now=now).model
+
+    measurements = gather(outcomes, linked.catalogue, _assumed(reading))
+    drift = compare(measurements, linked.catalogue, decide, _max_loss(wanted, linked))
+    notes = [*_notes(outcomes), *measurements.notes]
+    if f"sha256:{outcomes.digest}" in _labels(linked, DATA_LABEL):
+        notes.insert(0, "these are the outcomes that the policies were fitted to, and no news of them")
+    _FORMATS.print(_Page(None, summary_of_drift(drift, str(policies), notes)), output)
+    return ExitCode.GATE if drift.failures else ExitCode.OK
+
+
+def _max_loss(wanted: _Wanted, linked: LinkedBundle) -> float:
+    """Return the loss that is asked for, else the one that the policies were fitted to, else the usual one."""
+    from costlens_policy.fit.documents import MAX_LOSS_LABEL
+
+    if wanted.max_loss is not None:
+        return wanted.max_loss
+    return next(map(float, _labels(linked, MAX_LOSS_LABEL)), _MAX_LOSS)
+
+
+def _labels(linked: LinkedBundle, label: str) -> Iterator[str]:
+    """Yield what policies have as a label."""
+    for policy in linked.policies:
+        if label in policy.document.metadata.labels:
+            yield policy.document.metadata.labels[label]
+
+
 @frozen(eq=False)
 class _Page:
-    fitted: Fitted
+    """What is printed, and the fit that a chart is drawn of."""
+
+    fitted: Fitted | None
     summary: Summary
 
 
@@ -220,7 +278,7 @@ def as_text(page: _Page) -> Iterator[str | Table]:
     from costlens_policy.fit.summary import curve_chart
 
     first, *rest = summary_text(page.summary)
-    yield from (first, curve_chart(page.fitted), *rest)
+    yield from (first, *([] if page.fitted is None else [curve_chart(page.fitted)]), *rest)
 
 
 def as_json(page: _Page) -> str:
@@ -294,19 +352,23 @@ def _read(files: Sequence[str], reading: _Reading, catalogue: Catalogue | None) 
 def _parts(
     outcomes: Outcomes, reading: _Reading, wanted: _Wanted, catalogue: Catalogue
 ) -> tuple[Measurements, Measurements, list[str]]:
-    """Return what is fitted to, what is reported on, and what a reader should know of the two."""
+    """Return what is fitted to, what is reported on, and what a reader should know of the latter."""
     from costlens_policy.fit.fitting import parts_of
-    from costlens_policy.fit.measurements import Assumed, gather, told_apart
+    from costlens_policy.fit.measurements import alike, gather
 
-    assumed = Assumed(reading.output_tokens, _day(reading))
+    assumed, share = _assumed(reading), _share(wanted.holdout)
     measurements = gather(outcomes, catalogue, assumed)
-    share = _share(wanted.holdout)
     if share is not None:
         return *parts_of(measurements, share, wanted.seed), []
-    other = _read([wanted.holdout], reading, catalogue)
-    inside, aside, both = told_apart(measurements, gather(other, catalogue, assumed))
-    notes = [f"{both:,} cases of `{wanted.holdout}` have a prompt that is fitted to, and are left out"] if both else []
-    return inside, aside, [*notes, *_notes(other)]
+    other = _read([wanted.holdout], reading, catalogue).apart_from(outcomes)
+    inside, aside = alike(measurements, gather(other, catalogue, assumed))
+    return inside, aside, [f"kept aside: {text}" for text in _notes(other)]
+
+
+def _assumed(reading: _Reading) -> Assumed:
+    from costlens_policy.fit.measurements import Assumed
+
+    return Assumed(reading.output_tokens, _day(reading))
 
 
 def _share(text: str) -> float | None:
