@@ -18,6 +18,8 @@ from costlens_policy.version import __version__
 
 if TYPE_CHECKING:
     from costlens_policy.checker import LinkedBundle
+    from costlens_policy.checker.bundle import LinkedDocument
+    from costlens_policy.documents import Document
 
 __all__ = ["build", "compiled", "compiled_in", "laid_out"]
 
@@ -68,12 +70,18 @@ def _plan_text(plan: Plan) -> bytes:
 def _packed(linked: LinkedBundle) -> list[str]:
     """Return the files to pack: those of the policy set, and others beside it that hold documents of this program.
 
-    A folder has other YAML as well, such as requests, which was only read to find the policy set.
+    Learned models go with them. A folder has other YAML as well, such as requests, which was only read to find the
+    policy set.
     """
     from costlens_policy.checker.library import Library
 
     library = Library()
-    return [name for name in linked.sources if any(reading.is_ours for reading in library.open(name).readings)]
+    models = set(linked.signals.files)
+    return [
+        name
+        for name in linked.sources
+        if name in models or any(reading.is_ours for reading in library.open(name).readings)
+    ]
 
 
 def _names_of(files: Iterable[str]) -> dict[str, str]:
@@ -87,12 +95,17 @@ def _texts(linked: LinkedBundle, names: Mapping[str, str]) -> dict[str, bytes]:
     """Return the text of each file by its path: those that were read, with the lock for the catalogues."""
     texts = {name: linked.sources[name].text.encode() for name in names}
     catalogues = list(dict.fromkeys(item.located.source.name for item in linked.catalogues))
-    others = {item.located.source.name for item in (linked.policy_set, *linked.policies, *linked.tables)}
+    others = {item.located.source.name for item in _documents(linked)}
     if mixed := sorted(others.intersection(catalogues)):
         raise BundleError(f"`{mixed[0]}` holds a catalogue and other documents; give the catalogue a file of its own")
     for place, name in enumerate(() if _is_locked(linked) else catalogues):
         texts[name] = _lock(linked, names) if place == 0 else _no_models(place)
     return texts
+
+
+def _documents(linked: LinkedBundle) -> Iterator[LinkedDocument[Document]]:
+    yield linked.policy_set
+    yield from (*linked.policies, *linked.tables, *linked.signal_documents)
 
 
 def _is_locked(linked: LinkedBundle) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,10 +29,12 @@ if TYPE_CHECKING:
     from costlens_policy.documents.policy_set import Admission
     from costlens_policy.expressions.functions.costs import Sizes
     from costlens_policy.expressions.types import Shape
+    from costlens_policy.signals import Signal
 
 __all__ = [
-    "ASKED_MODEL", "BUDGET", "ESTIMATE", "MODEL_FACTS", "REPORT_LABELS", "ROOT_TYPES", "STANDARD_ATTRIBUTES",
-    "DeclaredAttribute", "model_record", "model_values", "request_record", "unknown_facts",
+    "ASKED_MODEL", "BUDGET", "ESTIMATE", "MODEL_FACTS", "REPORT_LABELS", "ROOT_TYPES", "SIGNALS",
+    "STANDARD_ATTRIBUTES", "DeclaredAttribute", "model_record", "model_values", "request_record", "signals_attribute",
+    "signals_record", "unknown_facts",
 ]  # fmt: skip
 
 
@@ -63,6 +65,8 @@ class DeclaredAttribute:
     """Its elements are messages, each of which counts as a whole in what an expression may cost."""
     never_negative: bool = False
     """A request is refused where it is below zero."""
+    signals: tuple[Signal, ...] = ()
+    """What its entries may be, where it holds the values of signals."""
 
     @property
     def always_there(self) -> bool:
@@ -135,12 +139,36 @@ ASKED_MODEL: Final = "asked_model"
 """The one attribute of ``request`` that no caller gives: the model of the catalogue that ``request.model`` means."""
 
 
+SIGNALS: Final = "signals"
+"""The attribute of ``request`` with the values of signals, which expressions read as ``signals``."""
+
+
+def signals_attribute(signals: Iterable[Signal]) -> DeclaredAttribute:
+    """Return the attribute by which a request comes with the values of signals, so that they are not worked out."""
+    text = "values of signals that are known already; `null` where a signal is absent"
+    return DeclaredAttribute(SIGNALS, _ANY_OBJECT, text, label=True, signals=tuple(signals))
+
+
+def signals_record(signals: Iterable[Signal]) -> Record:
+    """Return the record ``signals``: what is worked out from the texts of a request."""
+    fields = {
+        item.name: Field(_SIGNAL_TYPES[item.type], item.may_be_absent, item.labels, item.description)
+        for item in signals
+    }
+    return Record(SIGNALS, fields)
+
+
+_SIGNAL_TYPES: Final[Mapping[str, Type]] = {"string": STRING, "int": INT, "double": DOUBLE, "bool": BOOL}
+
+
 def request_record(attributes: Mapping[str, DeclaredAttribute], sizes: Sizes) -> Record:
     """Return the record ``request`` of a policy set with these attributes."""
     fields = {
         name: Field(item.type, not item.always_there, item.values, item.description, _shape(item, sizes))
         for name, item in attributes.items()
     }
+    if SIGNALS in fields:
+        fields[SIGNALS] = Field(Type(SIGNALS), description="what is worked out from the texts of the request")
     fields[ASKED_MODEL] = Field(
         Type("model"), optional=True, description="catalogue model that `request.model` identifies, in any spelling"
     )
@@ -214,6 +242,7 @@ BUDGET: Final = Record(
 
 ROOT_TYPES: Final[Mapping[str, Type]] = {
     "request": Type("request"),
+    "signals": Type("signals"),
     "model": Type("model"),
     "estimate": Type("estimate"),
     "budgets": map_of(STRING, Type("budget")),

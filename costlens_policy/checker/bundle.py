@@ -9,10 +9,18 @@ from typing import Generic, TypeVar
 from costlens_policy.catalogue import Catalogue
 from costlens_policy.checker.attributes import DeclaredAttribute
 from costlens_policy.diagnostics.model import Diagnostic, Severity
-from costlens_policy.documents import CatalogueDocument, DataDocument, Document, PolicyDocument, PolicySetDocument
+from costlens_policy.documents import (
+    CatalogueDocument,
+    DataDocument,
+    Document,
+    PolicyDocument,
+    PolicySetDocument,
+    SignalsDocument,
+)
 from costlens_policy.documents.policy import Target
 from costlens_policy.expressions import Record, TypedExpr, Value
 from costlens_policy.frozen import frozen
+from costlens_policy.signals import Signal
 from costlens_policy.source.located import LocatedDocument, Path, SourceText
 
 __all__ = [
@@ -21,6 +29,7 @@ __all__ = [
     "LinkedDocument",
     "NamedModel",
     "SharedData",
+    "SharedSignals",
     "admitted_models",
     "all_targets_of",
     "as_configured",
@@ -60,10 +69,23 @@ class SharedData:
 
 
 @frozen
+class SharedSignals:
+    """The signals of all documents by their names, and the names of the files beside them that hold learned models.
+
+    ``complete`` says whether every declaration could be read; else nobody knows what else there is.
+    """
+
+    by_name: Mapping[str, Signal]
+    files: tuple[str, ...] = ()
+    complete: bool = True
+
+
+@frozen
 class LinkedBundle:
     """A policy set with everything it names: policies in their order, the resolved catalogue, request attributes.
 
     ``tables`` are its data documents, and ``data`` what expressions read of them, None where that is not known.
+    ``signal_documents`` declare ``signals``.
 
     ``sources`` holds every text that was read, by the file name that spans carry.
     """
@@ -74,6 +96,8 @@ class LinkedBundle:
     catalogue: Catalogue
     tables: tuple[LinkedDocument[DataDocument], ...]
     data: SharedData | None
+    signal_documents: tuple[LinkedDocument[SignalsDocument], ...]
+    signals: SharedSignals
     attributes: Mapping[str, DeclaredAttribute]
     sources: Mapping[str, SourceText]
 

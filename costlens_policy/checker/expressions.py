@@ -6,7 +6,7 @@ Variables and budgets that they name must exist, and variables must not read one
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
@@ -15,9 +15,11 @@ from costlens_policy.checker.attributes import (
     BUDGET,
     ESTIMATE,
     ROOT_TYPES,
+    SIGNALS,
     STANDARD_ATTRIBUTES,
     model_record,
     request_record,
+    signals_record,
     unknown_facts,
 )
 from costlens_policy.checker.bundle import LinkedBundle, LinkedDocument, SharedData
@@ -30,6 +32,7 @@ from costlens_policy.checker.reads import (
     expressions_of,
     implied_by_variables,
     missing_reads,
+    signal_reads,
     variable_reads,
 )
 from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, Span
@@ -62,7 +65,7 @@ from costlens_policy.source.located import LocatedDocument, Path, part_span
 
 __all__ = [
     "Analysis", "Environments", "analyze_alone", "analyze_beside", "analyze_bundle", "check_budget_names",
-    "check_variables", "limits_of", "variables_of",
+    "check_variables", "limits_of", "records_of", "variables_of",
 ]  # fmt: skip
 
 _NOTHING: Final[Paths] = frozenset()
@@ -89,12 +92,11 @@ def analyze_bundle(bundle: LinkedBundle) -> Analysis:
     diagnostics: list[Diagnostic] = []
     failed: set[LinkedDocument[Document]] = set()
     limits = limits_of(bundle.policy_set.document.limits)
-    request = request_record(bundle.attributes, Sizes(limits))
-    model = model_record(unknown_facts(bundle.catalogue, bundle.policy_set.document.admit))
+    records = records_of(bundle)
     shared = _NONE_SHARED
     analysts = []
     for document in (bundle.policy_set, *bundle.policies):
-        analyst = _Analyst(document, request, model, limits, shared, bundle.data)
+        analyst = _Analyst(document, records, limits, shared, bundle.data)
         analysts.append(analyst)
         expressions[document] = analyst.run()
         if document is bundle.policy_set:
@@ -114,11 +116,10 @@ def analyze_beside(bundle: LinkedBundle, document: LinkedDocument[Document]) -> 
     They read what those of the policy set read, its variables included.
     """
     limits = limits_of(bundle.policy_set.document.limits)
-    request = request_record(bundle.attributes, Sizes(limits))
-    model = model_record(unknown_facts(bundle.catalogue, bundle.policy_set.document.admit))
-    around = _Analyst(bundle.policy_set, request, model, limits, _NONE_SHARED, bundle.data)
+    records = records_of(bundle)
+    around = _Analyst(bundle.policy_set, records, limits, _NONE_SHARED, bundle.data)
     around.run()
-    analyst = _Analyst(document, request, model, limits, around.shared(), bundle.data)
+    analyst = _Analyst(document, records, limits, around.shared(), bundle.data)
     expressions = {document: analyst.run()}
     analyst.report_missing(_NOTHING)
     failed = frozenset({document}) if analyst.failed else frozenset[LinkedDocument[Document]]()
@@ -131,7 +132,7 @@ def analyze_alone(policy: LinkedDocument[PolicyDocument]) -> tuple[Diagnostic, .
     """Return what is wrong with a policy's expressions whatever the policy set: its attributes are not known."""
     unknowable = ("CL302", MAY_BE_MISSING, _TOO_DEAR)
     request = request_record(STANDARD_ATTRIBUTES, Sizes(DEFAULT_LIMITS))
-    analyst = _Analyst(policy, request, model_record(), DEFAULT_LIMITS, _NONE_SHARED, None)
+    analyst = _Analyst(policy, (request, model_record()), DEFAULT_LIMITS, _NONE_SHARED, None)
     analyst.run()
     analyst.report_missing(analyst.assured())
     return tuple(
@@ -143,6 +144,14 @@ def analyze_alone(policy: LinkedDocument[PolicyDocument]) -> tuple[Diagnostic, .
 
 _BY_THE_SET: Final = re.compile(r"`(request|variables)\.")
 """What a policy set may declare."""
+
+
+def records_of(bundle: LinkedBundle) -> tuple[Record, ...]:
+    """Return the records ``request``, ``model`` and, where they are known, ``signals`` of a policy set."""
+    document, signals = bundle.policy_set.document, bundle.signals
+    request = request_record(bundle.attributes, Sizes(limits_of(document.limits)))
+    model = model_record(unknown_facts(bundle.catalogue, document.admit))
+    return (request, model, *((signals_record(signals.by_name.values()),) if signals.complete else ()))
 
 
 def variables_of(document: Document) -> Mapping[str, str]:
@@ -167,8 +176,7 @@ class _Analyst:
     def __init__(
         self,
         document: LinkedDocument[Document],
-        request: Record,
-        model: Record,
+        records: Sequence[Record],
         limits: Limits,
         shared: Shared,
         data: SharedData | None,
@@ -176,7 +184,7 @@ class _Analyst:
         self._document = document
         self._limits = limits
         self._shared = shared
-        self._environments = Environments(request, model, data, variables_of(document.document), shared.fields)
+        self._environments = Environments(records, data, variables_of(document.document), shared.fields)
         self._found: dict[Path, TypedExpr] = {}
         self._implied: Implied = {}
         self.diagnostics: list[Diagnostic] = []
@@ -233,8 +241,9 @@ class _Analyst:
 def _within_reach(problem: Problem, field: ExpressionField) -> Problem:
     """Explain why a name that other stages know is not available here."""
     name = field.text[problem.extent.start : problem.extent.end]
-    if problem.help == _NONE and problem.message.startswith("unknown variable `data."):
-        return replace(problem, help="list a `kind: Data` document under `data` of the policy set")
+    for root, kind in _BY_DOCUMENTS.items():
+        if problem.help == _NONE and problem.message.startswith(f"unknown variable `{root}."):
+            return replace(problem, help=f"list a `kind: {kind}` document under `{root}` of the policy set")
     if problem.code != "CL302" or name not in _KNOWN_LATER or name in field.rule.roots:
         return problem
     return replace(
@@ -248,6 +257,8 @@ def _within_reach(problem: Problem, field: ExpressionField) -> Problem:
 
 _NONE: Final = "it has none"
 """What is reported of a record without fields, such as ``data`` where the policy set lists no documents."""
+_BY_DOCUMENTS: Final = {"data": "Data", "signals": "Signals"}
+"""What documents of a kind bring."""
 _KNOWN_LATER: Final = {
     "request": "the request is available at every step",
     "variables": "variables are available at every step",
@@ -267,17 +278,20 @@ def _placed(located: LocatedDocument, path: Path, problems: Iterable[Problem]) -
         yield Diagnostic(item.code, item.severity, item.message, span, item.label, item.help)
 
 
+_ALIASES: Final[Mapping[str, tuple[str, ...]]] = {SIGNALS: ("request", SIGNALS)}
+
+
 class Environments:
     """Environments of one document by the roots that a field may name; ``data`` may be named by every field.
 
+    ``records`` are ``request``, ``model`` and, where they are known, ``signals``, for all that may read ``request``.
     ``shared`` are variables of the policy set. A variable is of type ``UNKNOWN`` until it is learned, and stays so when
     it cannot be typed: what reads it is then left in peace. Without ``data`` nobody knows what the set has there.
     """
 
     def __init__(
         self,
-        request: Record,
-        model: Record,
+        records: Sequence[Record],
         data: SharedData | None = NO_DATA,
         variables: Iterable[str] = (),
         shared: Mapping[str, Field] = MappingProxyType({}),
@@ -286,15 +300,19 @@ class Environments:
         self._data = DYN if data is None else ROOT_TYPES["data"]
         self._constants = {"data": data.values} if data is not None and data.values else {}
         own = Record("variables", self._fields)
-        records = {record.name: record for record in (request, model, own, ESTIMATE, BUDGET)}
-        self._records = records if data is None else {**records, **data.records}
+        known = {record.name: record for record in (*records, own, ESTIMATE, BUDGET)}
+        self._records = known if data is None else {**known, **data.records}
         self._made: dict[tuple[str, ...], Environment] = {}
 
     def of(self, roots: tuple[str, ...]) -> Environment:
         """Return the environment of a field; equal roots give the same object."""
         if roots not in self._made:
-            variables = {root: ROOT_TYPES[root] for root in roots} | {"data": self._data}
-            self._made[roots] = Environment(variables, self._records, constants=self._constants)
+            named = (*roots, SIGNALS) if "request" in roots else roots
+            variables = {root: ROOT_TYPES[root] for root in named} | {"data": self._data}
+            aliases = _ALIASES
+            if SIGNALS in variables and SIGNALS not in self._records:
+                variables[SIGNALS], aliases = DYN, {}
+            self._made[roots] = Environment(variables, self._records, constants=self._constants, aliases=aliases)
         return self._made[roots]
 
     @property
@@ -338,6 +356,7 @@ def check_variables(bundle: LinkedBundle, analysis: Analysis, *, has_all_policie
     if has_all_policies and not analysis.failed:
         yield from _unused(bundle.policy_set, _read_of_set(bundle, analysis))
         yield from _unused_data(bundle, analysis)
+        yield from _unused_signals(bundle, analysis)
 
 
 def _unused_data(bundle: LinkedBundle, analysis: Analysis) -> Iterator[Diagnostic]:
@@ -351,6 +370,22 @@ def _unused_data(bundle: LinkedBundle, analysis: Analysis) -> Iterator[Diagnosti
             span = bundle.policy_set.located.root.span_of(("data", index))
             advice = f"use it as `data.{table.name}`, or remove it from the list"
             yield Diagnostic("CL224", Severity.WARNING, message, span, "unused", advice)
+
+
+def _unused_signals(bundle: LinkedBundle, analysis: Analysis) -> Iterator[Diagnostic]:
+    expressions = (typed for each in analysis.expressions.values() for typed in each.values())
+    read = {name for typed in expressions for name, _ in signal_reads(typed)}
+    if "" in read or not bundle.signals.complete:
+        return
+    for document in bundle.signal_documents:
+        declared = document.document.signals
+        based_on = {item.confidence_of for name, item in declared.items() if name in read}
+        for name in declared:
+            if name not in read | based_on:
+                message = f"unused signal `{name}`"
+                span = document.located.root.key_span(("signals", name))
+                advice = f"use it as `signals.{name}`, or remove it"
+                yield Diagnostic("CL232", Severity.WARNING, message, span, "unused", advice)
 
 
 def _misordered(document: LinkedDocument[Document], analysis: Analysis) -> Iterator[Diagnostic]:

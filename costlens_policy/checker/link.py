@@ -11,7 +11,13 @@ from typing import Any, Final, TypeVar
 
 from costlens_policy.catalogue import Catalogue
 from costlens_policy.catalogue.resolve import resolve
-from costlens_policy.checker.attributes import ASKED_MODEL, STANDARD_ATTRIBUTES, DeclaredAttribute
+from costlens_policy.checker.attributes import (
+    ASKED_MODEL,
+    SIGNALS,
+    STANDARD_ATTRIBUTES,
+    DeclaredAttribute,
+    signals_attribute,
+)
 from costlens_policy.checker.bundle import (
     LinkedBundle,
     LinkedDocument,
@@ -23,13 +29,23 @@ from costlens_policy.checker.bundle import (
 from costlens_policy.checker.data import read_data
 from costlens_policy.checker.library import File, Found, Library, Reading
 from costlens_policy.checker.owners import Reference, resolve_reference
-from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, Span
+from costlens_policy.checker.signals import read_signals
+from costlens_policy.diagnostics.model import Diagnostic, PolicyError, Related, Severity, Span
 from costlens_policy.diagnostics.suggestion import did_you_mean, listed
-from costlens_policy.documents import CatalogueDocument, DataDocument, Document, PolicyDocument, PolicySetDocument
+from costlens_policy.documents import (
+    CatalogueDocument,
+    DataDocument,
+    Document,
+    PolicyDocument,
+    PolicySetDocument,
+    SignalsDocument,
+)
 from costlens_policy.documents.policy_set import Admission, Attribute
 from costlens_policy.expressions import DYN, STRING, Type, parse_type
 from costlens_policy.frozen import frozen
 from costlens_policy.source.located import Path as LocatedPath
+from costlens_policy.source.located import SourceText
+from costlens_policy.source.read import read_source
 
 __all__ = ["Linked", "check_models", "check_policy_names", "check_rule_ids", "declare_attributes", "link_set"]
 
@@ -93,8 +109,16 @@ class _Linker:
         self.diagnostics += wrong
         if any(item.is_error for item in self.diagnostics[known:]):
             data = None  # what stands there is not known, and what reads it left in peace
+        known = len(self.diagnostics)
+        declaring = self._documents("signals", SignalsDocument, "Signals")
+        signals, wrong = read_signals(declaring, self._side_file)
+        self.diagnostics += wrong
+        if any(item.is_error for item in self.diagnostics[known:]):
+            signals = replace(signals, complete=False)
         resolved = resolve([(item.located, item.document) for item in catalogues])
         attributes, problems = declare_attributes(self._set)
+        if declaring:
+            attributes = {**attributes, SIGNALS: signals_attribute(signals.by_name.values())}
         self.diagnostics += resolved.diagnostics
         self.diagnostics += problems
         bundle = LinkedBundle(
@@ -104,6 +128,8 @@ class _Linker:
             catalogue=resolved.catalogue if self._catalogue is None else self._catalogue,
             tables=tables,
             data=data,
+            signal_documents=declaring,
+            signals=signals,
             attributes=attributes,
             sources=self._library.sources(),
         )
@@ -126,6 +152,19 @@ class _Linker:
                 continue
             documents += self._readings(file, span, wanted, kind)
         return tuple(documents)
+
+    def _side_file(self, text: str, span: Span, origin: str) -> SourceText | Diagnostic:
+        """Return the text of a file that a document names beside itself, or why it cannot be read."""
+        name = resolve_reference(Reference(text, span, origin), self._repository)
+        if isinstance(name, Diagnostic):
+            return name
+        source = self._library.open(name).source
+        if source is not None:
+            return source
+        try:
+            return read_source(name)
+        except PolicyError as error:
+            return replace(error.diagnostics[0], span=span)
 
     def _open(self, text: str, span: Span) -> File | None:
         name = resolve_reference(Reference(text, span, self._file.name), self._repository)
@@ -158,6 +197,7 @@ def _where(kind: str) -> str:
         "Policy": "list it under `policies`",
         "Catalogue": "list it under `catalogues`",
         "Data": "list it under `data`",
+        "Signals": "list it under `signals`",
     }
     return places.get(kind, "name another file")
 
@@ -180,6 +220,13 @@ _OTHER_NAMES: Final = {
     "array": "list(dyn)", "object": "map(string, dyn)", "dict": "map(string, dyn)", "any": "dyn",
     "list": "list(dyn)", "map": "map(string, dyn)", "datetime": "timestamp", "date": "timestamp",
 }  # fmt: skip
+
+
+_TAKEN: Final = {
+    ASKED_MODEL: "the model that `request.model` means, and no caller gives it",
+    SIGNALS: "what documents of `kind: Signals` declare",
+}
+"""Attributes of ``request`` that no policy set declares."""
 
 
 def declare_attributes(
@@ -209,7 +256,7 @@ class _Declaration:
         given = self._attribute
         standard = STANDARD_ATTRIBUTES.get(self._name)
         found = self._type()
-        if self._name == ASKED_MODEL:
+        if self._name in _TAKEN:
             self._report_taken()
         if standard is not None and found is not None and standard.type not in (found, DYN):
             self._report_narrowing(standard.type)
@@ -259,7 +306,7 @@ class _Declaration:
     def _report_taken(self) -> None:
         span = self._located.root.key_span(self._path)
         assert span is not None
-        message = f"`{ASKED_MODEL}` is the model that `request.model` means, and no caller gives it"
+        message = f"`{self._name}` is {_TAKEN[self._name]}"
         self.diagnostics.append(Diagnostic("CL212", Severity.ERROR, message, span, "taken", "choose another name"))
 
     def _report_narrowing(self, wanted: Type) -> None:

@@ -94,10 +94,12 @@ def _listed(found: Found) -> set[Path]:
     folder, root = os.path.dirname(found.file.name), found.reading.located.root
     document = found.reading.document
     if isinstance(document, PolicySetDocument):
-        names: Iterable[object] = (*document.policies, *document.catalogues, *document.data)
+        names: Iterable[object] = (*document.policies, *document.catalogues, *document.data, *document.signals)
     else:
         lists = (
-            value.to_plain() for key in ("policies", "catalogues", "data") if (value := root.find((key,))) is not None
+            value.to_plain()
+            for key in ("policies", "catalogues", "data", "signals")
+            if (value := root.find((key,))) is not None
         )
         names = [name for value in lists if isinstance(value, list) for name in value]
     return {Path(os.path.realpath(os.path.join(folder, name))) for name in names if isinstance(name, str)}

@@ -7,6 +7,7 @@ from dataclasses import fields
 from functools import cache
 from typing import Any, Final, get_args
 
+from costlens_policy.checker.attributes import SIGNALS
 from costlens_policy.documents.document import IsExpression, Section
 from costlens_policy.documents.policy import PolicyDocument
 from costlens_policy.expressions import Extent, Node, Problem, TypedExpr
@@ -23,7 +24,7 @@ from costlens_policy.source.located import Path
 
 __all__ = [
     "MAY_BE_MISSING", "ExpressionField", "assured_by_access", "budget_reads", "expressions_of", "implied_by_variables",
-    "marks_of", "missing_reads", "nodes_of", "variable_reads",
+    "marks_of", "missing_reads", "nodes_of", "signal_reads", "variable_reads",
 ]  # fmt: skip
 
 
@@ -157,6 +158,25 @@ def variable_reads(typed: TypedExpr) -> Iterator[tuple[str, Extent]]:
     for node in nodes_of(typed.root):
         if isinstance(node, Select | Presence) and _is_root(typed, node.operand, "variables"):
             yield node.field, node.field_extent
+
+
+def signal_reads(typed: TypedExpr) -> Iterator[tuple[str, Extent]]:
+    """Yield each read of ``signals.name``: the name and its place. It is empty where ``signals`` is read as a whole."""
+    named: set[Node] = set()
+    for node in nodes_of(typed.root):
+        if isinstance(node, Select | Presence | Index) and _is_signals(typed, node.operand):
+            if not isinstance(node, Index):
+                named.add(node.operand)
+                yield node.field, node.field_extent
+            elif isinstance(node.key, Literal) and isinstance(node.key.value, str):
+                named.add(node.operand)
+                yield node.key.value, node.key.extent
+        elif _is_signals(typed, node) and node not in named:
+            yield "", node.extent
+
+
+def _is_signals(typed: TypedExpr, node: Node) -> bool:
+    return isinstance(node, Select) and node.field == SIGNALS and _is_root(typed, node.operand, "request")
 
 
 def budget_reads(typed: TypedExpr) -> Iterator[tuple[str, Extent]]:

@@ -131,6 +131,7 @@ _LISTED: Final = {
     "Policy": ("CL216", "policy", "policies"),
     "Catalogue": ("CL218", "catalogue", "catalogues"),
     "Data": ("CL223", "data document", "data"),
+    "Signals": ("CL231", "document of signals", "signals"),
 }
 """What a policy set lists: by kind, the code for one that no set lists, the word for it, and the key."""
 

@@ -217,6 +217,12 @@ of one budget for the scope key of the request, before the call. Amounts are in 
 
 {_record(BUDGET, 'budgets["team-month"]')}
 
+## signals
+
+`signals.task` is the value of the signal `task` that a [document of signals]({_page("Signals")}) declares, wherever
+`request` may be read. Its type follows from its kind; one that may have no value is read as
+`signals.?task.orValue("other")`, or after `has(signals.task) &&`. See [signals](signals.md).
+
 ## data
 
 `data.teams` is the value of the [data document]({_page("Data")}) `teams` that the policy set lists, in every
@@ -228,6 +234,7 @@ See [shared tables and variables](data.md).
 
 _ROOTS: Final = {
     "request": "the request, with defaults filled in",
+    "signals": "what is worked out from the texts of the request, by name",
     "model": "the candidate under consideration",
     "estimate": "the most that a call to that candidate may take",
     "budgets": "the state of each budget, by name",

@@ -20,6 +20,7 @@ from costlens_policy.money import usd
 
 if TYPE_CHECKING:
     from costlens_policy.checker.attributes import DeclaredAttribute
+    from costlens_policy.signals import Signal
 
 __all__ = ["MOST_TOKENS", "Admit", "RequestAttribute", "Shapes", "request_attributes"]
 
@@ -56,6 +57,7 @@ class RequestAttribute:
     recorded: bool = False
     engine_reads: bool = False
     never_negative: bool = False
+    signals: tuple[Signal, ...] = ()
     admit: Admit = field(init=False, repr=False, compare=False)
     check: str = field(init=False, repr=False, compare=False)
 
@@ -80,6 +82,7 @@ def request_attributes(declared: Mapping[str, DeclaredAttribute]) -> dict[str, R
             attribute.recorded,
             attribute.engine_reads,
             attribute.never_negative,
+            attribute.signals,
         )
         for name, attribute in declared.items()
     }
@@ -148,6 +151,8 @@ def _generated(attributes: list[RequestAttribute]) -> _Copy:
 
 
 def _admission(attribute: RequestAttribute) -> Admit:
+    if attribute.signals:
+        return _signals({item.name: item for item in attribute.signals})
     check = _SCALARS.get(attribute.type) or admitter(attribute.type)
     if attribute.max_size is not None:
         check = _no_larger(check, attribute.max_size)
@@ -248,6 +253,40 @@ def _no_larger(check: Admit, size: int) -> Admit:
     return sized
 
 
+def _signals(known: Mapping[str, Signal]) -> Admit:
+    """Return what admits the values of signals: of their types and within their ranges; None where one is absent."""
+
+    def admit(value: Any) -> Value:
+        if not isinstance(value, Mapping):
+            raise ValueError(f"must be an object of signals, not {_kind(value)}")
+        return {str(name): _signal(known, name, given) for name, given in value.items()}
+
+    return admit
+
+
+def _signal(known: Mapping[str, Signal], name: Any, value: Any) -> Value:
+    signal = known.get(name) if isinstance(name, str) else None
+    if signal is None:
+        from costlens_policy.diagnostics.suggestion import did_you_mean
+
+        near = did_you_mean(str(name), known)
+        raise ValueError(f".{name} is not a signal of the policy set" + (f"; {near}" if near else ""))
+    if value is None and (signal.may_be_absent or signal.default is not None):
+        return None
+    try:
+        return _within(signal, _SIGNALS[signal.type](value))
+    except ValueError as problem:
+        raise ValueError(f".{name} {problem}") from None
+
+
+def _within(signal: Signal, value: Value) -> Value:
+    if signal.labels and value not in signal.labels:
+        raise ValueError(f"must be one of {', '.join(f'`{item}`' for item in sorted(signal.labels))}")
+    if signal.range is not None and not signal.range[0] <= value <= signal.range[1]:
+        raise ValueError(f"must be from {signal.range[0]:g} to {signal.range[1]:g}")
+    return value
+
+
 def _tokens(check: Admit) -> Admit:
     def count(value: Any) -> Value:
         if type(value) is int and 0 <= value <= MOST_TOKENS and check is _int:
@@ -295,4 +334,5 @@ def _kind(value: Any) -> str:
     return names.get(type(value), f"a value of type {type(value).__name__}")
 
 
+_SIGNALS: Final[Mapping[str, Admit]] = {"string": _string, "int": _int, "double": _double, "bool": _bool}
 _SCALARS: Final[dict[Type, Admit]] = {STRING: _string, INT: _int, DOUBLE: _double, BOOL: _bool}

@@ -12,6 +12,7 @@ from typing import Any, Final
 from costlens_policy.catalogue import Catalogue
 from costlens_policy.checker import CheckedBundle, LinkedDocument
 from costlens_policy.checker.attributes import ASKED_MODEL
+from costlens_policy.checker.reads import signal_reads
 from costlens_policy.compiler.attributes import request_attributes
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.formulas import Formulas
@@ -66,6 +67,7 @@ def _assembled(bundle: CheckedBundle, layers: tuple[Layer, ...], own: Formulas, 
     tokenizer = tokenizer_named(policy_set.tokenizer)
     attributes = request_attributes(linked.attributes)
     default = _default_route(policy_set, own, linked.catalogue, tokenizer, len(layers))
+    others: tuple[LinkedDocument[Document], ...] = (*linked.policies, *linked.tables, *linked.signal_documents)
     paths = {
         path
         for expressions in bundle.expressions.values()
@@ -91,12 +93,13 @@ def _assembled(bundle: CheckedBundle, layers: tuple[Layer, ...], own: Formulas, 
         snapshots=snapshots,
         tokenizer=tokenizer,
         budgets=_budgets(layers),
-        policy_digest=_digest(policy_set, (item.document for item in (*linked.policies, *linked.tables))),
+        policy_digest=_digest(policy_set, (item.document for item in others)),
         catalogue_digest=linked.catalogue.digest,
         admitted_params=frozenset(policy_set.admit.params),
         verifies_prompt_tokens=policy_set.prompt_tokens == "verified",
         reads=frozenset(path[0] for path in paths),
         reads_asked_model=any(path[0] == "request" and path[1:] in ((), (ASKED_MODEL,)) for path in paths),
+        reads_signals=_signals_read(bundle),
         reads_id=any(path[0] == "request" and path[1:2] in ((), ("id",)) for path in paths)
         or any(route.draws_by_id for route in (default, *(step for layer in layers for step in layer.routes))),
     )
@@ -134,7 +137,16 @@ def _budgets(layers: Sequence[Layer]) -> Mapping[str, tuple[int, BudgetStep]]:
     return named | {id: entries[0] for id, entries in short.items() if len(entries) == 1}
 
 
-_FILE_NAMES: Final = {"policies", "catalogues", "data"}
+def _signals_read(bundle: CheckedBundle) -> frozenset[str]:
+    """Return the signals that the expressions of a bundle read; all where one reads them as a whole."""
+    if not bundle.linked.signals.by_name:
+        return frozenset()
+    expressions = (typed for each in bundle.expressions.values() for typed in each.values())
+    read = {name for typed in expressions for name, _ in signal_reads(typed)}
+    return frozenset(bundle.linked.signals.by_name if "" in read else read)
+
+
+_FILE_NAMES: Final = {"policies", "catalogues", "data", "signals"}
 """Keys that only say where to find the documents; what is in them is part of the digests."""
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import field
 from decimal import Decimal
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from costlens_policy.catalogue import Catalogue
+from costlens_policy.checker.attributes import SIGNALS
 from costlens_policy.compiler.attributes import Admit, RequestAttribute, Shapes
 from costlens_policy.compiler.formula import FirstRoute, Formula
 from costlens_policy.compiler.priced_models import Snapshots
@@ -16,6 +17,9 @@ from costlens_policy.expressions import Value
 from costlens_policy.frozen import frozen, rebuilt
 from costlens_policy.rewrites import RewriteStep
 from costlens_policy.tokens import Tokenizer
+
+if TYPE_CHECKING:
+    from costlens_policy.signals import Signal
 
 __all__ = ["Layer", "OnError", "Plan", "PlanDefaults", "Stages"]
 
@@ -165,6 +169,8 @@ class Plan:
     """Those of ``ROOTS`` that any expression reads; the others need not be there."""
     reads_asked_model: bool
     """Whether any expression reads ``request.asked_model``."""
+    reads_signals: frozenset[str]
+    """The signals that any expression reads."""
     reads_id: bool
     """Whether any expression reads ``request.id``, or any split draws by it."""
     admit: Mapping[str, Admit] = field(init=False, repr=False, compare=False)
@@ -173,6 +179,8 @@ class Plan:
     """What admits a whole request, by the names of its attributes."""
     recorded: tuple[str, ...] = field(init=False, repr=False, compare=False)
     """Attributes that a ledger keeps with each call."""
+    signals: Mapping[str, Signal] = field(init=False, repr=False, compare=False)
+    """All that are declared, by their names."""
     budget_ids: frozenset[str] = field(init=False, repr=False, compare=False)
     """Every budget by ``policy/budget``, the name that balances go by."""
     reads_now: bool = field(init=False, repr=False, compare=False)
@@ -195,9 +203,12 @@ class Plan:
         recorded = tuple(name for name, item in self.attributes.items() if item.recorded)
         object.__setattr__(self, "recorded", recorded)
         object.__setattr__(self, "budget_ids", frozenset(step.id for _, step in self.budgets.values()))
+        declared = self.attributes.get(SIGNALS)
+        signals = {} if declared is None else {signal.name: signal for signal in declared.signals}
+        object.__setattr__(self, "signals", signals)
         object.__setattr__(self, "reads_now", "now" in self.reads)
         object.__setattr__(self, "reads_budgets", "budgets" in self.reads)
         stages = Stages.of(self.layers, self.defaults.route, shares_variables=bool(self.variables))
         object.__setattr__(self, "stages", stages)
         reads_more = self.reads_now or self.reads_budgets or self.reads_asked_model or stages.has_variables
-        object.__setattr__(self, "reads_more", reads_more)
+        object.__setattr__(self, "reads_more", reads_more or bool(self.reads_signals))

@@ -87,6 +87,10 @@ _LINKING: Final = (
     Code("CL226", "invalid-suppression", "suppression that cannot be obeyed"),
     Code("CL227", "overflow-circle", "overflows in a circle, or too many in a row"),
     Code("CL228", "foreign-overflow", "overflow that would lift the limit of another policy"),
+    Code("CL229", "wrong-signal", "signal that cannot be worked out as declared"),
+    Code("CL230", "wrong-signal-file", "learned model that is another one than declared"),
+    Code("CL231", "unlisted-signals", "document of signals that no policy set lists"),
+    Code("CL232", "unused-signal", "unused signal"),
 )
 _EXPRESSIONS: Final = (
     Code("CL301", "expression-syntax", "expression cannot be parsed"),
@@ -255,6 +259,7 @@ _RUN_TIME: Final = (
     Code("CL922", "unusable-balances", "invalid balances"),
     Code("CL931", "limit-not-an-amount", "budget limit is not an amount"),
     Code("CL932", "score-not-a-number", "score of a choice is not a number"),
+    Code("CL933", "failed-signal", "signal that failed"),
     Code("CL951", "parameter-not-a-number", "parameter to clamp is not a number"),
     Code("CL952", "unreadable-message", "unreadable message"),
     Code("CL953", "value-not-a-text", "template value is not a string"),

@@ -144,6 +144,8 @@ class PolicySetDocument(Document):
     """Catalogue files; a later one overrides models of an earlier one."""
     data: tuple[Annotated[FilePath, Field(examples=["data/teams.yaml"])], ...] = ()
     """Files with tables (``kind: Data``) that every policy reads as ``data.name``."""
+    signals: tuple[Annotated[FilePath, Field(examples=["signals.yaml"])], ...] = ()
+    """Files that declare signals (``kind: Signals``), which every policy reads as ``signals.name``."""
     attributes: dict[AttributeName, Attribute] = Field(default_factory=dict)
     """Request attributes beside the standard ones; a standard name here narrows it (``required``, ``default``,
     ``values``)."""

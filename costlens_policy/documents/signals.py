@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -35,7 +36,7 @@ class Terms(Section):
     """Words and phrases, in any case; each that occurs counts once. Between letters and digits they are not found."""
     pattern: Annotated[Pattern, Field(examples=[r"(?m)^\s*def \w+\("])] | None = None
     """Regular expression (RE2); it counts once, however often it matches."""
-    weight: _Weight = 1  # type: ignore[assignment]
+    weight: _Weight = Decimal(1)
     """What each of them adds."""
 
 
@@ -93,10 +94,15 @@ class Signal(Section):
 
     description: str = ""
     """What the signal is for."""
-    labels: Annotated[
-        dict[Label, Annotated[tuple[Terms, ...], Field(min_length=1)]],
-        Field(max_length=1_000, examples=[{"code": [{"words": ["traceback", "refactor"], "weight": 2}]}]),
-    ] = Field(default_factory=dict)
+    labels: (
+        Annotated[
+            dict[Label, Annotated[tuple[Terms, ...], Field(min_length=1)]],
+            Field(
+                min_length=1, max_length=1_000, examples=[{"code": [{"words": ["traceback", "refactor"], "weight": 2}]}]
+            ),
+        ]
+        | None
+    ) = None
     """A label, told by words and patterns: the one whose terms weigh most. Absent where none occurs."""
     score: Annotated[tuple[Terms, ...], Field(examples=[[{"words": ["urgent", "asap"]}]])] = ()
     """A number (double): the sum of the weights of the words and patterns that occur."""
@@ -106,10 +112,13 @@ class Signal(Section):
     """A label: the language of the text, of these (ISO 639-1). Absent where none is likely."""
     share: Literal["code", "numbers", "questions"] | None = None
     """A number from 0 to 1: the share of lines of code, of characters in numbers, or of sentences that ask."""
-    nearest: Annotated[
-        dict[Label, Annotated[tuple[_Text, ...], Field(min_length=1)]],
-        Field(max_length=1_000, examples=[{"refund": ["I want my money back"]}]),
-    ] = Field(default_factory=dict)
+    nearest: (
+        Annotated[
+            dict[Label, Annotated[tuple[_Text, ...], Field(min_length=1)]],
+            Field(min_length=1, max_length=1_000, examples=[{"refund": ["I want my money back"]}]),
+        ]
+        | None
+    ) = None
     """A label: that of the example which is most alike."""
     likeness: Examples | None = None
     """A number from 0 to 1: how much the text is like the example that is most alike."""

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, ItemsView, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Context as DecimalContext
 from decimal import Decimal
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from costlens_policy.catalogue import Model
-from costlens_policy.checker.attributes import ASKED_MODEL
+from costlens_policy.checker.attributes import ASKED_MODEL, SIGNALS
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.compiler.priced_models import PricedModel
 from costlens_policy.compiler.rules import BudgetStep, key_problem
 from costlens_policy.engine.facts import Balance, Failure
+from costlens_policy.engine.when_read import WhenRead
 from costlens_policy.errors import RequestError
 from costlens_policy.expressions import Value
 from costlens_policy.expressions.runtime import CelError, from_python
 from costlens_policy.money import ZERO, total
 from costlens_policy.rewrites.steps import RewriteStep
+
+if TYPE_CHECKING:
+    from costlens_policy.engine.signals import SignalValues
 
 __all__ = ["Balances", "Context", "Refusal"]
 
@@ -46,11 +50,11 @@ class Context:
     """What every step reads. ``models`` are those of the day of ``now``.
 
     ``view`` is the request as expressions see it. ``instant`` is ``now`` as they see it, None where none reads it.
-    ``counted`` is what ``verified`` counted.
+    ``counted`` is what ``verified`` counted. ``signals`` are None where no expression reads any.
     """
 
     __slots__ = (
-        "balances", "budgets", "counted", "failures", "instant", "models", "now", "plan", "read", "request",
+        "balances", "budgets", "counted", "failures", "instant", "models", "now", "plan", "read", "request", "signals",
         "variables", "view",
     )  # fmt: skip
 
@@ -72,6 +76,7 @@ class Context:
         self.instant: Value = None
         self.variables: tuple[Mapping[str, Value], ...] = plan.stages.no_variables
         self.budgets: Mapping[str, Value] = _NOTHING
+        self.signals: SignalValues | None = None
         self.failures: dict[Failure, None] = {}
         self.read: dict[tuple[str, str], Balance] = {}
         if plan.reads_more:
@@ -86,6 +91,9 @@ class Context:
         plan = self.plan
         if plan.reads_asked_model:
             self.view = self._with_asked_model(self.request)
+        if plan.reads_signals:
+            self.signals = self._signals()
+            self.view = {**self.view, SIGNALS: self.signals}
         if plan.reads_now:
             self.instant = from_python(self.now)
         if plan.stages.has_variables:
@@ -94,7 +102,15 @@ class Context:
             self.budgets = _BudgetStates(self)
 
     def close(self) -> None:
-        """Let go of what only deciding needs: it refers back to this context, and would wait for the collector."""
+        """Let go of what only deciding needs: it refers back to this context, and would wait for the collector.
+
+        What signals came to is kept as a part of the request, so that the same is decided on it again.
+        """
+        if self.signals is not None:
+            if known := self.signals.known():
+                self.request[SIGNALS] = known
+            self.view = {**self.view, SIGNALS: {name: value for name, value in known.items() if value is not None}}
+            self.signals = None
         self.variables = ()
         self.budgets = _NOTHING
 
@@ -110,6 +126,14 @@ class Context:
         name = request.get("model")
         model = None if name is None else self.plan.catalogue.find(name)
         return request if model is None else {**request, ASKED_MODEL: self.priced_model(model.name).view}
+
+    def _signals(self) -> SignalValues:
+        from costlens_policy.engine.signals import SignalValues  # most plans have none
+
+        return SignalValues(self.plan.signals, self.request, self._signal_failed)
+
+    def _signal_failed(self, name: str, problem: str) -> None:
+        self.add(Failure(f"signals.{name}", "signals", "CL933", problem, None))
 
     def priced_model(self, name: str) -> PricedModel:
         """Return a model on the day of ``now``, also one that the catalogue does not list."""
@@ -211,30 +235,7 @@ def _amount(value: Value) -> Decimal:
     return amount
 
 
-class _WhenRead(dict[str, Value]):
-    """A record whose fields get their values when they are first read. Every field that ``_names`` has is there."""
-
-    __slots__ = ("_names",)
-
-    _names: Collection[str]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._names
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    def get(self, name: str, default: Value = None) -> Value:
-        return self[name] if name in self._names else default
-
-    def items(self) -> ItemsView[str, Value]:  # type: ignore[override]  # dict promises its own view of what it holds
-        return ItemsView(self)
-
-
-class _Variables(_WhenRead):
+class _Variables(WhenRead):
     """The variables of one layer, beside those of the policy set, which are evaluated once for all layers.
 
     One that fails is not evaluated again, either: ``_failed`` has its error, whose ``origin`` is its formula.
@@ -268,7 +269,7 @@ class _Variables(_WhenRead):
         raise known.with_traceback(None)
 
 
-class _BudgetStates(_WhenRead):
+class _BudgetStates(WhenRead):
     """The map ``budgets`` of expressions: the state of each budget for this request."""
 
     __slots__ = ("_context",)
@@ -287,7 +288,7 @@ class _BudgetStates(_WhenRead):
         return state
 
 
-class _BudgetState(_WhenRead):
+class _BudgetState(WhenRead):
     """An entry of it: the amounts at once, and what is to be expected of them when somebody asks for that."""
 
     __slots__ = ("_amounts", "_now", "_step")

@@ -8,11 +8,13 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 
+from costlens_policy.checker.attributes import SIGNALS
 from costlens_policy.compiler.formula import ROOTS, Formula
 from costlens_policy.compiler.rules import AccessStep
 from costlens_policy.engine.context import Context
 from costlens_policy.engine.decided import Decided
 from costlens_policy.engine.facts import BalanceSeen
+from costlens_policy.engine.signals import weigh
 from costlens_policy.expressions import Value
 from costlens_policy.expressions.compile import NOT_EVALUATED, Part
 from costlens_policy.expressions.runtime import CelError, to_python
@@ -73,6 +75,7 @@ def outcomes_of(decision: Decided) -> dict[str, RuleOutcome]:
     return {rule.id: rule.outcome for stage in stages for rule in stage.rules}
 
 
+_SHOWN_ELSEWHERE: Final = frozenset({*ROOTS, SIGNALS})
 _TABLE: Final = re.compile(r"data(\.\w+)*")
 _UNREACHED: Final = RuleOutcome.NOT_REACHED
 _OF_ROUTE: Final = "applied by the route"
@@ -210,8 +213,24 @@ def _last_seen(decision: Decided) -> str | None:
 
 
 def _request(decision: Decided) -> StageRecord:
-    notes = tuple(f"`{name}` = {show(value)}" for name, value in sorted(decision.request.items()))
-    return StageRecord("request", (), notes)
+    given = {name: value for name, value in decision.request.items() if name != SIGNALS}
+    notes = [f"`{name}` = {show(value)}" for name, value in sorted(given.items())]
+    notes.extend(_signal(decision, name, value) for name, value in decision.request.get(SIGNALS, {}).items())
+    return StageRecord("request", (), tuple(notes))
+
+
+def _signal(decision: Decided, name: str, value: Value) -> str:
+    """Return the value of a signal with what weighed most; only the value where it came with the request."""
+    signals = decision.plan.signals
+    found = weigh(signals[name], signals, decision.request)
+    shown = f"`signals.{name}`" + (" is absent" if value is None else f" = {show(value)}")
+    if signals[name].value_of(found) != value or found.value is None:
+        return shown
+    if value != found.value:
+        shown += f" instead of {show(found.value)}"
+    words = ", ".join(f"`{word}` {weight:.3g}" for word, weight in found.words)
+    sure = f", confidence {found.confidence:.2f}" if signals[name].labels else ""
+    return shown + sure + (f", by {words}" if words else "")
 
 
 def _candidates(decision: Decided) -> StageRecord:
@@ -228,7 +247,7 @@ def _telling(when: Formula, parts: Iterable[Part]) -> Iterator[tuple[str, str]]:
     """Yield parts with their values, without those that tell nothing: the whole, records, tables, and constants."""
     for part in parts:
         text, value = when.source[part.extent.start : part.extent.end], part.value
-        if value is NOT_EVALUATED or text == when.source or text in ROOTS or _is_table(text, value):
+        if value is NOT_EVALUATED or text == when.source or text in _SHOWN_ELSEWHERE or _is_table(text, value):
             continue
         shown = show(value)
         if text != shown:

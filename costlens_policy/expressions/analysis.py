@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from costlens_policy.expressions.checking.checker import check
 from costlens_policy.expressions.checking.presence import Paths
-from costlens_policy.expressions.constants import folded
+from costlens_policy.expressions.constants import expanded, folded
 from costlens_policy.expressions.cost import WorstCase, too_dear, worst_case
 from costlens_policy.expressions.limits import DEFAULT_LIMITS, Limits
 from costlens_policy.expressions.problems import ExpressionError, Problem
@@ -47,6 +47,8 @@ def analyze(
     except ExpressionError as error:
         return Analyzed(None, error.problems)
     typed, problems = check(text, root, environment, expected, present)
+    if typed is not None and any(path[0] in environment.aliases for path in typed.references):
+        typed, problems = check(text, expanded(typed), environment, expected, present)
     if typed is not None and typed.constants:
         constants = typed.constants  # of which nothing may be left once they are folded
         typed, problems = check(text, folded(typed), environment, expected, present)

@@ -1,10 +1,12 @@
-"""Reads of constants, such as ``data.limits.tokens``, put in place of what they give: what is known need not be asked.
+"""What names stand for, put in their place: constants such as ``data.limits.tokens``, and parts of other variables.
 
-What reads an expression later, the indexes of routes and the checks on meaning among others, then finds literals there.
+What reads an expression later, the indexes of routes and the checks on meaning among others, then finds literals where
+constants were read, and one name for what has two.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import Any, Final
 
@@ -21,7 +23,7 @@ from costlens_policy.expressions.tree import (
 )
 from costlens_policy.expressions.values import Value
 
-__all__ = ["folded"]
+__all__ = ["expanded", "folded"]
 
 _SCALARS: Final = (bool, int, float, str)
 _LONGEST: Final = 64
@@ -31,28 +33,51 @@ _UNKNOWN: Final = object()
 
 def folded(typed: TypedExpr) -> Node:
     """Return the tree of an expression with literals for the scalars, and short lists of them, that it reads."""
-    return _Folding(typed).folded(typed.root)  # type: ignore[no-any-return]  # a node for a node
+    return _replaced(typed.root, _Folding(typed).folded)  # type: ignore[no-any-return]  # a node for a node
+
+
+def expanded(typed: TypedExpr) -> Node:
+    """Return the tree of an expression that reads the parts themselves of which it names the aliases."""
+
+    def part_of(node: Node) -> Node | None:
+        resolution = typed.resolutions.get(node) if isinstance(node, Name) else None
+        if resolution is None or resolution.kind is not ResolutionKind.VARIABLE:
+            return None
+        root, *steps = typed.environment.aliases.get(resolution.name, (resolution.name,))
+        if not steps:
+            return None
+        found: Node = Name(node.extent, root)
+        for step in steps:
+            found = Select(node.extent, found, step, node.extent)
+        return found
+
+    return _replaced(typed.root, part_of)  # type: ignore[no-any-return]  # a node for a node
+
+
+def _replaced(part: Any, change: Callable[[Any], Node | None]) -> Any:
+    """Return a node, or what a node is made of, with what ``change`` gives in place; itself where that is nothing."""
+    if isinstance(part, tuple):
+        parts = tuple(_replaced(item, change) for item in part)
+        return part if all(map(_same, parts, part)) else parts
+    if not hasattr(part, "extent"):
+        return part
+    if (made := change(part)) is not None:
+        return made
+    inner = {item.name: getattr(part, item.name) for item in fields(part)}
+    changed = {name: made for name, value in inner.items() if (made := _replaced(value, change)) is not value}
+    return replace(part, **changed) if changed else part
 
 
 class _Folding:
     def __init__(self, typed: TypedExpr) -> None:
         self._typed = typed
 
-    def folded(self, part: Any) -> Any:
-        """Return a node, or what a node is made of, with what is known in place; itself where nothing is."""
-        if isinstance(part, tuple):
-            parts = tuple(map(self.folded, part))
-            return part if all(map(_same, parts, part)) else parts
-        if not hasattr(part, "extent"):
-            return part
-        if isinstance(part, Name | Select | Index | Presence):
-            found = self._value(part)
-            made = None if found is _UNKNOWN else _written(part, found)
-            if made is not None:
-                return made
-        inner = {item.name: getattr(part, item.name) for item in fields(part)}
-        changed = {name: made for name, value in inner.items() if (made := self.folded(value)) is not value}
-        return replace(part, **changed) if changed else part
+    def folded(self, node: Node) -> Node | None:
+        """Return what is known of a node as it would be written out; None where nothing is."""
+        if not isinstance(node, Name | Select | Index | Presence):
+            return None
+        found = self._value(node)
+        return None if found is _UNKNOWN else _written(node, found)
 
     def _value(self, node: Node) -> Any:
         """Return what a node reads from a constant, ``_UNKNOWN`` for every other node and where there is nothing."""

@@ -166,7 +166,7 @@ class Environment:
 
     ``functions`` are those beyond the standard library and the extensions, which are always there.
     ``container`` resolves unqualified names as the specification's "Name Resolution" says. ``constants`` are the values
-    of variables that never change.
+    of variables that never change. ``aliases`` are variables that stand for a part of another one, by its path.
     """
 
     variables: Mapping[str, Type]
@@ -174,6 +174,7 @@ class Environment:
     container: str = ""
     functions: Mapping[str, Function] = field(default_factory=dict)
     constants: Mapping[str, Any] = field(default_factory=dict)
+    aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def record(self, candidate: Type) -> Record | None:
         """Return the record that a type names, or None for every other type."""

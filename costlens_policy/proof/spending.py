@@ -13,14 +13,12 @@ from fractions import Fraction
 from typing import Final, TypeAlias
 
 from costlens_policy.assurance import Goal, Subject
-from costlens_policy.checker.attributes import model_record, request_record
-from costlens_policy.checker.expressions import Environments, limits_of
+from costlens_policy.checker.expressions import Environments, records_of
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.priced_models import PricedModel
 from costlens_policy.compiler.rules import RewriteRule, routes_in
 from costlens_policy.documents.parameters import OUTPUT_LIMIT
 from costlens_policy.expressions import BOOL, Environment, analyze
-from costlens_policy.expressions.functions.costs import Sizes
 from costlens_policy.expressions.limits import RunLimits
 from costlens_policy.frozen import frozen
 from costlens_policy.proof.outcomes import ALWAYS, every, some
@@ -161,5 +159,4 @@ def _known(_: Subject) -> dict[str, Goal]:
 
 def _environment(subject: Subject) -> Environment:
     linked = subject.bundle.linked
-    request = request_record(linked.attributes, Sizes(limits_of(linked.policy_set.document.limits)))
-    return Environments(request, model_record(), linked.data).of(("request", "budgets"))
+    return Environments(records_of(linked), linked.data).of(("request", "budgets"))

@@ -160,7 +160,7 @@ def _references(bundle: LinkedBundle, origin: str) -> Iterator[str]:
     document = bundle.policy_set.document
     return (
         os.path.join(os.path.dirname(origin), text)
-        for text in (*document.policies, *document.catalogues, *document.data)
+        for text in (*document.policies, *document.catalogues, *document.data, *document.signals)
     )
 
 

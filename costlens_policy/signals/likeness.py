@@ -23,7 +23,7 @@ _Parts: TypeAlias = frozenset[str]
 
 @frozen
 class Nearest:
-    """The label of the example that is most alike, of equal ones the first; its confidence is the cosine."""
+    """The label of the example that is most alike, of equal ones the first by name; its confidence is the cosine."""
 
     examples: Mapping[str, tuple[str, ...]]
 
@@ -33,7 +33,7 @@ class Nearest:
 
     def prepared(self) -> Callable[[str], Weighed]:
         """Return what weighs a text."""
-        known = [(label, parts) for label, texts in self.examples.items() for parts in map(_parts_of, texts)]
+        known = [(label, parts) for label, texts in sorted(self.examples.items()) for parts in map(_parts_of, texts)]
 
         def weigh(text: str) -> Weighed:
             parts = _parts_of(text)

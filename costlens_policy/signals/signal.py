@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import field
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from costlens_policy.frozen import frozen, rebuilt
 from costlens_policy.signals.given import ConfidenceOf, External, Learned
@@ -16,6 +16,9 @@ from costlens_policy.signals.texts import Reads
 from costlens_policy.signals.weighed import Value, Weighed
 
 __all__ = ["Kind", "Signal", "Value"]
+
+_ALWAYS: Final = (Score, Length, Share, Likeness)
+"""Kinds that have a value for every text."""
 
 Kind: TypeAlias = Labels | Score | Length | Language | Share | Nearest | Likeness | Learned | External | ConfidenceOf
 
@@ -65,11 +68,19 @@ class Signal:
         found: tuple[float, float] | None = getattr(self.kind, "range", None)
         return found
 
+    @property
+    def may_be_absent(self) -> bool:
+        """Whether there are texts for which it has no value."""
+        return self.default is None and (self.min_confidence > 0 or not isinstance(self.kind, _ALWAYS))
+
     def value_of(self, weighed: Weighed) -> Value | None:
         """Return the value as rules read it: the default where there is none, or it is not sure enough."""
-        if weighed.value is None or weighed.confidence < self.min_confidence:
+        value = weighed.value
+        if value is None or weighed.confidence < self.min_confidence:
             return self.default
-        return weighed.value
+        if isinstance(value, float) and self.range is not None:
+            return min(max(value, self.range[0]), self.range[1])
+        return value
 
     def _first_call(self, text: str) -> Weighed:
         """Prepare the signal and weigh a text; two threads may do so at once, to the same effect."""

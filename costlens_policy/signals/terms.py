@@ -32,7 +32,9 @@ class Term:
 
 @frozen
 class Labels:
-    """A label: the one whose terms weigh most, of equal ones the first. Its confidence is its share of all weights."""
+    """A label: the one whose terms weigh most, of equal ones the first by name. Its confidence is its share of all
+    weights.
+    """
 
     terms: Mapping[str, tuple[Term, ...]]
 
@@ -42,7 +44,7 @@ class Labels:
 
     def prepared(self) -> Callable[[str], Weighed]:
         """Return what weighs a text."""
-        matchers = [(label, _Matcher(terms)) for label, terms in self.terms.items()]
+        matchers = [(label, _Matcher(terms)) for label, terms in sorted(self.terms.items())]
 
         def weigh(text: str) -> Weighed:
             seen = _Seen(text)

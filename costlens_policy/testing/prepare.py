@@ -9,6 +9,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
 
+from costlens_policy.checker.attributes import SIGNALS
 from costlens_policy.clock import duration_of, duration_text
 from costlens_policy.compiler.rules import key_problem
 from costlens_policy.diagnostics.model import Related, Span
@@ -115,7 +116,8 @@ class _Preparation:
 def merged(parts: list[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the parts merged in order: maps key by key, anything else replaced, null removes a key.
 
-    Numbers with a fraction become floats, as a caller would pass them.
+    Null for a signal stays: it says that the signal is absent, and is not to be worked out. Numbers with a fraction
+    become floats, as a caller would pass them.
     """
     result: dict[str, Any] = {}
     for part in parts:
@@ -123,14 +125,17 @@ def merged(parts: list[Mapping[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def _merge(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+def _merge(target: Mapping[str, Any], patch: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     result = dict(target)
     for key, value in patch.items():
-        if value is None:
+        if value is None and above == SIGNALS:
+            result[key] = None
+        elif value is None:
             result.pop(key, None)
         elif isinstance(value, Mapping):
             under = result.get(key)
-            result[key] = _merge(under if isinstance(under, Mapping) else {}, value)
+            inside = f"{above}.{key}" if above else key
+            result[key] = _merge(under if isinstance(under, Mapping) else {}, value, inside)
         else:
             result[key] = _as_passed(value)
     return result

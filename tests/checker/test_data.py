@@ -54,7 +54,7 @@ def read(value: Any, **more: Any) -> tuple[SharedData, tuple[Diagnostic, ...]]:
 
 def environment(data: SharedData) -> Environment:
     request = request_record(STANDARD_ATTRIBUTES, Sizes())
-    return Environments(request, model_record(), data).of(("request",))
+    return Environments((request, model_record()), data).of(("request",))
 
 
 def evaluated(text: str, around: Environment, user: str = "") -> Value | CelError:

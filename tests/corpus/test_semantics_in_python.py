@@ -332,6 +332,45 @@ def test_s_dat_5_the_policy_digest_covers_the_data(tmp_path: Path) -> None:
     assert load(changed(tmp_path, "data", limits=other)).plan.policy_digest != digest
 
 
+def test_s_sig_5_a_decision_lists_what_was_read_and_decides_the_same_without_the_texts() -> None:
+    engine = engine_of(SETS / "signals")
+    decision = engine.decide({"prompt": "explain this python code"}, now=NOW)
+    assert decision.request["signals"] == {"mood": None, "task": "code"}
+    again = engine.decide({"prompt": "###", "signals": decision.request["signals"]}, now=NOW)
+    assert (again.rule, again.model) == (decision.rule, decision.model)
+
+
+def test_s_sig_11_a_signal_that_fails_says_nothing() -> None:
+    def failing(_text: str) -> None:
+        raise ZeroDivisionError("secret")
+
+    plan = engine_of(SETS / "signals").plan
+    signal = plan.signals["task"]
+    weigh = signal.weigh
+    object.__setattr__(signal, "weigh", failing)
+    try:
+        decision = decide("signals", prompt="python")
+    finally:
+        object.__setattr__(signal, "weigh", weigh)
+    assert (decision.rule, [item.code for item in decision.errors]) == ("default", ["CL933"])
+    assert "secret" not in str(decision.errors[0])
+
+
+def test_s_sig_12_the_policy_digest_covers_signals_and_a_model_is_the_one_declared(tmp_path: Path) -> None:
+    folder = changed(tmp_path, "signals")
+    digest = load(folder).plan.policy_digest
+    signals = (folder / "signals.yaml").read_text(encoding="utf-8")
+    (folder / "signals.yaml").write_text("# a comment\n" + signals, encoding="utf-8")
+    assert load(folder).plan.policy_digest == digest
+    (folder / "signals.yaml").write_text(signals.replace("weight: 5", "weight: 6"), encoding="utf-8")
+    assert load(folder).plan.policy_digest != digest
+    (folder / "task.json").write_text("{}", encoding="utf-8")
+    declared = f'  learned: {{learned: {{model: task.json, digest: "sha256:{"0" * 64}"}}}}\n'
+    (folder / "signals.yaml").write_text(signals + declared, encoding="utf-8")
+    with pytest.raises(PolicyError, match="CL230"):
+        load(folder)
+
+
 def test_s_mon_1_no_sum_is_rounded() -> None:
     hair = Decimal("1e-30")
     room = Decimal("0.9988") - Decimal("0.5")

@@ -32,6 +32,7 @@ _AROUND: Final = {
     "variables": _HEAD.format(kind="PolicySet") + "policies: [a.yaml]\ncatalogues: [b.yaml]\n" + _TARGET,
     "ledger": _HEAD.format(kind="PolicySet") + "policies: [a.yaml]\ncatalogues: [b.yaml]\n" + _TARGET,
     "admit": _HEAD.format(kind="PolicySet") + "policies: [a.yaml]\ncatalogues: [b.yaml]\n" + _TARGET,
+    "signals": _HEAD.format(kind="PolicySet") + "policies: [a.yaml]\ncatalogues: [b.yaml]\n" + _TARGET,
     "severities": _HEAD.format(kind="PolicySet") + "policies: [a.yaml]\ncatalogues: [b.yaml]\n" + _TARGET,
     "cases": _HEAD.format(kind="Suite") + "policy_set: policy-set.yaml\n",
     "invariants": _HEAD.format(kind="Invariants") + "policy_set: policy-set.yaml\n",

@@ -34,6 +34,7 @@ def test_files_are_named_by_kind_and_version() -> None:
         "invariants.v1.json",
         "policy-set.v1.json",
         "policy.v1.json",
+        "signals.v1.json",
         "suite.v1.json",
         "workload.v1.json",
     ]

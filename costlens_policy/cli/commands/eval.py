@@ -270,7 +270,7 @@ _DIGEST: Final = 12
 _MOST_COMPARED: Final = 5_000  # lines; comparing takes quadratic time in the worst case
 _MOST_SHOWN: Final = 60
 _LONGEST: Final = 600
-_ROOTS: Final = ("request", "variables", "model", "budgets", "estimate")
+_ROOTS: Final = ("request", "signals", "variables", "model", "budgets", "estimate")
 _COLORS: Final = {"matched": "green", "failed": "red", "not matched": None, "not reached": None}
 
 

@@ -16,19 +16,20 @@ from costlens_policy.checker import CheckedBundle, LinkedBundle, check
 from costlens_policy.checker.attributes import (
     ASKED_MODEL,
     ROOT_TYPES,
+    SIGNALS,
     STANDARD_ATTRIBUTES,
     model_record,
     model_values,
     request_record,
-    unknown_facts,
 )
-from costlens_policy.checker.expressions import Environments, limits_of
+from costlens_policy.checker.expressions import Environments, limits_of, records_of
 from costlens_policy.cli.exit_codes import RejectedError
 from costlens_policy.cli.inputs import Input, bad_request, read_input
 from costlens_policy.clock import system_now
 from costlens_policy.compiler.attributes import request_attributes
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.diagnostics.suggestion import did_you_mean, listed
+from costlens_policy.engine.signals import SignalValues
 from costlens_policy.expressions import (
     DEFAULT_LIMITS,
     DYN,
@@ -104,7 +105,7 @@ def surroundings(values_path: str | None, policy_set: Path | None, *, types_only
     With neither values nor a policy set, types are those that every policy set starts from.
     """
     if types_only and values_path is None and policy_set is None:
-        environments = Environments(request_record(STANDARD_ATTRIBUTES, Sizes(DEFAULT_LIMITS)), model_record())
+        environments = Environments((request_record(STANDARD_ATTRIBUTES, Sizes(DEFAULT_LIMITS)), model_record()))
         return Surroundings(environments.of(_ROOTS), {})
     given = None if values_path is None else read_input(values_path, "object of variables")
     if given is not None and not isinstance(given.content, dict):
@@ -155,14 +156,12 @@ def _declared(bundle: CheckedBundle, given: Input | None) -> Surroundings:
     linked = bundle.linked
     document = linked.policy_set.document
     limits = limits_of(document.limits)
-    request = request_record(linked.attributes, Sizes(limits))
-    model = model_record(unknown_facts(linked.catalogue, document.admit))
     variables = {
         str(path[1]): typed for path, typed in bundle.typed_of(linked.policy_set).items() if path[0] == "variables"
     }
     fields = {name: Field(typed.type) for name, typed in variables.items()}
     roots = (*_ROOTS, "variables") if variables else _ROOTS
-    environment = Environments(request, model, linked.data, shared=fields).of(roots)
+    environment = Environments(records_of(linked), linked.data, shared=fields).of(roots)
     values = _Admission(bundle.linked, environment, given).values()
     if "variables" in values:
         types = {**environment.variables, "variables": type_by_shape(values["variables"])}
@@ -180,6 +179,10 @@ def _evaluated(variables: Mapping[str, TypedExpr], values: Mapping[str, Value]) 
         with suppress(CelError):
             found[name] = compile_expression(typed, tuple(known))(*known.values())
     return found
+
+
+def _ignored(_name: str, _problem: str) -> None:
+    """Take note of a signal that failed; it is absent."""
 
 
 class _Admission:
@@ -201,6 +204,8 @@ class _Admission:
         asked = self._linked.catalogue.find(values["request"].get("model", ""))
         if asked is not None:
             values["request"][ASKED_MODEL] = self._facts(asked)
+        if signals := self._linked.signals.by_name:
+            values["request"][SIGNALS] = SignalValues(signals, dict(values["request"]), _ignored)
         return values
 
     def _root(self, reader: _Reader, name: str, value: Any, values: dict[str, Value]) -> None:
