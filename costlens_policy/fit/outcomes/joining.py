@@ -71,6 +71,7 @@ class Joining:
     remarks: Tallies = field(default_factory=Tallies)
     newest: str = ""
     """The newest date of a row or file, as text."""
+    unjoined: Tallies = field(default_factory=Tallies)
     _refused: Tallies = field(default_factory=Tallies)
     _remedies: dict[str, str] = field(default_factory=dict)
     _cases: list[_Open] = field(default_factory=list)
@@ -81,6 +82,10 @@ class Joining:
     _scores: dict[str, dict[_Key, float]] = field(default_factory=dict)
     _contradicted: dict[tuple[str, _Key], list[float]] = field(default_factory=dict)
     _facts: dict[str, dict[str, dict[_Key, Any]]] = field(default_factory=dict)
+
+    @property
+    def scored(self) -> bool:
+        return bool(self._scores)
 
     def take(self, row: CaseRow) -> None:
         """Take the answers of a row."""
@@ -210,11 +215,13 @@ class Joining:
                 self.dropped.add("cases with a prompt that was to be left out", self._cases[at].place)
             elif at in measured:
                 kept.append(at)
+            else:
+                self.unjoined.add("cases without any score", self._cases[at].place)
         if not kept:
             raise OutcomesError(_nothing(self.rows, self.dropped))
         joined = Outcomes(
             tuple(cases[at] for at in kept),
-            {model: _column(values, kept) for model, values in scores.items()},
+            {model: _column(values, kept) for model, values in scores.items() if not values.keys().isdisjoint(kept)},
             self._known("cost", kept, lambda values: sum(values, Decimal()) / len(values)),
             self._known("output_tokens", kept, lambda values: round(sum(values) / len(values))),
             self._known("latency_ms", kept, _mean),
@@ -222,7 +229,9 @@ class Joining:
             measured=self._date(),
             paired=paired,
         )
-        return self._noted(joined, [self._cases[at].place for at in kept])
+        self._note_runs(set(kept))
+        _note_cases(joined, [self._cases[at].place for at in kept], self.settings.few, self.remarks)
+        return self._noted(joined)
 
     def _decide_contradictions(self) -> None:
         for (model, key), scores in self._contradicted.items():
@@ -246,29 +255,32 @@ class Joining:
             self.remarks.add("dates that are not readable", self.newest)
             return None
 
-    def _noted(self, found: Outcomes, places: Sequence[Place]) -> Outcomes:
-        repeated = sum(len(keys) for keys in self._scores.values()) - sum(map(_count, found.scores.values()))
-        if repeated > 0 and any(isinstance(key, tuple) for keys in self._scores.values() for key in keys):
-            self.remarks.add("runs that repeat a case, whose mean counts", None, repeated)
-        _note_cases(found, places, self.settings.few, self.remarks)
-        unjoined = Tallies()
+    def _note_runs(self, kept: set[int]) -> None:
+        for keys in self._scores.values():
+            runs = [key[0] for key in keys if isinstance(key, tuple) and key[0] in kept]
+            if repeated := len(runs) - len(set(runs)):
+                self.remarks.add("runs that repeat a case, whose mean counts", None, repeated)
+
+    def _noted(self, found: Outcomes) -> Outcomes:
         for model, scores in found.scores.items():
             for case, score in zip(found.cases, scores, strict=True):
                 if score is None:
-                    unjoined.add(f"cases without a score of `{model}`", case.id)
-        notes = Notes(
-            self.rows, sum(map(_count, found.scores.values())), self.dropped.all(), unjoined.all(), self.remarks.all()
-        )
+                    self.unjoined.add(f"cases without a score of `{model}`", case.id)
+        scored = sum(len(scores) - scores.count(None) for scores in found.scores.values())
+        notes = Notes(self.rows, scored, self.dropped.all(), self.unjoined.all(), self.remarks.all())
         return replace(found, notes=notes)
 
 
 def _note_cases(found: Outcomes, places: Sequence[Place], few: int, remarks: Tallies) -> None:
     """Note what a split or an estimate by task has to mind."""
     sizes = Counter(case.task for case in found.cases)
+    prompted = any(case.prompt is not None for case in found.cases)
     tasks: dict[str, str | None] = {}
     for case, place in zip(found.cases, places, strict=True):
         if case.task is None and len(sizes) > 1:
             remarks.add("cases without a task", place)
+        if case.prompt is None and prompted:
+            remarks.add("cases without a prompt", place)
         if tasks.setdefault(case.group, case.task) != case.task:
             remarks.add("cases with a prompt that is a case of another task, too", place)
     for task, size in sizes.items():
@@ -296,10 +308,6 @@ def _mean(values: Sequence[float]) -> float:
 
 def _column(values: Mapping[int, Any], kept: Sequence[int]) -> tuple[Any, ...]:
     return tuple(map(values.get, kept))
-
-
-def _count(scores: Sequence[float | None]) -> int:
-    return len(scores) - scores.count(None)
 
 
 def _nothing(rows: int, dropped: Tallies) -> str:

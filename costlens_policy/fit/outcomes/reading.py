@@ -8,6 +8,7 @@ import json
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,9 +18,9 @@ from costlens_policy.fit.outcomes.formats import FORMATS, PREFERENCES, Opened
 from costlens_policy.fit.outcomes.joining import Joining
 from costlens_policy.fit.outcomes.mapping import OutcomeSettings
 from costlens_policy.fit.outcomes.rows import Models, RowReader, prompt_text
-from costlens_policy.replay.traffic.places import STDIN, find_files, kind_of
+from costlens_policy.replay.traffic.places import STDIN, kind_of, look_for
 from costlens_policy.replay.traffic.row import TrafficError
-from costlens_policy.replay.traffic.sources import Lines, open_text, read_file
+from costlens_policy.replay.traffic.sources import Lines, open_text, read_file, separator_of
 
 __all__ = ["read_outcomes"]
 
@@ -41,11 +42,10 @@ def read_outcomes(
     settings = OutcomeSettings() if settings is None else settings
     joining, models = Joining(settings), Models(catalogue, settings.models)
     with _as_outcomes():
-        names = _found(files)
-        sources = [_read(name, joining, models) for name in names]
+        sources = _read_all(_found(files, joining), joining, models)
         if len(kinds := {source.format == PREFERENCES.name for source in sources}) > 1:
             raise OutcomesError("win shares and scores are not comparable; read preferences on their own")
-        left_out = _groups(_found(settings.drop)) if settings.drop else frozenset()
+        left_out = _groups(_found(settings.drop, joining)) if settings.drop else frozenset()
         return joining.outcomes(tuple(sources), left_out.__contains__, kinds == {True})
 
 
@@ -58,21 +58,50 @@ def _as_outcomes() -> Iterator[None]:
         raise OutcomesError(str(error)) from error
 
 
-def _found(patterns: Sequence[str]) -> tuple[str, ...]:
+def _found(patterns: Sequence[str], joining: Joining) -> tuple[str, ...]:
+    """Return the files, those of archives in folders among them, and note what is not read."""
     names: dict[str, None] = {}
     for pattern in patterns:
         folder = Path(pattern)
         logs = sorted(str(path) for path in folder.rglob(f"*{_ARCHIVES}")) if folder.is_dir() else []
         try:
-            names.update(dict.fromkeys(find_files([pattern])))
+            found = look_for([pattern])
         except TrafficError as error:
             if not logs:
                 raise OutcomesError(str(error).replace("no traffic in", "no outcomes in", 1)) from None
+        else:
+            names.update(dict.fromkeys(found.files))
+            for skipped in found.skipped:
+                if skipped not in logs:
+                    joining.remarks.add("files that are not read", skipped)
         names.update(dict.fromkeys(logs))
     return tuple(names)
 
 
-def _read(name: str, joining: Joining, models: Models) -> Source:
+def _read_all(names: Sequence[str], joining: Joining, models: Models) -> list[Source]:
+    """Read files one after the other. A column that was asked for has to be in one of them."""
+    sources, readers = [], []
+    for name in names:
+        source, reader = _read(name, joining, models)
+        sources.append(source)
+        readers.append(reader)
+    _check_columns([reader for reader in readers if reader.has_rows], joining)
+    if not joining.scored and (unscored := [reader.unscored for reader in readers if reader.unscored]):
+        raise OutcomesError(unscored[0])
+    return sources
+
+
+def _check_columns(readers: Sequence[RowReader], joining: Joining) -> None:
+    missing = [reader.missing() for reader in readers]
+    for name, problem in missing[0].items() if missing else ():
+        if all(name in others for others in missing):
+            raise OutcomesError(problem)
+    for reader, names in zip(readers, missing, strict=True):
+        for name in () if reader.unscored else names:
+            joining.remarks.add(f"files without the column that `{name}` is mapped to", reader.file)
+
+
+def _read(name: str, joining: Joining, models: Models) -> tuple[Source, RowReader]:
     before = joining.rows
     try:
         opened = _opened(name)
@@ -80,10 +109,9 @@ def _read(name: str, joining: Joining, models: Models) -> Source:
         reader = RowReader(name, joining, models, form)
         for raw in form.rows(opened, joining):
             reader.take(raw)
-        reader.end()
         if joining.rows == before and form.columns:
             joining.remarks.add("files without rows", name)
-        return Source(name, form.name, _digest(name))
+        return Source(name, form.name, _digest(name)), reader
     except (OSError, EOFError, UnicodeError, zipfile.BadZipFile) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise OutcomesError(f"`{name}` cannot be read: {reason.lower()}") from error
@@ -97,9 +125,12 @@ def _digest(name: str) -> str:
 
 
 def _opened(name: str) -> Opened:
-    """Return what a file begins with."""
-    if name == STDIN or kind_of(name) == "parquet":
+    """Return what a file begins with. What is read of standard input is a table."""
+    if name == STDIN:
         return Opened(name)
+    if kind_of(name) == "parquet":
+        first = next(read_file(name), None)
+        return Opened(name, {} if first is None else first.fields)
     with open(name, "rb") as stream:
         if stream.read(4) == _ARCHIVE:
             with zipfile.ZipFile(name) as archive:
@@ -130,11 +161,8 @@ def _of_object(name: str, lines: Lines) -> Opened:
 
 
 def _of_array(name: str, lines: Lines) -> Opened:
-    text = ""
-    for line in lines:
-        text += line
-        if len(text) > _FIRST:
-            break
+    read = getattr(lines, "read", None)
+    text = "".join(islice(lines, 1)) if read is None else read(_FIRST)
     start = text.index("[") + 1
     try:
         first, _ = json.JSONDecoder().raw_decode(text, start + len(text[start:]) - len(text[start:].lstrip()))
@@ -147,8 +175,9 @@ def _of_array(name: str, lines: Lines) -> Opened:
 
 
 def _of_table(name: str, lines: Lines) -> Opened:
+    first = next(iter(lines), "").removeprefix("\ufeff")
     try:
-        return Opened(name, header=tuple(next(csv.reader(lines), ())))
+        return Opened(name, header=tuple(next(csv.reader([first], delimiter=separator_of(first)), ())))
     except csv.Error:
         return Opened(name)
 

@@ -91,6 +91,8 @@ class RowReader:
     joining: Joining
     models: Models
     format: Format
+    unscored: str = ""
+    """Why the file has no scores, where it has prompts or tasks by id instead."""
     _columns: dict[str, str] = field(init=False)
     _constants: dict[str, Any] = field(init=False)
     _wide: dict[str, dict[str, str]] | None = None
@@ -106,7 +108,7 @@ class RowReader:
             self._missing[name] = name
 
     def take(self, raw: RawRow) -> None:
-        """Read a row, or count why it is left out. Raises ``OutcomesError`` where a file has no scores at all."""
+        """Read a row, or count why it is left out. Raises ``OutcomesError`` for a file that has nothing of a case."""
         self.joining.rows += 1
         place = (raw.file, raw.number)
         if raw.problem:
@@ -127,16 +129,21 @@ class RowReader:
             self._wide = self._by_model(fields, place)
         self._read(fields, place)
 
-    def end(self) -> None:
-        """Raise ``OutcomesError`` where a column that was asked for is nowhere in the file."""
-        for name, column in self._missing.items():
-            hint = did_you_mean(column, self._seen) or f"the columns are {listed(self._seen)}"
-            if self._seen:
-                raise OutcomesError(f"`{self.file}` has no column `{column}`, which `{name}` is mapped to; {hint}")
+    @property
+    def has_rows(self) -> bool:
+        return bool(self._seen)
+
+    def missing(self) -> dict[str, str]:
+        """Return what is wrong for each column that was asked for, and that is nowhere in the file."""
+        return {
+            name: f"`{self.file}` has no column `{column}`, which `{name}` is mapped to; "
+            + (did_you_mean(column, self._seen) or f"the columns are {listed(self._seen)}")
+            for name, column in self._missing.items()
+        }
 
     def _read(self, fields: Mapping[str, Any], place: Place) -> None:
-        whole, answers = self._answers(fields, place)
-        if not answers:
+        whole, answers = (False, []) if self.unscored else self._answers(fields, place)
+        if not answers and not self.unscored:
             return
         id, task = self._value(fields, "id"), self._value(fields, "task")
         prompt, run = self._value(fields, "prompt"), self._value(fields, "run")
@@ -165,6 +172,8 @@ class RowReader:
             scores = {model: cell(fields, column) for model, column in self._wide["score"].items()}
         elif (found := object_of(self._value(fields, "scores"))) is not None:
             scores = found if isinstance(found, Mapping) else {}
+            if not scores:
+                self.joining.dropped.add("rows without scores", place)
         if scores is None:
             model = self._value(fields, "model")
             if model is None:
@@ -247,10 +256,14 @@ class RowReader:
             return wide
         named = self._named_models(fields)
         if not named:
-            raise OutcomesError(
+            self.unscored = (
                 f"`{self.file}` has no scores; map `model` and `score`, or `score.MODEL` for the column of each model; "
                 f"the columns are {listed(self._seen)}"
             )
+            if not (self._has(fields, "id") and (self._has(fields, "prompt") or self._has(fields, "task"))):
+                raise OutcomesError(self.unscored)
+            self.joining.remarks.add("files without scores, read for prompts and tasks by id", self.file)
+            return wide
         self.joining.remarks.add("columns with the name of a model, read as its scores", None, len(named))
         return {**wide, "score": named}
 

@@ -18,7 +18,7 @@ from costlens_policy.replay.traffic.json_text import json_objects
 from costlens_policy.replay.traffic.places import STDIN, kind_of, partition_of
 from costlens_policy.replay.traffic.row import TrafficError
 
-__all__ = ["Lines", "RawRow", "open_text", "read_file"]
+__all__ = ["Lines", "RawRow", "open_text", "read_file", "separator_of"]
 
 Lines: TypeAlias = TextIO | Iterator[str]
 _BATCH: Final = 10_000
@@ -165,7 +165,7 @@ def _csv(name: str, stream: Lines, note: Callable[[str], None]) -> Iterator[RawR
     if first.lower().startswith("sep="):  # Excel's way to name the separator
         separator, first, before = first[4:5], next(lines, ""), 1
     else:
-        separator = _separator(first)
+        separator = separator_of(first)
     reader = csv.reader(chain((first,), lines), strict=True, delimiter=separator)
     header: list[str] | None = None
     while True:
@@ -191,7 +191,7 @@ def _csv(name: str, stream: Lines, note: Callable[[str], None]) -> Iterator[RawR
             yield RawRow(name, number, dict(zip(header, cells, strict=True)), text)
 
 
-def _separator(header: str) -> str:
+def separator_of(header: str) -> str:
     """Return the most frequent separator of a header, outside quotes."""
     plain = "".join(header.split('"')[::2])
     return max(_SEPARATORS, key=plain.count)

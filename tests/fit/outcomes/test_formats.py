@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from costlens_policy.catalogue import Catalogue
@@ -217,6 +218,16 @@ def test_preferences_by_flags(read: Read) -> None:
     found = read(("a.csv", text))
     assert found.scores == {"x": (0.0,), "y": (1.0,)}
     assert found.cases[0].prompt == "Hi\nthere"
+
+
+def test_preferences_as_parquet_and_with_semicolons(tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in (FILES / "preferences.jsonl").read_text().splitlines()]
+    frame = pl.DataFrame(rows).select("question_id", "model_a", "model_b", "winner", "judge", "turn")
+    frame.write_parquet(tmp_path / "a.parquet")
+    frame.write_csv(tmp_path / "a.csv", separator=";")
+    expected = _read("preferences.jsonl").scores
+    assert read_outcomes([str(tmp_path / "a.parquet")]).scores == expected
+    assert read_outcomes([str(tmp_path / "a.csv")]).scores == expected
 
 
 def test_preferences_are_not_mixed_with_scores() -> None:

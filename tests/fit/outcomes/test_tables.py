@@ -93,6 +93,39 @@ def test_files_join_by_id(read: Read) -> None:
     assert found.scores == {"large": (1.0,), "small": (0.0,)}
 
 
+def test_prompts_and_tasks_may_be_in_a_file_of_their_own(read: Read) -> None:
+    prompts = ("prompts.csv", "id,task,prompt\n1,chat,Hello\n9,chat,Bye\n")
+    found = read(("a.csv", "id,model,score\n1,large,1\n2,large,0\n"), prompts)
+    assert [(case.id, case.task, case.prompt) for case in found.cases] == [("1", "chat", "Hello"), ("2", None, None)]
+    assert _notes(found.notes.unjoined) == ["cases without any score: 1"]
+    assert _notes(found.notes.remarks)[:2] == [
+        "files without scores, read for prompts and tasks by id: 1", "cases without a task: 1"
+    ]  # fmt: skip
+    assert "cases without a prompt: 1" in _notes(found.notes.remarks)
+    with pytest.raises(OutcomesError, match=r"`.*prompts\.csv` has no scores; map"):
+        read(prompts)
+
+
+def test_a_column_that_one_of_several_files_has(read: Read) -> None:
+    files = ("a.csv", "id,kind,model,score\n1,chat,large,1\n"), ("b.csv", "id,model,score\n1,small,1\n")
+    found = read(*files, columns={"task": "kind"})
+    assert found.tasks == ("chat",)
+    assert _notes(found.notes.remarks)[0] == "files without the column that `task` is mapped to: 1"
+
+
+def test_folders_are_read_and_what_is_not_read_is_noted(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(LONG)
+    (tmp_path / "notes.txt").write_text("hello")
+    found = read_outcomes([str(tmp_path)])
+    assert _notes(found.notes.remarks)[0] == "files that are not read: 1"
+
+
+def test_a_model_without_a_case_that_is_left_is_not_measured(read: Read, tmp_path: Path) -> None:
+    (tmp_path / "known.csv").write_text("prompt\nHello\n")
+    text = "prompt,model,score\nHello,large,1\nBye,small,1\n"
+    assert read(("a.csv", text), drop=(str(tmp_path / "known.csv"),)).models == ("small",)
+
+
 def test_rows_without_ids_join_by_their_prompts(read: Read) -> None:
     found = read(("a.csv", "prompt,model,score\nHello,large,1\nhello ,small,0\n"))
     assert found.scores == {"large": (1.0,), "small": (0.0,)}

@@ -27,6 +27,8 @@ _HEADER: Final = "header.json"
 _START: Final = "_journal/start.json"
 """The header of a log whose run did not end."""
 _SAMPLES: Final = "samples/"
+_LARGEST: Final = 1 << 29
+"""Bytes of a member."""
 _ZSTD: Final = 93
 """The compression method of ZIP archives that is zstd (APPNOTE 6.3.8)."""
 _LOCAL_HEADER: Final = struct.Struct("<26xHH")
@@ -62,6 +64,10 @@ def _archive_rows(file: Opened, joining: Joining) -> Iterator[RawRow]:
 
 def _member(archive: zipfile.ZipFile, name: str) -> Any:
     info = archive.getinfo(name)
+    if info.file_size > _LARGEST:
+        raise OutcomesError(
+            f"`{archive.filename}` has `{name}` of more than {_LARGEST >> 20:,} MiB; log without images"
+        )
     text = _unpacked(archive, info) if info.compress_type == _ZSTD else archive.read(info).decode("utf-8")
     return json.loads(text)
 
