@@ -8,11 +8,12 @@ from typing import Final
 from costlens_policy.assurance.domain import ABSENT, Assignment, Every, Found, Goal, Not
 from costlens_policy.assurance.domain.trees import Read, Use
 from costlens_policy.assurance.subject import Subject
+from costlens_policy.checker.attributes import SIGNALS
 from costlens_policy.frozen import frozen
 
 __all__ = ["Evasion", "evasions"]
 
-_CALL: Final = frozenset({"model", "prompt", "system", "messages", "tools", "modalities", "params"})
+_CALL: Final = frozenset({"model", "prompt", "system", "messages", "tools", "modalities", "params", SIGNALS})
 """What is asked for, rather than by whom: a call without it is another call."""
 
 

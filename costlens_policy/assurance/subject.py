@@ -26,8 +26,9 @@ from costlens_policy.assurance.domain import (
 )
 from costlens_policy.assurance.domain.formulas import Standing
 from costlens_policy.assurance.domain.inputs import open_plan
-from costlens_policy.assurance.domain.trees import ASKED, Atom
+from costlens_policy.assurance.domain.trees import ASKED, Atom, is_signal
 from costlens_policy.assurance.witness import Balances, Situation, Witness, shown, smallest
+from costlens_policy.checker.attributes import SIGNALS
 from costlens_policy.checker.bundle import CheckedBundle, LinkedDocument
 from costlens_policy.checker.checks import Subject as Documents
 from costlens_policy.checker.checks.subject import Place
@@ -274,6 +275,8 @@ class Subject:
         found: dict[str, Any] = {}
         for read in sorted(values, key=len):
             value = values[read]
+            if value is ABSENT and is_signal(read):
+                found.setdefault(SIGNALS, {})[read[2]] = None
             if read[0] != "request" or value is ABSENT:
                 continue
             if read == ASKED and isinstance(value, dict):

@@ -271,7 +271,7 @@ def _signal(known: Mapping[str, Signal], name: Any, value: Any) -> Value:
 
         near = did_you_mean(str(name), known)
         raise ValueError(f".{name} is not a signal of the policy set" + (f"; {near}" if near else ""))
-    if value is None and (signal.may_be_absent or signal.default is not None):
+    if value is None:
         return None
     try:
         return _within(signal, _SIGNALS[signal.type](value))

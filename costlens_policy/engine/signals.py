@@ -87,4 +87,5 @@ def weigh(signal: Signal, signals: Mapping[str, Signal], request: Mapping[str, A
     if isinstance(signal.kind, ConfidenceOf):
         found = weigh(signals[signal.kind.signal], signals, request)
         return ABSENT if found.value is None else Weighed(found.confidence, 1.0, found.words)
-    return signal.weigh(text_of(request, signal.reads, signal.max_characters))
+    text = text_of(request, signal.reads, signal.max_characters)
+    return ABSENT if text is None else signal.weigh(text)

@@ -56,7 +56,8 @@ class Claim:
         self._layer = len(subject.plan.layers)
         # The rules may read less than the invariant does.
         reads = subject.plan.reads | {"now", "budgets"}
-        self._plan = replace(subject.plan, reads=reads, reads_asked_model=True)
+        signals = frozenset(subject.plan.signals)
+        self._plan = replace(subject.plan, reads=reads, reads_asked_model=True, reads_signals=signals)
         self.meant = tuple(meant(subject, when, self._layer))
         self.applies = some(priced.goal for priced in self.meant)
         self._tested = None if test is None else subject.condition(test, self._layer, invariant.claim == "never")

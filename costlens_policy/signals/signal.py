@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import field
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from costlens_policy.frozen import frozen, rebuilt
 from costlens_policy.signals.given import ConfidenceOf, External, Learned
@@ -16,9 +16,6 @@ from costlens_policy.signals.texts import Reads
 from costlens_policy.signals.weighed import Value, Weighed
 
 __all__ = ["Kind", "Signal", "Value"]
-
-_ALWAYS: Final = (Score, Length, Share, Likeness)
-"""Kinds that have a value for every text."""
 
 Kind: TypeAlias = Labels | Score | Length | Language | Share | Nearest | Likeness | Learned | External | ConfidenceOf
 
@@ -70,8 +67,8 @@ class Signal:
 
     @property
     def may_be_absent(self) -> bool:
-        """Whether there are texts for which it has no value."""
-        return self.default is None and (self.min_confidence > 0 or not isinstance(self.kind, _ALWAYS))
+        """Whether there are requests for which it has no value: a request without texts is one for every signal."""
+        return self.default is None
 
     def value_of(self, weighed: Weighed) -> Value | None:
         """Return the value as rules read it: the default where there is none, or it is not sure enough."""

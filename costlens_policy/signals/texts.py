@@ -19,19 +19,19 @@ _TEXTS: Final = ("text", "content", "parts", "input", "output")
 _MOST_LEVELS: Final = 16
 
 
-def text_of(request: Mapping[str, Any], reads: Reads, longest: int) -> str:
+def text_of(request: Mapping[str, Any], reads: Reads, longest: int) -> str | None:
     """Return the text that a signal reads, at most ``longest`` characters from its beginning.
 
-    Messages stand one below the other. Empty where there is no such text.
+    Messages stand one below the other. None where the request comes without such a text.
     """
     prompt = request.get("prompt")
     if isinstance(prompt, str):
         return prompt[:longest]
     messages = request.get("messages")
     if not isinstance(messages, list | tuple):
-        return ""
+        return None
     if reads == "last_user_message":
-        return next((text for item in reversed(messages) if (text := _of_user(item, longest))), "")
+        return next((text for item in reversed(messages) if (text := _of_user(item, longest))), None)
     read = _of_user if reads == "user_messages" else _of_anyone
     found: list[str] = []
     left = longest
@@ -41,7 +41,7 @@ def text_of(request: Mapping[str, Any], reads: Reads, longest: int) -> str:
         if text := read(item, left):
             found.append(text)
             left -= len(text) + 1
-    return "\n".join(found)[:longest]
+    return "\n".join(found)[:longest] if found else None
 
 
 def _of_user(message: Any, longest: int) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from costlens_policy.assurance.domain.trees import ASKED, Atom, Read
+from costlens_policy.assurance.domain.trees import ASKED, Atom, Read, is_signal
 from costlens_policy.assurance.domain.values import ABSENT, Absent
 from costlens_policy.checker.attributes import ASKED_MODEL
 from costlens_policy.compiler.formula import ROOTS
@@ -22,7 +22,7 @@ __all__ = ["open_plan", "value_of"]
 
 def open_plan(plan: Plan) -> Plan:
     """Return a plan whose contexts have all that any condition may read, also one that no rule of the plan has."""
-    return replace(plan, reads=frozenset(ROOTS), reads_asked_model=True)
+    return replace(plan, reads=frozenset(ROOTS), reads_asked_model=True, reads_signals=frozenset(plan.signals))
 
 
 def value_of(atom: Atom, values: Mapping[Read, Any], plan: Plan, now: datetime) -> Value:
@@ -33,6 +33,8 @@ def value_of(atom: Atom, values: Mapping[Read, Any], plan: Plan, now: datetime) 
     for read in sorted(atom.reads, key=len):
         value = values[read]
         if value is ABSENT:
+            if is_signal(read):
+                _put(request, read[1:], None)
             continue
         if read[0] == "budgets":
             states.by_budget[read[1]] = value

@@ -26,13 +26,15 @@ from costlens_policy.assurance.domain.trees import (
     Same,
     Tree,
     Use,
+    is_signal,
 )
 from costlens_policy.assurance.domain.values import LOWER, UPPER
 from costlens_policy.assurance.domain.written import literal, table, without_default
+from costlens_policy.checker.attributes import SIGNALS
 from costlens_policy.checker.reads import nodes_of
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.rules import BudgetStep
-from costlens_policy.expressions import BOOL, DYN, INT, Node, ResolutionKind, Type
+from costlens_policy.expressions import BOOL, DYN, INT, STRING, Node, ResolutionKind, Type, map_of
 from costlens_policy.expressions.tree import (
     Call,
     Comprehension,
@@ -47,6 +49,7 @@ from costlens_policy.expressions.tree import (
     Select,
 )
 from costlens_policy.frozen import frozen
+from costlens_policy.signals import Signal
 
 __all__ = ["Uses"]
 
@@ -123,6 +126,7 @@ class Uses:
         models: Sequence[Mapping[str, Any]],
         budgets: Mapping[str, tuple[int, BudgetStep]],
         variables_of: Callable[[int], Mapping[str, Formula]],
+        signals: Mapping[str, Signal],
     ) -> None:
         self.by_read: dict[Read, Use] = {}
         self.models = models
@@ -131,6 +135,8 @@ class Uses:
         """Budgets, each with its layer, by the names that conditions use."""
         self.variables_of = variables_of
         """The variables that a layer reads."""
+        self.signals = signals
+        """All that are declared: inputs like any, since what texts make of them is not known."""
         self._same: dict[tuple[str, int], Same] = {}
         self._trees: dict[tuple[int, int], tuple[Formula, Tree]] = {}
         """Each with its formula, so that the identity of that is not given away."""
@@ -548,6 +554,11 @@ class _Reader:
         declared = record.fields.get(read[1]) if record is not None else None
         if len(read) == 2 and declared is not None:
             use.type, use.optional, use.declared = declared.type, declared.optional, tuple(declared.values)
+            if read[1] == SIGNALS:
+                use.type = map_of(STRING, DYN)
+        elif is_signal(read) and (signal := self._uses.signals.get(read[2])) is not None:
+            use.type, use.optional, use.declared = Type(signal.type), signal.may_be_absent, signal.labels
+            use.literals.update(int(end) if signal.type == "int" else end for end in signal.range or ())
         elif len(read) > 2:
             use.optional = True
 

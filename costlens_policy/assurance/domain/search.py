@@ -17,7 +17,7 @@ from costlens_policy.assurance.domain.inputs import open_plan, value_of
 from costlens_policy.assurance.domain.needs import Bits, Needs, exclude_each_other
 from costlens_policy.assurance.domain.reads import Uses
 from costlens_policy.assurance.domain.states import FIELDS, critical_states
-from costlens_policy.assurance.domain.trees import ASKED, Atom, Read, Tree, Use
+from costlens_policy.assurance.domain.trees import ASKED, Atom, Read, Tree, Use, is_signal
 from costlens_policy.assurance.domain.values import ABSENT, Absent, Critical, critical_values, value_key
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import Plan
@@ -74,7 +74,7 @@ class Domain:
         self._now = now
         priced = [plan.snapshots.of(model, now.date()) for model in plan.catalogue]
         self.models = {item.model.name: item.view for item in priced}
-        self.uses = Uses(list(self.models.values()), plan.budgets, self._variables)
+        self.uses = Uses(list(self.models.values()), plan.budgets, self._variables, plan.signals)
         self._open = open_plan(plan)
         self._critical: dict[Read, Critical] = {}
         self._outcomes: dict[tuple[object, ...], Outcome] = {}
@@ -216,6 +216,9 @@ class Domain:
             return Critical(why=f"no condition reads `{'.'.join(read)}`")
         found = critical_values(self.uses.by_read[read], self._now, read)
         found = replace(found, why=found.why.replace("{}", f"`{'.'.join(read)}`"))
+        if is_signal(read) and (signal := self._plan.signals.get(read[2])) is not None and signal.range is not None:
+            low, high = signal.range
+            found = _kept(found, lambda value: not isinstance(value, int | float) or low <= value <= high)
         attribute = self._plan.attributes.get(read[1]) if len(read) == 2 else None
         if attribute is None:
             return found

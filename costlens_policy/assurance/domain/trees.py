@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from costlens_policy.assurance.domain.times import Clock
+from costlens_policy.checker.attributes import SIGNALS
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.expressions import DYN, Type
 from costlens_policy.frozen import frozen
 
-__all__ = ["ASKED", "Atom", "Branch", "Constant", "Junction", "Negation", "Read", "Same", "Tree", "Use"]
+__all__ = ["ASKED", "Atom", "Branch", "Constant", "Junction", "Negation", "Read", "Same", "Tree", "Use", "is_signal"]
 
 Read: TypeAlias = tuple[str, ...]
 """A place that an expression reads: ``("request", "team")``, ``("request", "metadata", "plan")``, ``("model",)``,
@@ -102,6 +103,12 @@ class Branch:
 
 
 Tree: TypeAlias = Atom | Constant | Negation | Junction | Branch
+
+
+def is_signal(read: Read) -> bool:
+    """Return whether a place is the value of a signal."""
+    return len(read) == 3 and read[:2] == ("request", SIGNALS)
+
 
 ASKED: Final = ("request", "asked_model")
 """The model that the caller asked for, as a record of the catalogue."""

@@ -15,6 +15,7 @@ from costlens_policy.assurance.domain.formulas import Standing
 from costlens_policy.assurance.domain.inputs import open_plan
 from costlens_policy.assurance.domain.trees import Atom
 from costlens_policy.checker import CheckedBundle
+from costlens_policy.checker.attributes import SIGNALS
 from costlens_policy.compiler import compile_plan
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import Layer, Plan
@@ -65,6 +66,8 @@ class Pair:
         behind = len(before.layers) + 1
         budgets = {**before.budgets, **{name: (at + behind, step) for name, (at, step) in after.budgets.items()}}
         attributes = {**before.attributes, **after.attributes}
+        if signals := {**before.signals, **after.signals}:
+            attributes[SIGNALS] = replace(attributes[SIGNALS], signals=tuple(signals.values()))
         self.plan = replace(after, variables={}, layers=layers, budgets=budgets, attributes=attributes)
         self.domain = Domain(self.plan, now)
         self.old = Side(old, now, before, self.domain, 0)
@@ -172,7 +175,8 @@ def _differing(old: Side, new: Side) -> Iterator[tuple[str, str]]:
     before, after = (side.bundle.linked.attributes for side in (old, new))
     for name in before.keys() & after.keys():
         one, other = (
-            (item.type, item.required, item.default, item.values, item.max_size) for item in (before[name], after[name])
+            (item.type, item.required, item.default, item.values, item.max_size, item.signals)
+            for item in (before[name], after[name])
         )
         if one != other:
             yield ("request", name)
