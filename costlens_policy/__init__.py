@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from costlens_policy.fit.outcomes import OutcomesError
     from costlens_policy.guard import AsyncGuard, Guard, GuardError
     from costlens_policy.integrations import UnguardedCallError, asking, wrap
+    from costlens_policy.invoice import InvoiceError
     from costlens_policy.ledger import (
         AdjustmentError,
         AmountError,
@@ -40,11 +41,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AdjustmentError", "AmountError", "AsyncGuard", "Balance", "BundleError", "CallConflictError",
-    "CostlensPolicyError", "Decision", "DeniedError", "Engine", "Guard", "GuardError", "InputError", "LedgerBusyError",
-    "LedgerError", "LedgerUnavailableError", "LivePolicies", "OptimalModel", "OutcomesError", "PolicyError",
-    "ReportError", "RequestError", "Router", "ServiceDeniedError", "ServiceError", "ServiceUnavailableError",
-    "SettingsError", "TrafficError", "UnguardedCallError", "UnknownCallError", "UsageError", "asking", "load",
-    "load_plan", "wrap",
+    "CostlensPolicyError", "Decision", "DeniedError", "Engine", "Guard", "GuardError", "InputError", "InvoiceError",
+    "LedgerBusyError", "LedgerError", "LedgerUnavailableError", "LivePolicies", "OptimalModel", "OutcomesError",
+    "PolicyError", "ReportError", "RequestError", "Router", "ServiceDeniedError", "ServiceError",
+    "ServiceUnavailableError", "SettingsError", "TrafficError", "UnguardedCallError", "UnknownCallError",
+    "UsageError", "asking", "load", "load_plan", "wrap",
 ]  # fmt: skip
 
 __getattr__ = on_demand(
@@ -63,6 +64,7 @@ __getattr__ = on_demand(
         "Guard": "costlens_policy.guard",
         "GuardError": "costlens_policy.guard",
         "InputError": "costlens_policy.errors",
+        "InvoiceError": "costlens_policy.invoice",
         "LedgerBusyError": "costlens_policy.ledger",
         "LedgerError": "costlens_policy.ledger",
         "LedgerUnavailableError": "costlens_policy.ledger",

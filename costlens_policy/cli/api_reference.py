@@ -32,6 +32,7 @@ PUBLIC_MODULES: Final = (
     "costlens_policy.testing",
     "costlens_policy.replay",
     "costlens_policy.report",
+    "costlens_policy.invoice",
 )
 
 _HEAD: Final = """# The Python API

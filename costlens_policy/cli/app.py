@@ -28,6 +28,7 @@ _COMMANDS: Final = (  # a file of `commands` for each, in the order of a policy'
     "replay",
     "diff",
     "report",
+    "reconcile",
     "cel",
     "schema",
     "catalogue",

@@ -38,6 +38,7 @@ class ExitCode(IntEnum):
     FAILURE = 6, "a file or stream cannot be read or written, or an internal error"
     GATE = 7, "a limit that was set is exceeded: on cost, denials, skipped rows or lost quality"
     UNDECIDED = 8, "an invariant, or a difference, can be neither proved nor refuted"
+    DISAGREES = 9, "an invoice and the ledger differ by more than the tolerance"
     DENIED = 10, "the request is denied, with `--exit-code`"
     INTERRUPTED = 130, "interrupted by Ctrl-C"
 

@@ -54,8 +54,13 @@ class TrafficSource:
     odd_latency: str = ""
     doubts: Counter[str] = field(default_factory=Counter)
 
-    def read(self, query: CallQuery, tick: Callable[[], None] | None = None) -> Read:
-        """Read all files. Raises ``TrafficError`` for what cannot be used as a whole."""
+    def read(
+        self,
+        query: CallQuery,
+        tick: Callable[[], None] | None = None,
+        each: Callable[[ReportedCall], None] | None = None,
+    ) -> Read:
+        """Read all files; ``each`` is given each call. Raises ``TrafficError`` for what cannot be used as a whole."""
         extras = self.extras
         reader = RowReader(
             self.mapping, TEXTS_ONLY, self.start, files=tuple(self.files), more=extras.must_be_there,
@@ -66,6 +71,8 @@ class TrafficSource:
             for raw in raw_rows(name, reader):
                 for call in self._calls(raw, reader, query):
                     columns.add(call)
+                    if each is not None:
+                        each(call)
                 if tick is not None:
                     tick()
         if reader.rejects:

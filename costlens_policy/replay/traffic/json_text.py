@@ -13,7 +13,10 @@ from typing import Any, Final, NamedTuple, TextIO
 
 from costlens_policy.replay.traffic.row import TrafficError
 
-__all__ = ["JsonObject", "json_objects"]
+__all__ = ["FURTHER_PAGES", "JsonObject", "json_objects"]
+
+FURTHER_PAGES: Final = "has further pages that are not in the file"
+"""How the note ends on a file that announces what only the next one has."""
 
 _AROUND: Final = (
     "data", "logs", "rows", "records", "items", "results", "entries", "events", "spans", "traces", "observations",
@@ -214,11 +217,12 @@ class _Values:
         if arrays > 0:
             yield JsonObject(None, {}, "", f"{_UNREADABLE}: the file ends in the middle of an array")
         if any(self._beside.get(key) for key in _MORE):
-            self._note(f"`{self._name}` has further pages that are not in the file")
+            self._note(f"`{self._name}` {FURTHER_PAGES}")
 
     def _object(self) -> Iterator[JsonObject]:
         """Yield the object that begins here, or the objects of the array that it is there to hold."""
         start, wrapped, of_a_call = self._at, False, False
+        beside: dict[str, Any] = {}
         self._at += 1
         while (key := self._key()) is not None:
             of_a_call = of_a_call or _OF_A_CALL.search(key) is not None
@@ -230,10 +234,11 @@ class _Values:
             if not self._skip():
                 yield self._cut("" if wrapped else self._text[start:])
                 return
-            if wrapped:
+            if wrapped or key in _MORE:
                 with suppress(ValueError):
-                    self._beside[key] = _DECODER.decode(self._text[begin : self._at])
+                    beside[key] = _DECODER.decode(self._text[begin : self._at])
         if wrapped:
+            self._beside.update(beside)
             if self._next() != "}":
                 yield self._cut("")
             self._at += 1

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from costlens_policy.guard.spending import Spend
     from costlens_policy.ledger import Account, Adjustment, AdjustmentKind, Reservation, Store
 
-__all__ = ["COMMANDS"]
+__all__ = ["COMMANDS", "current_author"]
 
 
 _ON_RESEARCH: Final = ". --ledger sqlite:///spend.db --key research"
@@ -267,7 +267,7 @@ def _release_hold(ledger: str, id: str, reason: str, author: str | None, output:
     from costlens_policy.ledger import decimal_of
     from costlens_policy.units import show_amount
 
-    now, author = system_now(), author or _author()
+    now, author = system_now(), author or current_author()
     with ledger_at(ledger, read_only=False) as store:
         found = _hold(store, id, now)
         if found.state in ("held", "expired"):
@@ -339,7 +339,7 @@ def _adjustment(asked: _Change, account: Account, now: datetime) -> Adjustment:
             asked.kind,
             account,
             amount,
-            asked.author or _author(),
+            asked.author or current_author(),
             asked.reason,
             now,
             expires,
@@ -358,7 +358,7 @@ def _sentence(spend: Spend, repeated: bool, now: datetime) -> str:
     return f"{before}`{spend.budget}`{whose} now has {used} used and {held} held of {limit}"
 
 
-def _author() -> str:
+def current_author() -> str:
     """Return the name of the user in git, or else in the system."""
     import getpass
 

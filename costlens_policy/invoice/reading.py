@@ -1,0 +1,227 @@
+"""Files as one invoice: what is in two of them counts once, and what contradicts itself is refused."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import field, replace
+from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any, Final
+
+from costlens_policy.catalogue import Usage
+from costlens_policy.diagnostics.suggestion import listed
+from costlens_policy.frozen import frozen
+from costlens_policy.invoice.formats import FORMATS, Format, format_of
+from costlens_policy.invoice.formats.tables import Table
+from costlens_policy.invoice.lines import BilledLine, Fields, InvoiceError
+from costlens_policy.money import MAX_FRACTION_DIGITS, add, fraction_digits, multiply
+from costlens_policy.replay.traffic.json_text import FURTHER_PAGES
+from costlens_policy.replay.traffic.sources import read_file
+
+__all__ = ["Invoice", "read_invoice"]
+
+_DOLLAR: Final = "USD"
+
+
+@frozen
+class Invoice:
+    """Lines in US dollars.
+
+    They cover the days from ``start`` on, before ``end``. ``costs`` is false where no line has an amount. ``notes``
+    list what was counted once, converted or left out. ``is_whole`` is false where files announce pages that no file
+    has.
+    """
+
+    files: tuple[str, ...]
+    lines: tuple[BilledLine, ...]
+    start: datetime
+    end: datetime
+    notes: tuple[str, ...] = ()
+    is_whole: bool = True
+
+    @property
+    def providers(self) -> frozenset[str]:
+        return frozenset(line.provider for line in self.lines)
+
+    @property
+    def costs(self) -> bool:
+        return any(line.amount is not None for line in self.lines)
+
+
+def read_invoice(
+    files: Sequence[str],
+    table: Table | None = None,
+    rates: Mapping[str, Decimal] | None = None,
+    zone: tzinfo = UTC,
+) -> Invoice:
+    """Read files of any of the formats, or as a table that is described.
+
+    ``rates`` are US dollars for one unit of another currency, ``zone`` is that of times without one. Raises
+    ``InvoiceError`` and ``TrafficError``.
+    """
+    read = [_File(name, table, zone) for name in files]
+    by_file = [tuple(_in_dollars(line, rates or {}) for line in file.lines()) for file in read]
+    lines, doubled = _once(by_file)
+    _check_spans(lines)
+    if not lines:
+        ignored = sum(file.ignored for file in read)
+        what = f"; {ignored:,} rows bill no models" if ignored else ""
+        raise InvoiceError(f"no line of an invoice in {listed(files)}{what}")
+    notes = [note for file in read for note in file.notes]
+    if doubled:
+        notes.append(f"{doubled:,} lines are in several files and count once")
+    further = sum(file.has_more for file in read)
+    return Invoice(
+        tuple(files),
+        lines,
+        min(line.start for line in lines),
+        max(line.end for line in lines),
+        (*notes, *_conversions(by_file, rates or {})),
+        is_whole=further == 0 or further < len(read),
+    )
+
+
+class _File:
+    """One file, read once. Counts what bills no models, and remembers whether further pages follow."""
+
+    def __init__(self, name: str, table: Table | None, zone: tzinfo) -> None:
+        self.name = name
+        self.ignored = 0
+        self.has_more = False
+        self.notes: list[str] = []
+        self._table = table
+        self._zone = zone
+        self._format: Format | None = None
+
+    def lines(self) -> Iterator[BilledLine]:
+        for row in read_file(self.name, self._note):
+            fields = Fields(row, self._zone)
+            if row.problem:
+                raise fields.error(row.problem)
+            found = tuple((self._table.lines if self._table is not None else self._found(fields).reads)(fields))
+            self.ignored += not found
+            yield from found
+        if self.ignored:
+            self.notes.append(f"{self.ignored:,} rows of `{self.name}` bill no models and are left out")
+
+    def _note(self, text: str) -> None:
+        if text.endswith(FURTHER_PAGES):
+            self.has_more = True
+        else:
+            self.notes.append(text)
+
+    def _found(self, fields: Fields) -> Format:
+        """Return the format of the file, which its first row shows."""
+        if self._format is None or not fields.has(*self._format.signature):
+            self._format = format_of(fields)
+        if self._format is None:
+            names = ", ".join(f"`{name}`" for name in list(fields.row.fields)[:8])
+            known = ", ".join(item.name for item in FORMATS)
+            raise fields.error(
+                f"no known format has the columns {names}; name them with `--map time=COLUMN --map amount=COLUMN` and "
+                f"`--set provider=NAME` (known are {known})"
+            )
+        return self._format
+
+
+def _in_dollars(line: BilledLine, rates: Mapping[str, Decimal]) -> BilledLine:
+    """Return a line in US dollars. Raises ``InvoiceError`` for a currency without a rate."""
+    if line.currency == _DOLLAR or line.amount is None:
+        return line
+    rate = rates.get(line.currency)
+    if rate is None:
+        raise InvoiceError(
+            f"`{line.place}`: the line is in {line.currency}, the ledger in US dollars; give the rate of the invoice, "
+            f"such as `--rate {line.currency}=1.08`"
+        )
+    amount = multiply(line.amount, rate)
+    if fraction_digits(amount) > MAX_FRACTION_DIGITS:
+        amount = round(amount, MAX_FRACTION_DIGITS)
+    return replace(line, amount=amount)
+
+
+def _conversions(by_file: Iterable[Iterable[BilledLine]], rates: Mapping[str, Decimal]) -> Iterator[str]:
+    counts = Counter(line.currency for lines in by_file for line in lines if line.amount is not None)
+    for currency, count in sorted(counts.items()):
+        if currency != _DOLLAR:
+            yield f"{count:,} lines in {currency} count at {rates[currency]:f} US dollars, the rate that was given"
+
+
+@frozen
+class _Sum:
+    """What the lines of one file with one identity say together."""
+
+    amount: Decimal | None = None
+    usage: Usage | None = None
+    requests: int | None = None
+    lines: tuple[BilledLine, ...] = field(default=(), compare=False)
+
+    def plus(self, line: BilledLine) -> _Sum:
+        return _Sum(
+            _added(self.amount, line.amount, add),
+            _added(self.usage, line.usage, _usage_added),
+            _added(self.requests, line.requests, int.__add__),
+            (*self.lines, line),
+        )
+
+
+def _added(one: Any, other: Any, plus: Any) -> Any:
+    return other if one is None else one if other is None else plus(one, other)
+
+
+def _usage_added(one: Usage, other: Usage) -> Usage:
+    return Usage(*map(int.__add__, one, other))
+
+
+def _once(by_file: Iterable[Iterable[BilledLine]]) -> tuple[tuple[BilledLine, ...], int]:
+    """Return the lines without those that an earlier file has, too, and how many these were.
+
+    Raises ``InvoiceError`` where two files have different amounts for the same.
+    """
+    known: dict[tuple[Any, ...], _Sum] = {}
+    doubled = 0
+    for lines in by_file:
+        own: defaultdict[tuple[Any, ...], _Sum] = defaultdict(_Sum)
+        for line in lines:
+            own[line.identity] = own[line.identity].plus(line)
+        for identity, found in own.items():
+            before = known.setdefault(identity, found)
+            if before is not found:
+                if before != found:
+                    raise InvoiceError(_contradiction(before.lines[0], found.lines[0], before, found))
+                doubled += len(found.lines)
+    return tuple(line for found in known.values() for line in found.lines), doubled
+
+
+def _contradiction(one: BilledLine, other: BilledLine, first: _Sum, second: _Sum) -> str:
+    values = " and ".join(f"{item.amount if item.amount is not None else item.requests}" for item in (first, second))
+    what = " ".join(filter(None, (f"{one.start:%Y-%m-%d}", one.model, one.about)))
+    return (
+        f"`{one.place}` and `{other.place}` count the same differently ({what}: {values}); "
+        "name only the later one of two exports"
+    )
+
+
+def _check_spans(lines: Iterable[BilledLine]) -> None:
+    """Raise ``InvoiceError`` where two exports count the same time in spans of different lengths."""
+    spans: defaultdict[tuple[str, str], dict[tuple[datetime, datetime], str]] = defaultdict(dict)
+    for line in lines:
+        if line.format in _EXCLUSIVE:
+            spans[line.format, line.provider].setdefault((line.start, line.end), line.place)
+    for found in spans.values():
+        for (before, place), (after, other) in pairwise(sorted(found.items())):
+            if after[0] < before[1]:
+                raise InvoiceError(
+                    f"`{place}` and `{other}` overlap in time: one counts {_span(before)}, the other {_span(after)}; "
+                    "name exports of one bucket width"
+                )
+
+
+_EXCLUSIVE: Final = frozenset({"openai-costs", "openai-usage", "anthropic-costs", "anthropic-usage"})
+"""Formats whose buckets never overlap within one export."""
+
+
+def _span(span: tuple[datetime, datetime]) -> str:
+    return f"{span[0]:%Y-%m-%d %H:%M} to {span[1]:%Y-%m-%d %H:%M}"

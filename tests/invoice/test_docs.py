@@ -1,0 +1,26 @@
+"""What docs/reconcile.md shows is what is printed, and its Python runs."""
+
+from __future__ import annotations
+
+from tests.conftest import ROOT
+from tests.docs.walkthrough import blocks, run_command, walk
+
+PAGE = ROOT / "docs" / "reconcile.md"
+
+
+def test_the_commands_print_what_is_shown(request):
+    document = PAGE.read_text(encoding="utf-8")
+    if request.config.getoption("--update-golden"):
+        commands = document.replace("```text", "```json").replace("```python", "```text")
+        shown = walk(commands, ROOT, update=True).replace("```text", "```python").replace("```json", "```text")
+        PAGE.write_text(shown, encoding="utf-8")
+    else:
+        shown = "".join(f"```console\n{block.text}```\n" for block in blocks(document) if block.language == "console")
+        assert walk(shown, ROOT) == shown
+
+
+def test_the_python_runs():
+    (shown,) = (block.text for block in blocks(PAGE.read_text(encoding="utf-8")) if block.language == "python")
+    printed = run_command(f'python - <<"END"\n{shown}\nEND', ROOT).splitlines()
+    assert len(printed) == 11
+    assert printed[0].endswith("['unseen']")

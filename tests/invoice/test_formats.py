@@ -1,0 +1,252 @@
+"""Each format as its provider writes it: amounts, days, models, kinds of tokens, keys."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import polars as pl
+import pytest
+
+from costlens_policy.catalogue import Usage
+from costlens_policy.invoice import InvoiceError, Table, read_invoice
+from costlens_policy.invoice.lines import model_stem
+from costlens_policy.periods import zone_of
+from tests.invoice.conftest import DAY, costs_page
+
+CONSOLE = (
+    "usage_date_utc,model,workspace,api_key,usage_type,context_window,token_type,cost_usd,list_price_usd,cost_type,"
+    "inference_geo,speed\n"
+    "2026-06-03,Claude Haiku 4.5,Default,demo,message,≤ 200k,input_no_cache,0.05,0.05,token,global,\n"
+    "2026-06-03,Claude Haiku 4.5,Default,demo,batch,≤ 200k,input_cache_write_5m,1.20,1.20,token,global,\n"
+)
+CONSOLE_USAGE = (
+    "usage_date_utc,model_version,api_key,workspace,usage_type,context_window,usage_input_tokens_no_cache,"
+    "usage_input_tokens_cache_write_5m,usage_input_tokens_cache_write_1h,usage_input_tokens_cache_read,"
+    "usage_output_tokens,web_search_count,inference_geo,speed\n"
+    "2026-06-03,claude-haiku-4-5-20251001,demo,Default,standard,≤ 200k,10,3,4,2,5,0,not_available,\n"
+)
+CUR = (
+    "line_item_usage_start_date,line_item_usage_end_date,line_item_line_item_type,line_item_product_code,product,"
+    "line_item_usage_type,line_item_usage_amount,pricing_unit,line_item_currency_code,line_item_unblended_cost,"
+    "line_item_usage_account_id\n"
+    '2026-06-03T10:00:00Z,2026-06-03T11:00:00Z,Usage,9xyz,"{""product_name"": ""Claude Haiku 4.5 (Amazon Bedrock '
+    'Edition)""}",USE1-MP:USE1_CacheReadInputTokenCount-Units,2.5,1M tokens,USD,0.25,111122223333\n'
+    "2026-06-03T10:00:00Z,2026-06-03T11:00:00Z,Usage,AmazonBedrock,,USE1-NovaLite-output-tokens,7,1K tokens,USD,"
+    "0.01,1\n"
+    "2026-06-03T10:00:00Z,2026-06-03T11:00:00Z,Credit,AmazonBedrock,,USE1-NovaLite-output-tokens,1,,USD,-0.5,1\n"
+    "2026-06-03T10:00:00Z,2026-06-03T11:00:00Z,Usage,AmazonS3,,TimedStorage,1,GB-Mo,USD,9,1\n"
+)
+FOCUS = (
+    "BilledCost,BillingAccountId,BillingCurrency,ChargeCategory,ChargePeriodStart,ChargePeriodEnd,ConsumedQuantity,"
+    "ConsumedUnit,ProviderName,ResourceName,ServiceCategory,ServiceName,SkuMeter,SubAccountId\n"
+    "1.5,b,USD,Usage,2026-06-03T00:00:00Z,2026-06-04T00:00:00Z,3,1K Tokens,Microsoft,gpt-5,AI and Machine Learning,"
+    "Azure OpenAI,,s\n"
+    "0.3,b,USD,Tax,2026-06-03T00:00:00Z,2026-06-04T00:00:00Z,,,Microsoft,,,Tax,,s\n"
+    "8,b,USD,Usage,2026-06-03T00:00:00Z,2026-06-04T00:00:00Z,1,Hours,Microsoft,vm,Compute,Virtual Machines,,s\n"
+)
+ANTHROPIC_COSTS = {
+    "data": [{
+        "starting_at": "2026-06-03T00:00:00Z", "ending_at": "2026-06-04T00:00:00Z",
+        "results": [{
+            "currency": "USD", "amount": "123.456", "workspace_id": "w", "description": "Claude Sonnet 4 Usage - Input",
+            "cost_type": "tokens", "context_window": "0-200k", "model": "claude-sonnet-4-20250514",
+            "service_tier": "standard", "token_type": "cache_creation.ephemeral_1h_input_tokens",
+        }, {
+            "currency": "USD", "amount": "300", "workspace_id": "w", "cost_type": "web_search", "model": None,
+        }],
+    }],
+    "has_more": False, "next_page": None,
+}  # fmt: skip
+ANTHROPIC_USAGE = {
+    "data": [{
+        "starting_at": "2026-06-03T00:00:00Z", "ending_at": "2026-06-04T00:00:00Z",
+        "results": [{
+            "uncached_input_tokens": 10, "cache_creation": {"ephemeral_5m_input_tokens": 3,
+            "ephemeral_1h_input_tokens": 4}, "cache_read_input_tokens": 2, "output_tokens": 5, "api_key_id": "k",
+            "model": "claude-haiku-4-5-20251001", "service_tier": "batch", "workspace_id": None,
+        }],
+    }],
+    "has_more": False, "next_page": None,
+}  # fmt: skip
+
+
+def test_openai_counts_dollars_by_line_item(write):
+    items = [
+        (DAY, "priority | gpt-5.4-mini-2026-03-17, cached input, long context", "0.25"),
+        (DAY, "gpt-audio-mini-2025-12-15 audio, output", "0.5"),
+        (DAY, "web search tool calls", "0.01"),
+    ]
+    lines = read_invoice([write(costs_page(*items))]).lines
+    assert [(line.model, line.kind, line.kind_of_token, line.tier) for line in lines] == [
+        ("gpt-5.4-mini-2026-03-17", "usage", "cache_read", "priority"),
+        ("gpt-audio-mini-2025-12-15", "usage", "output_audio", ""),
+        ("", "tool", "", ""),
+    ]
+    assert [line.amount for line in lines] == [Decimal("0.25"), Decimal("0.5"), Decimal("0.01")]
+    assert (lines[0].start, lines[0].end, lines[0].keys) == (DAY, DAY + timedelta(days=1), {"project": "proj_1"})
+
+
+def test_openai_dashboard_exports_have_empty_days(write):
+    text = (
+        "start_time,end_time,start_time_iso,end_time_iso,amount_value,amount_currency,line_item,project_id\n"
+        "1780444800,1780531200,2026-06-03T00:00:00+00:00,2026-06-04T00:00:00+00:00,0.895,usd,,\n"
+        "1780531200,1780617600,2026-06-04T00:00:00+00:00,2026-06-05T00:00:00+00:00,,,,\n"
+    )
+    (line,) = read_invoice([write(text, "costs.csv")]).lines
+    assert (line.start, line.amount, line.model) == (DAY, Decimal("0.895"), "")
+
+
+def test_openai_usage_is_disjoint(write):
+    result = {
+        "object": "organization.usage.completions.result", "num_model_requests": 3, "model": "gpt-5", "batch": True,
+        "input_tokens": 100, "input_cached_tokens": 30, "input_audio_tokens": 5, "output_tokens": 50,
+        "output_audio_tokens": 8,
+    }  # fmt: skip
+    page = {"data": [{"start_time": 1780444800, "end_time": 1780531200, "results": [result]}], "has_more": False}
+    (line,) = read_invoice([write(page)]).lines
+    assert line.usage == Usage(input=65, cache_read=30, output=42, input_audio=5, output_audio=8)
+    assert (line.requests, line.tier, line.amount) == (3, "batch", None)
+    result["input_cached_tokens"] = 300
+    with pytest.raises(InvoiceError, match="must include cached and audio tokens, got 100 with 305"):
+        read_invoice([write(page)])
+
+
+def test_anthropic_counts_cents(write):
+    tokens, search = read_invoice([write(ANTHROPIC_COSTS)]).lines
+    assert (tokens.amount, tokens.kind_of_token) == (Decimal("1.23456"), "cache_write_1h")
+    assert (search.amount, search.kind, search.model) == (Decimal(3), "tool", "")
+
+
+@pytest.mark.parametrize("usage", [ANTHROPIC_USAGE, CONSOLE_USAGE], ids=["api", "console"])
+def test_anthropic_usage(write, usage):
+    (line,) = read_invoice([write(usage, "usage.csv" if isinstance(usage, str) else "usage.json")]).lines
+    assert line.usage == Usage(input=10, cache_read=2, cache_write=3, cache_write_1h=4, output=5)
+    assert (line.start, model_stem(line.model)) == (DAY, "claude-haiku-4-5")
+
+
+def test_the_console_rounds_to_cents(write):
+    plain, written = read_invoice([write(CONSOLE, "costs.csv")]).lines
+    assert (plain.amount, plain.digits, plain.tier, plain.kind_of_token) == (Decimal("0.05"), 2, "", "input")
+    assert (written.tier, written.kind_of_token, written.keys["api_key"]) == ("batch", "cache_write", "demo")
+
+
+def test_aws_bills_bedrock_among_others(write):
+    invoice = read_invoice([write(CUR, "cur.csv")])
+    read, own, credit = invoice.lines
+    assert (model_stem(read.model), read.usage, read.amount) == (
+        "claude-haiku-4-5", Usage(cache_read=2_500_000), Decimal("0.25"),
+    )  # fmt: skip
+    assert (own.model, own.usage, own.keys) == ("NovaLite", Usage(output=7000), {"account": "1"})
+    assert (credit.kind, credit.amount, credit.model) == ("credit", Decimal("-0.5"), "")
+    assert any("1 rows of" in note and "bill no models" in note for note in invoice.notes)
+
+
+def test_focus_of_any_provider_as_csv_and_parquet(write, tmp_path):
+    csv = write(FOCUS, "focus.csv")
+    pl.read_csv(csv).write_parquet(tmp_path / "focus.parquet")
+    for file in (csv, str(tmp_path / "focus.parquet")):
+        usage, tax = read_invoice([file]).lines
+        assert (usage.provider, usage.model, usage.amount, usage.keys["account"]) == (
+            "azure", "gpt-5", Decimal("1.5"), "s",
+        )  # fmt: skip
+        assert (tax.kind, tax.amount) == ("tax", Decimal("0.3"))
+
+
+def test_openrouter_and_litellm_are_known(write):
+    openrouter = "Date,Slug,Usage,BYOK Usage,Requests,Prompt Tokens,Completion Tokens,Reasoning Tokens\n" \
+        "2026-06-03,openai/gpt-5,1.25,0,7,100,50,20\n"  # fmt: skip
+    (line,) = read_invoice([write(openrouter, "or.csv")]).lines
+    assert (line.provider, line.requests, line.usage) == ("openrouter", 7, Usage(input=100, output=30, reasoning=20))
+    spend = {
+        "request_id": "r", "startTime": "2026-06-03T09:00:00Z", "model": "gpt-5", "spend": 0.5, "prompt_tokens": 9,
+        "completion_tokens": 3, "custom_llm_provider": "openai", "metadata": {"user_api_key_alias": "search"},
+    }  # fmt: skip
+    (line,) = read_invoice([write(json.dumps(spend), "spend.jsonl")]).lines
+    assert (line.provider, line.requests, line.amount, line.keys) == (
+        "openai", 1, Decimal("0.5"), {"api_key": "search"},
+    )  # fmt: skip
+
+
+def test_a_plain_table_is_described(write):
+    text = "Date,Meter,Cost,Cur,Cat\n06/2026,x,1,EUR,AI\n"
+    table = Table.of({"time": "Date", "amount": "Cost", "currency": "Cur", "model": "Meter"}, {"provider": "azure"}, {})
+    with pytest.raises(InvoiceError, match=r"az.csv:2`: `Date`: `06/2026` is not a timestamp"):
+        read_invoice([write(text, "az.csv")], table)
+    text = "Date,Meter,Cost,Cur,Cat\n2026-06-03,gpt-5,2,EUR,AI\n2026-06-03,vm,5,EUR,Compute\n"
+    with pytest.raises(InvoiceError, match=r"is in EUR, the ledger in US dollars; .*--rate EUR=1.08"):
+        read_invoice([write(text, "az.csv")], table)
+    table = Table.of(dict(table.columns), dict(table.constants), {"Cat": "AI"})
+    invoice = read_invoice([write(text, "az.csv")], table, {"EUR": Decimal("1.1")}, zone_of("America/Los_Angeles"))
+    (line,) = invoice.lines
+    assert (line.amount, line.start) == (Decimal("2.2"), datetime(2026, 6, 3, 7, tzinfo=UTC))
+    assert "1 lines in EUR count at 1.1 US dollars, the rate that was given" in invoice.notes
+
+
+@pytest.mark.parametrize(
+    ("columns", "constants", "message"),
+    [
+        ({"tme": "Date"}, {}, "unknown field `tme` of an invoice; did you mean `time`?"),
+        ({"time": "Date", "amount": "Cost"}, {}, "a table needs the field `provider`"),
+        ({"time": "Date", "amount": "Price"}, {"provider": "x"}, r"there is no column `Price`; the columns are `Date`"),
+    ],
+)
+def test_a_description_must_fit(write, columns, constants, message):
+    with pytest.raises(InvoiceError, match=message):
+        read_invoice([write("Date,Cost\n2026-06-03,1\n", "t.csv")], Table.of(columns, constants, {}))
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "message"),
+    [
+        ("", "costs.csv", "no line of an invoice in"),
+        ("a,b\n1,2\n", "costs.csv", r"costs.csv:2`: no known format has the columns `a`, `b`"),
+        (CONSOLE.replace("0.05", "five"), "costs.csv", r"costs.csv:2`: `cost_usd` must be a number, got `five`"),
+        (CONSOLE.replace(",0.05,0.05", ",,0.05"), "costs.csv", "`cost_usd` is empty"),
+        (CONSOLE.replace("2026-06-03", "June", 1), "costs.csv", "`June` is not a timestamp"),
+        (CONSOLE + "2026-06-03,Claude\n", "costs.csv", r"costs.csv:4`: 2 columns where the header has 12"),
+        ('{"data": [{"start_time": 1,', "costs.json", "ends in the middle"),
+        (FOCUS.replace("USD", ""), "focus.csv", "`BillingCurrency` is empty"),
+    ],
+)
+def test_what_cannot_be_read_is_named_with_its_place(write, content, name, message):
+    with pytest.raises(InvoiceError, match=message):
+        read_invoice([write(content, name)])
+
+
+class TestSeveralFiles:
+    def test_what_is_in_two_files_counts_once(self, write):
+        one = write(costs_page((DAY, "gpt-5, input", "1"), (DAY + timedelta(days=1), "gpt-5, input", "2")), "a.json")
+        other = write(costs_page((DAY + timedelta(days=1), "gpt-5, input", "2")), "b.json")
+        invoice = read_invoice([one, other])
+        assert [line.amount for line in invoice.lines] == [1, 2]
+        assert "1 lines are in several files and count once" in invoice.notes
+
+    def test_what_contradicts_itself_is_refused(self, write):
+        one = write(costs_page((DAY, "gpt-5, input", "1")), "a.json")
+        other = write(costs_page((DAY, "gpt-5, input", "1.5")), "b.json")
+        with pytest.raises(InvoiceError, match=r"a.json:1` and `.*b.json:1` count the same differently .*1.0 and 1.5"):
+            read_invoice([one, other])
+
+    def test_buckets_of_two_widths_overlap(self, write):
+        one = write(costs_page((DAY, "gpt-5, input", "1")), "a.json")
+        hour = costs_page((DAY + timedelta(hours=3), "gpt-5, input", "1"))
+        hour["data"][0]["end_time"] = hour["data"][0]["start_time"] + 3600
+        with pytest.raises(InvoiceError, match="overlap in time"):
+            read_invoice([one, write(hour, "b.json")])
+
+    def test_a_last_page_makes_it_whole(self, write):
+        first = write(costs_page((DAY, "gpt-5, input", "1"), more=True), "a.json")
+        last = write(costs_page((DAY + timedelta(days=1), "gpt-5, input", "1")), "b.json")
+        assert not read_invoice([first]).is_whole
+        assert read_invoice([first, last]).is_whole
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Claude Haiku 4.5", "claude-haiku-4-5-20251001", "us.anthropic.claude-haiku-4-5-20251001-v1:0",
+     "anthropic/claude-haiku-4.5", "Claude Haiku 4.5 (Amazon Bedrock Edition)"],
+)  # fmt: skip
+def test_one_model_under_many_names(name):
+    assert model_stem(name) == "claude-haiku-4-5"
