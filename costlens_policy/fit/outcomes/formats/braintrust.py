@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from costlens_policy.fit.outcomes.formats.format import Format, Opened, json_lines, only_score
+from costlens_policy.fit.outcomes.formats.format import (
+    Format,
+    Opened,
+    json_lines,
+    milliseconds,
+    only_score,
+    part,
+    rows_of,
+)
 from costlens_policy.fit.outcomes.joining import Joining
 from costlens_policy.replay.traffic.sources import RawRow
 
@@ -29,19 +37,13 @@ def _fits(file: Opened) -> bool:
 
 def _rows(file: Opened, joining: Joining) -> Iterator[RawRow]:
     events = _events(file.document)
-    rows = (
-        (RawRow(file.name, number, item) for number, item in enumerate(events, 1))
-        if isinstance(events, list)
-        else json_lines(file.name)
-    )
-    for raw in rows:
+    for raw in rows_of(events, file.name) if isinstance(events, list) else json_lines(file.name):
         scores = raw.fields.get("scores")
         if raw.problem or not isinstance(scores, Mapping) or not scores:
             if raw.problem:
                 yield raw
             continue  # a span inside a trace, which is not scored
-        seconds = (raw.fields.get("metrics") or {}).get("duration")
-        latency = seconds * 1000 if isinstance(seconds, int | float) else None
+        latency = milliseconds(part(raw.fields, "metrics", "duration"))
         score = only_score(scores, file.name, "scores", joining)
         yield RawRow(raw.file, raw.number, {**raw.fields, "score": score, "latency_ms": latency})
 

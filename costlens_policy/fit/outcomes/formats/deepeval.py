@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from costlens_policy.fit.outcomes.formats.format import Format, Opened, failed, only_score
+from costlens_policy.fit.outcomes.formats.format import (
+    Format,
+    Opened,
+    failed,
+    milliseconds,
+    object_at,
+    objects,
+    only_score,
+    rows_of,
+)
 from costlens_policy.fit.outcomes.joining import Joining
 from costlens_policy.replay.traffic.sources import RawRow
 
@@ -24,22 +33,20 @@ def _run(document: Any) -> Mapping[str, Any]:
 
 def _rows(file: Opened, joining: Joining) -> Iterator[RawRow]:
     run = _run(file.document)
-    hyperparameters = run.get("hyperparameters") or {}
+    hyperparameters = object_at(run, "hyperparameters")
     model = next((value for name, value in hyperparameters.items() if name.lower() in ("model", "llm")), None)
-    for number, case in enumerate(run["testCases"], 1):
-        metrics = {
-            str(item.get("name")): item.get("score")
-            for item in case.get("metricsData") or ()
-            if isinstance(item, Mapping) and not item.get("error")
-        }
-        if not metrics:
-            failed(joining, file.name, number)
-            continue
-        score = only_score(metrics, file.name, "metrics", joining)
-        seconds = case.get("completionTime")
-        latency = seconds * 1000 if isinstance(seconds, int | float) else None
-        made = {"metrics": metrics, "score": score, "model": model, "latency_ms": latency}
-        yield RawRow(file.name, number, {**case, **made})
+    for raw in rows_of(run["testCases"], file.name):
+        measured = [item for item in objects(raw.fields.get("metricsData")) if not item.get("error")]
+        metrics = {str(item.get("name")): item.get("score") for item in measured}
+        if raw.problem:
+            yield raw
+        elif not metrics:
+            failed(joining, raw.file, raw.number)
+        else:
+            score = only_score(metrics, raw.file, "metrics", joining)
+            latency = milliseconds(raw.fields.get("completionTime"))
+            made = {"metrics": metrics, "score": score, "model": model, "latency_ms": latency}
+            yield RawRow(raw.file, raw.number, {**raw.fields, **made})
 
 
 DEEPEVAL = Format(

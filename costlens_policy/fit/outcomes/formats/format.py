@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Any, Final
 
 from costlens_policy.diagnostics.suggestion import listed
@@ -13,7 +13,9 @@ from costlens_policy.fit.outcomes.joining import Joining
 from costlens_policy.frozen import frozen
 from costlens_policy.replay.traffic.sources import RawRow, open_text
 
-__all__ = ["Format", "Opened", "failed", "json_lines", "only_score"]
+__all__ = [
+    "Format", "Opened", "failed", "json_lines", "milliseconds", "object_at", "objects", "only_score", "part", "rows_of",
+]  # fmt: skip
 
 _BLANK: Final = " \t\r\n\x1e\ufeff"
 
@@ -52,6 +54,38 @@ class Format:
     prompts_vary: bool = False
 
 
+def part(value: Any, *names: str) -> Any:
+    """Return what is at a path of objects, None where it does not lead anywhere."""
+    for name in names:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+def object_at(value: Any, *names: str) -> Mapping[str, Any]:
+    """Return the object at a path, an empty one where there is none."""
+    found = part(value, *names)
+    return found if isinstance(found, Mapping) else {}
+
+
+def objects(value: Any) -> list[Mapping[str, Any]]:
+    """Return the objects of a list."""
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+
+
+def milliseconds(seconds: Any) -> float | None:
+    """Return a duration in milliseconds."""
+    return seconds * 1000 if isinstance(seconds, int | float) and not isinstance(seconds, bool) else None
+
+
+def rows_of(items: Iterable[Any], name: str) -> Iterator[RawRow]:
+    """Yield the elements of an array as rows, numbered from 1."""
+    for number, item in enumerate(items, 1):
+        if isinstance(item, Mapping):
+            yield RawRow(name, number, item)
+        else:
+            yield RawRow(name, number, {}, str(item)[:200], "each row must be a JSON object")
+
+
 def json_lines(name: str) -> Iterator[RawRow]:
     """Yield the objects of a file of JSON lines as they are, and what is wrong with other lines."""
     with open_text(name) as (lines, _):
@@ -65,10 +99,7 @@ def json_lines(name: str) -> Iterator[RawRow]:
                 cut = "" if line[-1:] in "\r\n" else "; the file ends in the middle of the line"
                 yield RawRow(name, number, {}, text[:200], f"not readable as JSON{cut}")
                 continue
-            if isinstance(value, Mapping):
-                yield RawRow(name, number, value)
-            else:
-                yield RawRow(name, number, {}, text[:200], "each row must be a JSON object")
+            yield from (replace(row, number=number) for row in rows_of([value], name))
 
 
 def only_score(named: Mapping[str, Any], file: str, column: str, joining: Joining) -> Any:

@@ -17,7 +17,16 @@ from importlib import import_module
 from typing import Any, Final
 
 from costlens_policy.fit.outcomes.cases import OutcomesError
-from costlens_policy.fit.outcomes.formats.format import Format, Opened, failed, only_score
+from costlens_policy.fit.outcomes.formats.format import (
+    Format,
+    Opened,
+    failed,
+    milliseconds,
+    object_at,
+    only_score,
+    part,
+    rows_of,
+)
 from costlens_policy.fit.outcomes.joining import Joining
 from costlens_policy.replay.traffic.sources import RawRow
 
@@ -49,17 +58,17 @@ def _fits(file: Opened) -> bool:
 
 def _rows(file: Opened, joining: Joining) -> Iterator[RawRow]:
     samples = file.document.get("samples")
-    if not samples:
+    if not isinstance(samples, list) or not samples:
         raise OutcomesError(f"`{file.name}` has no samples; log them with `--log-samples`")
-    return _of_log(file.name, file.document, enumerate(samples, 1), joining)
+    return _of_log(file.document, rows_of(samples, file.name), joining)
 
 
 def _archive_rows(file: Opened, joining: Joining) -> Iterator[RawRow]:
     with zipfile.ZipFile(file.name) as archive:
         header = _HEADER if _HEADER in file.members else _START
         names = sorted(name for name in file.members if name.startswith(_SAMPLES) and name.endswith(".json"))
-        samples = ((number, _member(archive, name)) for number, name in enumerate(names, 1))
-        yield from _of_log(file.name, _member(archive, header), samples, joining)
+        samples = rows_of((_member(archive, name) for name in names), file.name)
+        yield from _of_log(_member(archive, header), samples, joining)
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> Any:
@@ -69,7 +78,10 @@ def _member(archive: zipfile.ZipFile, name: str) -> Any:
             f"`{archive.filename}` has `{name}` of more than {_LARGEST >> 20:,} MiB; log without images"
         )
     text = _unpacked(archive, info) if info.compress_type == _ZSTD else archive.read(info).decode("utf-8")
-    return json.loads(text)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return f"`{name}` is not JSON"
 
 
 def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str:
@@ -90,38 +102,45 @@ def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str:
     return "\n".join(lines)
 
 
-def _of_log(
-    file: str, log: Mapping[str, Any], samples: Iterator[tuple[int, Mapping[str, Any]]], joining: Joining
-) -> Iterator[RawRow]:
-    if log.get("invalidated") is True:
+def _of_log(log: Any, samples: Iterator[RawRow], joining: Joining) -> Iterator[RawRow]:
+    about, several = object_at(log, "eval"), part(log, "eval", "config", "epochs") not in (None, 1)
+    headline = part(log, "results", "headline", "score")
+    for number, raw in enumerate(samples):
+        if number == 0:
+            _check(raw.file, log, joining)
+        scores = {name: part(score, "value") for name, score in object_at(raw.fields, "scores").items()}
+        if raw.problem:
+            yield raw
+        elif not scores:
+            failed(joining, raw.file, raw.number)
+        else:
+            made = {
+                "task": about.get("task"), "model": about.get("model"), "created": about.get("created"),
+                "score": _score(raw, scores, headline, joining),
+                "run": str(raw.fields.get("epoch")) if several else None, "latency_ms": _latency(raw.fields),
+                "usage": object_at(raw.fields, "model_usage", str(about.get("model"))),
+            }  # fmt: skip
+            yield RawRow(raw.file, raw.number, {**raw.fields, **made})
+
+
+def _check(file: str, log: Any, joining: Joining) -> None:
+    if part(log, "invalidated") is True:
         raise OutcomesError(f"`{file}` is marked as invalidated; remove it")
-    about = log["eval"]
-    if log.get("status", "started") != "success":
+    if part(log, "status") != "success":
         joining.remarks.add("logs of a run that did not succeed, whose samples count", file)
-    epochs = (about.get("config") or {}).get("epochs") or 1
-    headline = ((log.get("results") or {}).get("headline") or {}).get("score")
-    for number, sample in samples:
-        scores = sample.get("scores") or {}
-        if not scores:
-            failed(joining, file, number)
-            continue
-        named = {name: score.get("value") for name, score in scores.items() if isinstance(score, Mapping)}
-        score = named[headline] if headline in named else only_score(named, file, "scores", joining)
-        made = {
-            "task": about.get("task"), "model": about.get("model"), "created": about.get("created"), "score": score,
-            "run": str(sample.get("epoch")) if epochs > 1 else None, "latency_ms": _latency(sample),
-            "usage": (sample.get("model_usage") or {}).get(about.get("model")),
-        }  # fmt: skip
-        if headline in named and len(named) > 1 and "score" not in joining.settings.columns:
-            joining.remarks.add(
-                f"samples with several scores, of which that of the headline, `{headline}`, was read", (file, number)
-            )
-        yield RawRow(file, number, {**sample, **made})
+
+
+def _score(raw: RawRow, scores: Mapping[str, Any], headline: Any, joining: Joining) -> Any:
+    if not isinstance(headline, str) or headline not in scores:
+        return only_score(scores, raw.file, "scores", joining)
+    if len(scores) > 1 and "score" not in joining.settings.columns:
+        what = f"samples with several scores, of which that of the headline, `{headline}`, was read"
+        joining.remarks.add(what, (raw.file, raw.number))
+    return scores[headline]
 
 
 def _latency(sample: Mapping[str, Any]) -> float | None:
-    seconds = (sample.get("output") or {}).get("time") or sample.get("working_time")
-    return None if not isinstance(seconds, int | float) else seconds * 1000
+    return milliseconds(part(sample, "output", "time") or sample.get("working_time"))
 
 
 INSPECT = Format(

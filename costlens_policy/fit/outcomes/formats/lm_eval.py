@@ -50,8 +50,9 @@ def _rows(file: Opened, joining: Joining) -> Iterator[RawRow]:
 
 def _score(fields: Mapping[str, Any], file: str, joining: Joining) -> Any:
     """Return the value of the first metric, which is the one that the task declares first."""
-    metrics = fields.get("metrics")
-    if not isinstance(metrics, list) or not metrics:
+    known = fields.get("metrics")
+    metrics = [name for name in known if isinstance(name, str)] if isinstance(known, list) else []
+    if not metrics:
         return None
     if len(metrics) > 1 and "score" not in joining.settings.columns:
         others = ", ".join(f"`score={name}`" for name in metrics[1:])

@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from costlens_policy.fit.outcomes.formats.format import Format, Opened, failed, json_lines, only_score
+from costlens_policy.fit.outcomes.formats.format import (
+    Format,
+    Opened,
+    failed,
+    json_lines,
+    objects,
+    only_score,
+    part,
+    rows_of,
+)
 from costlens_policy.fit.outcomes.joining import Joining
 from costlens_policy.replay.traffic.sources import RawRow
 
@@ -41,15 +50,14 @@ def _rows(file: Opened, joining: Joining) -> Iterator[RawRow]:
             yield raw
         elif isinstance(data, Mapping) and id is not None:
             sample = samples.setdefault(str(id), {**about, "sample_id": id, "line": raw.number})
-            if event not in sample:
-                sample[str(event)] = data
+            sample.setdefault(str(event), data)
     for sample in samples.values():
         score = _score(sample, file.name, joining)
         if score is None and "error" in sample:
             failed(joining, file.name, sample["line"])
             continue
-        prompt = sample.get("sampling", {}).get("prompt")
-        yield RawRow(file.name, sample["line"], {**sample, "prompt": prompt, "score": score})
+        made = {"prompt": part(sample, "sampling", "prompt"), "score": score}
+        yield RawRow(file.name, sample["line"], {**sample, **made})
 
 
 def _score(sample: Mapping[str, Any], file: str, joining: Joining) -> Any:
@@ -78,9 +86,7 @@ def _items(file: Opened) -> Iterator[RawRow]:
     document = file.document
     items = document.get("data") if isinstance(document, Mapping) and "data" in document else document
     if isinstance(items, list):
-        yield from (
-            RawRow(file.name, number, item) for number, item in enumerate(items, 1) if isinstance(item, Mapping)
-        )
+        yield from rows_of(items, file.name)
     else:
         yield from json_lines(file.name)
 
@@ -91,8 +97,7 @@ def _item_rows(file: Opened, joining: Joining) -> Iterator[RawRow]:
         if fields.get("status") == "error":
             failed(joining, raw.file, raw.number)
             continue
-        results = [item for item in fields.get("results", ()) if isinstance(item, Mapping)]
-        named = {str(item.get("name", "result")): _of_grader(item) for item in results}
+        named = {str(item.get("name", "result")): _of_grader(item) for item in objects(fields.get("results"))}
         score = None if raw.problem else only_score(named, file.name, "scores", joining)
         yield RawRow(raw.file, raw.number, {**fields, "scores": named, "score": score}, raw.text, raw.problem)
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from costlens_policy.fit.outcomes.formats.format import Format, Opened
 from costlens_policy.fit.outcomes.joining import Joining
+from costlens_policy.replay.traffic.cells import text_of
 from costlens_policy.replay.traffic.sources import RawRow, read_file
 
 __all__ = ["PREFERENCES"]
@@ -35,7 +36,8 @@ def _rows(file: Opened, joining: Joining) -> Iterator[RawRow]:
             yield raw
             continue
         fields, place = raw.fields, (raw.file, raw.number)
-        first, second, share = fields.get("model_a"), fields.get("model_b"), _share(fields)
+        first, second = (text_of(fields.get(name) or "") for name in ("model_a", "model_b"))
+        share = _share(fields)
         if share is None or not first or not second or first == second:
             joining.rows += 1
             what = "comparisons of a model with itself" if first and first == second else "comparisons without a winner"

@@ -14,9 +14,10 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
-from costlens_policy.fit.outcomes.formats.format import Format, Opened, failed, json_lines
+from costlens_policy.fit.outcomes.formats.format import Format, Opened, failed, json_lines, object_at, part, rows_of
 from costlens_policy.fit.outcomes.joining import Joining
 from costlens_policy.replay.traffic.sources import RawRow, open_text
 
@@ -46,12 +47,12 @@ def _is_result(row: Mapping[str, Any]) -> bool:
 
 def _results(file: Opened) -> Iterator[RawRow]:
     document = file.document
-    if not isinstance(document, Mapping) or "results" not in document:
+    inner = object_at(document, "results") or document
+    if not isinstance(part(inner, "results"), list):
         yield from json_lines(file.name)
         return
-    inner = document["results"] if isinstance(document["results"], Mapping) else document
-    for number, row in enumerate(inner["results"], 1):
-        yield RawRow(file.name, number, {"timestamp": inner.get("timestamp"), **row})
+    for raw in rows_of(inner["results"], file.name):
+        yield replace(raw, fields={"timestamp": inner.get("timestamp"), **raw.fields})
 
 
 def _rows(file: Opened, joining: Joining) -> Iterator[RawRow]:
@@ -68,8 +69,7 @@ def _rows(file: Opened, joining: Joining) -> Iterator[RawRow]:
         name = str(provider.get("id") if isinstance(provider, Mapping) else provider)
         id = _case(fields)
         runs[id, name] += 1
-        response = fields.get("response")
-        cached = isinstance(response, Mapping) and response.get("cached") is True
+        cached = part(fields, "response", "cached") is True
         beside: dict[str, Any] = {"model": name, "id": id, "run": str(runs[id, name])}
         if cached or not fields.get("cost"):  # 0 stands where no price is known
             beside["cost"] = None
@@ -88,7 +88,7 @@ def _has_failed(fields: Mapping[str, Any]) -> bool:
 
 def _case(fields: Mapping[str, Any]) -> str:
     """Return what tells a test with its prompt apart: its text, its variables and what is asserted."""
-    test, prompt = fields.get("testCase") or {}, fields.get("prompt") or {}
+    prompt, test = fields.get("prompt"), object_at(fields, "testCase")
     text = prompt.get("raw") if isinstance(prompt, Mapping) else prompt
     return _digest([text, fields.get("vars"), test.get("assert"), test.get("description")])
 
