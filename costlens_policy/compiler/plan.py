@@ -125,7 +125,8 @@ def _rewrite_steps(layers: tuple[Layer, ...], default: RouteStep) -> Iterator[Re
 class PlanDefaults:
     """What holds where no rule speaks. ``route`` is a rule like any other: ``default``, without a condition.
 
-    ``allowance_usd`` is what may be spent while the ledger cannot be reached; None refuses.
+    ``allowance_usd`` is what may be spent while the ledger cannot be reached; None refuses. ``task`` gives the task of
+    a request that names none.
     """
 
     allows: bool
@@ -133,6 +134,7 @@ class PlanDefaults:
     max_output_tokens: int
     max_fallbacks: int
     allowance_usd: Decimal | None
+    task: Formula | None = None
 
 
 @rebuilt

@@ -125,6 +125,15 @@ class Defaults(Section):
     """Output limit of calls whose request sets none; it is used in estimates and sent with the call."""
     max_fallbacks: Annotated[int, Field(ge=0, le=20)] = 2
     """How many fallback models a decision lists in case the call fails."""
+    task: (
+        Annotated[
+            Expression,
+            IsExpression("string", "request", "variables", "now"),
+            Field(examples=['signals.?task.orValue("")']),
+        ]
+        | None
+    ) = None
+    """The task whose quality counts where a request names none, such as a signal; an empty text is none."""
 
 
 _Code = Annotated[

@@ -418,8 +418,18 @@ def beyond_limits(context: Context, target: ByChoice, candidate: Candidate) -> s
 
 
 def task_of(context: Context) -> str:
-    """Return the task whose quality counts for a request; empty where none is known."""
-    return str(context.request.get("task", ""))
+    """Return the task whose quality counts for a request; empty where none is known.
+
+    Where the request names none, the policy set may say how to find it.
+    """
+    task, formula = context.request.get("task"), context.plan.defaults.task
+    if task or formula is None:
+        return str(task or "")
+    try:
+        return str(context.evaluate(formula, len(context.plan.layers)))
+    except CelError as error:
+        context.note(formula, "default", "task", error)
+        return ""
 
 
 def _too_dear(amount: str, target: ByChoice) -> str:

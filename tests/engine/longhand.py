@@ -24,6 +24,7 @@ from costlens_policy.engine.access import refused_model
 from costlens_policy.engine.candidate import Candidate, obstacle
 from costlens_policy.engine.context import Context
 from costlens_policy.engine.facts import Exclusion
+from costlens_policy.expressions.runtime import CelError
 from costlens_policy.rewrites import Content, Step, combine, content_tokens
 from costlens_policy.tokens import TokenCounter, Tokenizer
 from costlens_policy.units import Measure
@@ -110,7 +111,7 @@ def _within(choice: routes._Choice, names: Sequence[str]) -> tuple[set[str], flo
     context, limits = choice._context, choice._target.limits
     assert limits.within is not None
     known = {
-        name: context.models[name].view[limits.quality].get(context.request.get("task"))  # type: ignore[union-attr]
+        name: context.models[name].view[limits.quality].get(_task(context))  # type: ignore[union-attr]
         for name in names
     }
     able = [
@@ -129,6 +130,17 @@ def _within(choice: routes._Choice, names: Sequence[str]) -> tuple[set[str], flo
             reason = routes.too_far_behind(value, best, limits)
             choice._excluded.append(Exclusion(name, reason, choice._route.id))
     return left, best
+
+
+def _task(context: Context) -> Any:
+    """Return the task as S-SIG-13 says: that of the request, else what the policy set makes of it, if it has one."""
+    formula = context.plan.defaults.task
+    if context.request.get("task") or formula is None:
+        return context.request.get("task")
+    try:
+        return context.evaluate(formula, len(context.plan.layers))
+    except CelError:
+        return None
 
 
 def _following(context: Context, route: RouteStep) -> RouteStep:
