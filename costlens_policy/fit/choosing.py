@@ -47,6 +47,10 @@ class Means:
             models = (self.costs - worth * self.scores).argmin(axis=1)
         return Choice(worth, np.where(enough, models, self.best), self.best)
 
+    def at(self, worth: float | None) -> Choice:
+        """Return the choice at a worth; None stands for one model everywhere."""
+        return self.best_everywhere() if worth is None else self.choose(worth)
+
     def best_everywhere(self) -> Choice:
         """Return the choice of the best single model for every task."""
         return Choice(None, np.full(len(self.cases), self.best), self.best)

@@ -60,13 +60,15 @@ class Origin:
 def documents_of(fitted: Fitted, catalogue: Catalogue, origin: Origin) -> dict[str, str]:
     """Return the text of each document, by the name of its file."""
     qualities = qualities_of(fitted.inside)
+    quality = ("quality.yaml",) if set(fitted.inside.tasks) != {None} else ()
     own = () if origin.catalogues else ("models.yaml",)
     found = {
-        "policy-set.yaml": _policy_set(fitted, (*origin.catalogues, *own, "quality.yaml"), origin),
+        "policy-set.yaml": _policy_set(fitted, (*origin.catalogues, *own, *quality), origin),
         "routing.yaml": _policy(fitted, qualities, origin),
-        "quality.yaml": _quality(fitted, qualities, origin),
         "routing_test.yaml": _suite(fitted, origin),
     }
+    if quality:
+        found["quality.yaml"] = _quality(fitted, qualities, origin)
     if own:
         found["models.yaml"] = _models(fitted, catalogue, origin)
     return {name: format_text(text, name) for name, text in found.items()}

@@ -9,6 +9,7 @@ from costlens_policy.fit.choosing import FEWEST
 from costlens_policy.fit.drift import Drift, Quality
 from costlens_policy.fit.estimate import Estimate
 from costlens_policy.fit.fitting import Fitted, Held, Way
+from costlens_policy.fit.target import SURE
 from costlens_policy.fit.words import dollars, headline, percent, points
 from costlens_policy.replay.tables import Summary, SummaryTable
 
@@ -116,8 +117,8 @@ def worth_text(worth: float | None) -> str:
 
 def _assumptions(fitted: Fitted) -> Iterator[str]:
     yield (
-        f"chosen by 5-fold cross-validation inside {len(fitted.inside):,} cases, with one standard error to spare; "
-        f"groups of equal prompts stay together (seed {fitted.seed})"
+        f"chosen by repeated 5-fold cross-validation inside {len(fitted.inside):,} cases, so the loss is kept with "
+        f"a probability of {SURE:.0%}; groups of equal prompts stay together (seed {fitted.seed})"
     )
     yield "intervals are for the mean over many calls; a new sample varies by itself, too, which `fit --check` counts"
     yield "the oracle knows every score in advance, noise of repeated runs included: no router can reach it"

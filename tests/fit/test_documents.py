@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -89,4 +90,15 @@ def test_where_nothing_is_to_be_saved_the_best_model_serves(tmp_path: Path) -> N
     texts = _write(tmp_path, fitted)
     assert "nothing cheaper is shown to be as good" in texts["routing.yaml"]
     assert load(tmp_path).decide({"task": "chat"}, now=datetime(2026, 11, 30, tzinfo=UTC)).model == "large"
+    assert run_suites([tmp_path]).exit_code == 0
+
+
+def test_cases_without_a_task_are_fitted_as_one(tmp_path: Path) -> None:
+    drawn = measurements({"chat": {"large": 0.9, "small": 0.88}}, 600)
+    cases = tuple(replace(case, task=None) for case in drawn.cases)
+    drawn = replace(drawn, cases=cases, tasks=(None,))
+    fitted = fit(*parts_of(drawn, 0.25, 0), Target(max_loss=0.1))
+    texts = _write(tmp_path, fitted)
+    assert "quality.yaml" not in texts
+    assert load(tmp_path).decide({}, now=datetime(2026, 11, 30, tzinfo=UTC)).model == "small"
     assert run_suites([tmp_path]).exit_code == 0

@@ -17,7 +17,7 @@ def test_the_largest_loss_is_kept_and_what_is_saved_is_large() -> None:
     assert names[:2] == ["small", "large"]
     assert names[2] in ("small", "tiny")
     assert chosen.saving == pytest.approx(0.6, abs=0.06)
-    assert chosen.gain - chosen.error >= -0.02
+    assert chosen.gain - 1.28 * chosen.error >= -0.02
 
 
 def test_the_best_single_model_is_a_point_that_always_meets_a_loss_of_nothing() -> None:
