@@ -254,27 +254,39 @@ class RowReader:
             or (self._has(fields, "model") and self._has(fields, "score"))
         ):
             return wide
-        named = self._named_models(fields)
+        likely = self._likely_scores(fields)
+        named = {name: name for name in likely if self.models.catalogue is not None and self.models.find(name)}
         if not named:
+            such = f", such as `score.MODEL={likely[0]}`" if likely else ""
             self.unscored = (
-                f"`{self.file}` has no scores; map `model` and `score`, or `score.MODEL` for the column of each model; "
-                f"the columns are {listed(self._seen)}"
+                f"`{self.file}` has no scores; map `model` and `score`, or `score.MODEL` for the column of each "
+                f"model{such}; the columns are {listed(self._seen)}"
             )
             if not (self._has(fields, "id") and (self._has(fields, "prompt") or self._has(fields, "task"))):
                 raise OutcomesError(self.unscored)
             self.joining.remarks.add("files without scores, read for prompts and tasks by id", self.file)
             return wide
         self.joining.remarks.add("columns with the name of a model, read as its scores", None, len(named))
+        for name in likely:
+            if name not in named:
+                self.joining.remarks.add("columns that are not read, although they may be scores", f"`{name}`")
         return {**wide, "score": named}
 
     def _has(self, fields: Mapping[str, Any], name: str) -> bool:
         return name in self._constants or (name in self._columns and has_cell(fields, self._columns[name]))
 
-    def _named_models(self, fields: Mapping[str, Any]) -> dict[str, str]:
-        if self.models.catalogue is None:
-            return {}
+    def _likely_scores(self, fields: Mapping[str, Any]) -> list[str]:
+        """Return the columns that are no field, and whose value is a score, or absent under the name of a model."""
         taken = set(self._columns.values())
-        return {name: name for name in fields if name not in taken and self.models.find(name) is not None}
+        return [name for name, value in fields.items() if name not in taken and self._may_score(name, value)]
+
+    def _may_score(self, name: str, value: Any) -> bool:
+        if value is None or value == "":
+            return self.models.catalogue is not None and self.models.find(name) is not None
+        try:
+            return self.joining.settings.scale.score(value) is not None
+        except ValueError as error:
+            return isinstance(error, RangeError) and self.models.catalogue is not None and bool(self.models.find(name))
 
 
 def _is(value: Any, wanted: str) -> bool:

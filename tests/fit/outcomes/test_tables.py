@@ -70,6 +70,18 @@ def test_columns_with_names_of_the_catalogue(read: Read, catalogue: Catalogue) -
     assert _notes(found.notes.remarks)[0] == "columns with the name of a model, read as its scores: 2"
 
 
+def test_columns_that_may_be_scores_are_named(read: Read, catalogue: Catalogue) -> None:
+    found = read(("wide.csv", "id,tiny,gpt-5-mni,note\n1,1,0,x\n"), catalogue=catalogue)
+    assert found.models == ("small",)
+    assert [str(note) for note in found.notes.remarks][1] == (
+        "columns that are not read, although they may be scores: 1 (first: `gpt-5-mni`)"
+    )
+    with pytest.raises(
+        OutcomesError, match=r"for the column of each model, such as `score\.MODEL=gpt-5-mni`; the columns"
+    ):
+        read(("wide.csv", "id,gpt-5-mni,note\n1,0,x\n"), catalogue=catalogue)
+
+
 @pytest.mark.parametrize("kind", ["gz", "tsv", "parquet", "utf-16", "bom", "array"])
 def test_file_types_give_the_same(read: Read, kind: str) -> None:
     frame = pl.read_csv(io.StringIO(LONG))
