@@ -26,6 +26,7 @@ from costlens_policy.assurance.domain import (
 )
 from costlens_policy.assurance.domain.formulas import Standing
 from costlens_policy.assurance.domain.inputs import open_plan
+from costlens_policy.assurance.domain.states import state_of
 from costlens_policy.assurance.domain.trees import ASKED, Atom, is_signal
 from costlens_policy.assurance.witness import Balances, Situation, Witness, shown, smallest
 from costlens_policy.checker.attributes import SIGNALS
@@ -316,7 +317,10 @@ class Subject:
         try:
             context = self.context(Situation(request, {}, now))
             places = {name: self.plan.budgets[name] for name in states}
-            return {(step.id, context.key(step, layer)): states[name] for name, (layer, step) in places.items()}
+            return {
+                (step.id, context.key(step, layer)): state_of(step, states[name], context.limit(step, layer))
+                for name, (layer, step) in places.items()
+            }
         except (CelError, CostlensPolicyError):
             return {}
 

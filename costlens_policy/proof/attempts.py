@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from itertools import combinations, islice
 from typing import Any, Final, TypeAlias
 
 from costlens_policy.assurance import Situation, Subject
+from costlens_policy.assurance.domain.states import is_whole
 from costlens_policy.compiler.priced_models import PricedModel
 from costlens_policy.compiler.rules import BudgetStep, ByExpression, RouteStep, drawn_by, routes_in
 from costlens_policy.engine.context import Context
@@ -27,7 +28,7 @@ __all__ = ["attempts"]
 _MOST: Final = 1_500
 _KEYS: Final = 40
 _ONE: Final = Decimal(1)
-_LEAST: Final = Decimal("0.000001")
+_ALMOST: Final = Decimal("0.999999")
 Edit: TypeAlias = Callable[[Situation], Situation | None]
 
 _NEEDS: Final[tuple[dict[str, Any], ...]] = (
@@ -115,7 +116,7 @@ def _states(subject: Subject) -> list[Edit]:
     for layer, step in {step.id: (layer, step) for layer, step in subject.plan.budgets.values()}.values():
         if not step.per_call:
             ratios = {threshold.at_ratio for threshold in step.thresholds if threshold.at_ratio is not None}
-            found += [_spent(subject, layer, step, ratio) for ratio in sorted({*ratios, _ONE, _ONE - _LEAST})]
+            found += [_spent(subject, layer, step, ratio) for ratio in sorted({*ratios, _ONE, _ALMOST})]
     return found
 
 
@@ -127,6 +128,9 @@ def _spent(subject: Subject, layer: int, step: BudgetStep, ratio: Decimal) -> Ed
             key, limit = context.key(step, layer), context.limit(step, layer)
         except (CelError, CostlensPolicyError, TypeError):  # a scope or limit that needs a model has no balance yet
             return None
-        return replace(situation, balances={**situation.balances, (step.id, key): Balance(used=limit * ratio)})
+        used = limit * ratio
+        if is_whole(step):
+            used = used.to_integral_value(ROUND_FLOOR if ratio == _ALMOST else ROUND_CEILING)
+        return replace(situation, balances={**situation.balances, (step.id, key): Balance(used=used)})
 
     return edit

@@ -167,9 +167,11 @@ class _Reading:
     def _balance(self, read: Read, value: float) -> Balance:
         """Return a state of a budget that comes near a value of one of its fields."""
         limit = self.plan.budgets[read[1]][1].limit
+        known = isinstance(limit, Decimal)
         whole = limit if isinstance(limit, Decimal) else _HUNDRED
         amount = Decimal(repr(value))
-        return Balance(used=max(ZERO, {"used_ratio": amount * whole, "left": whole - amount}.get(read[2], amount)))
+        used = max(ZERO, {"used_ratio": amount * whole, "left": whole - amount}.get(read[2], amount))
+        return Balance(used=used, override=None if known else whole)
 
     def _is(self, model: Any, term: Any) -> bool:
         return bool(self.z3.is_true(model.eval(term, model_completion=True)))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from itertools import pairwise, product
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from costlens_policy.engine.facts import Balance
 from costlens_policy.expressions.tree import Literal
 from costlens_policy.money import ZERO
 
-__all__ = ["FIELDS", "critical_states"]
+__all__ = ["FIELDS", "critical_states", "is_whole", "state_of"]
 
 FIELDS: Final = tuple(BUDGET.fields)
 _EXPECTED: Final = frozenset({"used_per_day", "projected_ratio", "exhausted_in"})
@@ -36,10 +36,12 @@ def critical_states(step: BudgetStep, compared: Mapping[str, Iterable[Any]]) -> 
     spent = amounts.keys() & {"used", "held"}
     used = {amount for limit in limits for amount in _amounts(limit, amounts)}
     held = set(_around(amounts["held"])) if "held" in amounts else {ZERO}
+    if is_whole(step):
+        used, held = set(_whole_near(used)), set(_whole_near(held))
     states = [
         Balance(used=one, held=other) for other, one in product(sorted(held, reverse=True), sorted(used, reverse=True))
     ]
-    if not isinstance(step.limit, Decimal):  # whatever it comes to, people may set another one
+    if not isinstance(step.limit, Decimal):  # whatever it comes to; ``state_of`` puts the limit of a request in place
         ratios = sorted(_around(amounts.get("used_ratio", set())), reverse=True)
         states = [*(Balance(used=ratio * _HUNDRED, override=_HUNDRED) for ratio in ratios), *states]
     why = ""
@@ -50,6 +52,29 @@ def critical_states(step: BudgetStep, compared: Mapping[str, Iterable[Any]]) -> 
     if len(states) > _MOST:
         states, why = states[-_MOST:], "the state of a budget is compared with very many amounts"
     return states, why
+
+
+def is_whole(step: BudgetStep) -> bool:
+    """Say whether a budget counts in whole numbers, as ledgers keep them: calls, or tokens without weights."""
+    return step.measure.digits == 0
+
+
+def state_of(step: BudgetStep, state: Balance, limit: Decimal) -> Balance:
+    """Return a critical state as it may be under the limit of a request, which nobody has changed."""
+    used = state.used if state.override is None else state.used / state.override * limit
+    used, held = ((_ceiling(amount) if is_whole(step) else amount) for amount in (used, state.held))
+    return Balance(used=used, held=held)
+
+
+def _ceiling(amount: Decimal) -> Decimal:
+    return amount.to_integral_value(ROUND_CEILING)
+
+
+def _whole_near(amounts: Iterable[Decimal]) -> Iterator[Decimal]:
+    """Yield the whole numbers between which amounts are passed."""
+    for amount in amounts:
+        low = amount.to_integral_value(ROUND_FLOOR)
+        yield from (near for near in (low - 1, low, low + 1, _ceiling(amount)) if near >= 0)
 
 
 def _limits(step: BudgetStep) -> list[Decimal]:
