@@ -237,6 +237,7 @@ _PROOFS: Final = (
     Code("CL701", "unknown-invariant-rule", "unknown rule in an invariant"),
     Code("CL702", "vacuous-invariant", "invariant about no request"),
     Code("CL703", "invariant-of-models", "invariant about decisions that reads a model"),
+    Code("CL704", "unknown-invariant-parameter", "unknown parameter in an invariant"),
 )
 _RUN_TIME: Final = (
     Code("CL901", "no-matching-overload", "no matching overload for these values"),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from costlens_policy.documents.document import (
     Document,
@@ -12,26 +13,94 @@ from costlens_policy.documents.document import (
     FilePath,
     Identifier,
     IsExpression,
+    Number,
+    ParameterName,
     RuleReference,
     Section,
     Usd,
 )
+from costlens_policy.documents.parameters import canonical_parameter
+from costlens_policy.documents.rewrites import PersonalData
 
-__all__ = ["Invariant", "InvariantsDocument"]
+__all__ = ["Invariant", "InvariantsDocument", "ParameterBounds"]
 
 _READ = ("request", "variables", "budgets", "model", "now")
 _Rules = Annotated[tuple[RuleReference, ...], Field(min_length=1)]
 
 
+class ParameterBounds(Section):
+    """What a parameter of a call is, once all rewrites are applied.
+
+    One that is absent is left to the provider: it breaks bounds unless they are ``optional``.
+    """
+
+    at_least_one: ClassVar = ("min", "max", "equals", "absent")
+
+    min: Number | None = None
+    """Lowest value."""
+    max: Annotated[Number, Field(examples=[512])] | None = None
+    """Highest value."""
+    equals: Annotated[Any, Field(examples=["default"])] = None
+    """The value, instead of bounds."""
+    optional: bool = False
+    """Whether it may be absent as well."""
+    absent: bool = False
+    """That no call has it. The output limit is in every call."""
+
+    @model_validator(mode="after")
+    def _agrees(self) -> ParameterBounds:
+        bounds = self.min is not None or self.max is not None
+        if bounds + (self.equals is not None) + self.absent > 1 or (self.absent and self.optional):
+            raise ValueError("`equals` and `absent` stand alone, without other keys that speak of the value")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"`min` must be at most `max`, got {self.min} and {self.max}")
+        return self
+
+    @property
+    def allows_absence(self) -> bool:
+        return self.optional or self.absent
+
+    def judged(self, value: Any) -> str:
+        """Return how a value breaks them: it is ``absent``, ``above``, ``below`` or something ``other``; empty where it
+        does not.
+        """
+        if value is None:
+            return "" if self.allows_absence else "absent"
+        if self.absent:
+            return "other"
+        if self.equals is not None:
+            return "" if _exact(value) == _exact(self.equals) else "other"
+        number = _exact(value)
+        if not isinstance(number, Decimal) or number.is_nan():
+            return "other"
+        above = self.max is not None and number > self.max
+        return "above" if above else "below" if self.min is not None and number < self.min else ""
+
+
+def _exact(value: Any) -> Any:
+    """Return a value with numbers as they are written, so that they compare as in JSON: 1 is 1.0, and neither true."""
+    if isinstance(value, bool):
+        return str(value), value
+    if isinstance(value, int | float):
+        return Decimal(repr(value))
+    if isinstance(value, dict):
+        return {key: _exact(item) for key, item in value.items()}
+    return [_exact(item) for item in value] if isinstance(value, list | tuple) else value
+
+
 class Invariant(Section):
     """One promise about every request for which ``when`` holds: exactly one of ``always``, ``never``, ``effect``,
-    ``routed_by``, ``rewritten_by`` and ``max_cost_usd``.
+    ``routed_by``, ``rewritten_by``, ``rewritten_in_order``, ``redacted``, ``system_contains``, ``params`` and
+    ``max_cost_usd``.
 
     All but ``effect`` and ``routed_by`` speak of the model that serves and of each fallback: a refusal breaks none of
     them.
     """
 
-    exactly_one: ClassVar = ("always", "never", "effect", "routed_by", "rewritten_by", "max_cost_usd")
+    exactly_one: ClassVar = (
+        "always", "never", "effect", "routed_by", "rewritten_by", "rewritten_in_order", "redacted", "system_contains",
+        "params", "max_cost_usd",
+    )  # fmt: skip
 
     id: Identifier
     """Name of the invariant, unique within the document."""
@@ -59,8 +128,29 @@ class Invariant(Section):
     """Routes of which one serves every such request that is allowed, as ``policy/route`` or ``default``."""
     rewritten_by: Annotated[_Rules, Field(examples=[["privacy/redact"]])] | None = None
     """Rewrites that are all applied to every such call, as ``policy/rewrite``."""
+    rewritten_in_order: (
+        Annotated[tuple[RuleReference, ...], Field(min_length=2, examples=[["privacy/redact", "style/prefix"]])] | None
+    ) = None
+    """Rewrites of which those that are applied to such a call are applied in this order, as ``policy/rewrite``."""
+    redacted: Annotated[tuple[PersonalData, ...], Field(min_length=1, examples=[["email", "phone"]])] | None = None
+    """Kinds of personal data that ``redact`` finds in no text of such a call, as it is sent."""
+    system_contains: Annotated[str, Field(min_length=1, examples=["Do not give medical advice."])] | None = None
+    """Text that is found in the system text of every such call, as it is sent."""
+    params: (
+        Annotated[
+            dict[ParameterName, ParameterBounds],
+            Field(min_length=1, examples=[{"max_output_tokens": {"max": 512}, "logprobs": {"absent": True}}]),
+        ]
+        | None
+    ) = None
+    """What parameters of such a call are, as it is sent, by their names."""
     max_cost_usd: Annotated[Usd, Field(examples=[0.002])] | None = None
     """Highest estimated cost of every such call."""
+
+    @property
+    def parameters(self) -> dict[str, ParameterBounds]:
+        """What is promised of parameters, by the names that calls have them under."""
+        return {canonical_parameter(name): bounds for name, bounds in (self.params or {}).items()}
 
     @property
     def claim(self) -> str:

@@ -6,7 +6,7 @@ excluded, into which share of a split a key falls, how budgets stand.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from itertools import combinations, islice
@@ -41,10 +41,13 @@ _NEEDS: Final[tuple[dict[str, Any], ...]] = (
 """What a request may ask for that only some models have."""
 
 
-def attempts(subject: Subject, way: Way, begin: Situation) -> Iterator[Situation]:
-    """Yield situations to decide, what was found first; each differs from it in one or two respects."""
+def attempts(subject: Subject, way: Way, begin: Situation, asked: Iterable[dict[str, Any]] = ()) -> Iterator[Situation]:
+    """Yield situations to decide, what was found first; each differs from it in one or two respects.
+
+    ``asked`` is what else a request may ask for.
+    """
     yield begin
-    yield from islice(_varied(_edits(subject, way), begin), _MOST)
+    yield from islice(_varied([list(map(_with, asked)), *_edits(subject, way)], begin), _MOST)
 
 
 def _varied(groups: list[list[Edit]], begin: Situation) -> Iterator[Situation]:
@@ -66,7 +69,12 @@ def _edits(subject: Subject, way: Way) -> list[list[Edit]]:
 
 def _with(values: dict[str, Any]) -> Edit:
     def edit(situation: Situation) -> Situation:
-        return replace(situation, request={**situation.request, **values})
+        request = {**situation.request, **values}
+        if "messages" in values:
+            request.pop("prompt", None)
+        if isinstance(before := situation.request.get("params"), dict) and "params" in values:
+            request["params"] = {**before, **values["params"]}
+        return replace(situation, request=request)
 
     return edit
 

@@ -9,9 +9,11 @@ from typing import Any
 
 from costlens_policy.assurance import Witness
 from costlens_policy.catalogue.writing import yaml_lines
+from costlens_policy.documents.invariants import Invariant, ParameterBounds
 from costlens_policy.engine.decision import json_value
 from costlens_policy.errors import InputError
 from costlens_policy.proof.proofs import Proof
+from costlens_policy.proof.sent import DATA
 from costlens_policy.proof.verdicts import Refuted
 
 __all__ = ["suite_of"]
@@ -63,6 +65,23 @@ def _expected(proof: Proof, refuted: Refuted) -> dict[str, Any]:
         return {"rule": invariant.routed_by[0]}
     if invariant.always is not None or invariant.never is not None:
         return {"not_served_by": [model]}
-    key, value = "rewrites", list(invariant.rewritten_by or ())
-    expected: dict[str, Any] = {key: value} if value else {"estimate": {"max_cost_usd": invariant.max_cost_usd}}
+    expected = _expected_call(invariant)
     return expected if model == decision.model else {"fallback_calls": [{"model": model, **expected}]}
+
+
+def _expected_call(invariant: Invariant) -> dict[str, Any]:
+    """Return what an invariant expects of a call that breaks it."""
+    if rules := invariant.rewritten_by or invariant.rewritten_in_order:
+        return {"rewrites": list(rules)}
+    if invariant.redacted:
+        return {"prompt": {"excludes": [DATA[kind] for kind in invariant.redacted]}}
+    if invariant.system_contains is not None:
+        return {"system": {"contains": [invariant.system_contains]}}
+    if invariant.params:
+        return {"params": {name: _value(bounds) for name, bounds in invariant.parameters.items()}}
+    return {"estimate": {"max_cost_usd": invariant.max_cost_usd}}
+
+
+def _value(bounds: ParameterBounds) -> Any:
+    """Return the value that a parameter has at the edge of its bounds; None where it is to be absent."""
+    return next((value for value in (bounds.equals, bounds.max, bounds.min) if value is not None), None)

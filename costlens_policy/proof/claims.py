@@ -16,7 +16,7 @@ from costlens_policy.documents.invariants import Invariant, InvariantsDocument
 from costlens_policy.engine.context import Context
 from costlens_policy.engine.decide import first_estimate, open_context
 from costlens_policy.engine.decision import Decision
-from costlens_policy.engine.facts import Estimate
+from costlens_policy.engine.facts import Call, Estimate
 from costlens_policy.engine.routes import estimate_view
 from costlens_policy.errors import CostlensPolicyError
 from costlens_policy.expressions import TypedExpr
@@ -28,7 +28,10 @@ from costlens_policy.proof.conditions import condition_from, double
 from costlens_policy.proof.exclusions import Candidates
 from costlens_policy.proof.meant import meant
 from costlens_policy.proof.outcomes import some
+from costlens_policy.proof.rewritten import may_be_out_of_order, may_be_outside, may_hold_data, may_lack_text, spoiler
+from costlens_policy.proof.sent import SENT, what_breaks
 from costlens_policy.proof.ways import ALWAYS, UNLISTED, Way
+from costlens_policy.rewrites import Content
 from costlens_policy.source.located import Path
 
 __all__ = ["Breach", "Claim", "claims_of"]
@@ -100,8 +103,25 @@ class Claim:
             known = [priced.goal for priced in self.meant if priced.most is None or priced.most > most]
             return Every([some(known), dear, *self.breaking])
         if self._tested is None:
-            return Every([self.applies, *self.breaking])
+            return Every([self.applies, *self.breaking, *self._sent(way)])
         return Every([self.applies, Not(self._tested) if claim == "always" else self._tested])
+
+    def cause(self, way: Way) -> str:
+        """Return which rewrite may be why what is sent this way breaks the invariant; empty where none is."""
+        rule = spoiler(self.subject, way, self.invariant) if way.serves and way.model != UNLISTED else ""
+        return f"`{rule}` may change the texts of a call after all that keeps the promise" if rule else ""
+
+    def _sent(self, way: Way) -> Iterator[Goal]:
+        """Yield when what is sent may break the invariant."""
+        subject, invariant = self.subject, self.invariant
+        if invariant.rewritten_in_order:
+            yield may_be_out_of_order(subject, way, invariant.rewritten_in_order)
+        if invariant.redacted:
+            yield may_hold_data(subject, way, frozenset(invariant.redacted))
+        if invariant.system_contains is not None:
+            yield may_lack_text(subject, way, invariant.system_contains)
+        if invariant.params:
+            yield some([may_be_outside(subject, way, name, it) for name, it in invariant.parameters.items()])
 
     def _rewrites(self) -> tuple[Goal, ...]:
         """Return that one of the rewrites is not applied."""
@@ -178,6 +198,8 @@ class Claim:
         missing = [rule for rule in invariant.rewritten_by or () if rule not in call.rewrites]
         if missing:
             return f"and `{missing[0]}` is not applied"
+        if invariant.claim in SENT:
+            return what_breaks(invariant, call.rewrites, call.content)
         most, cost = invariant.max_cost_usd, call.estimate.cost
         if most is None or (cost is not None and cost <= most):
             return ""
@@ -223,12 +245,18 @@ class _Serving(NamedTuple):
     model: str
     rewrites: tuple[str, ...]
     estimate: Estimate
+    content: Content
 
 
 def _calls(decision: Decision) -> Iterator[_Serving]:
     if decision.model is not None and decision.estimate is not None:
-        yield _Serving(decision.model, decision.rewrites, decision.estimate)
-    yield from (_Serving(call.model, call.rewrites, call.estimate) for call in decision.fallback_calls)
+        yield _Serving(decision.model, decision.rewrites, decision.estimate, _content(decision))
+    for call in decision.fallback_calls:
+        yield _Serving(call.model, call.rewrites, call.estimate, _content(call))
+
+
+def _content(call: Decision | Call) -> Content:
+    return Content(call.prompt, call.messages, call.params, call.system, call.tools)
 
 
 def _facts(test: Formula, view: Mapping[str, Any]) -> str:

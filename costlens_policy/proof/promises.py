@@ -14,8 +14,10 @@ from costlens_policy.checker.library import Library
 from costlens_policy.checker.owners import Reference, resolve_set
 from costlens_policy.checker.whole import check_set, files_of
 from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, in_order
-from costlens_policy.diagnostics.suggestion import did_you_mean, listed
+from costlens_policy.diagnostics.suggestion import did_you_mean, listed, nearest
 from costlens_policy.documents.invariants import Invariant, InvariantsDocument
+from costlens_policy.documents.parameters import PASSING, steering
+from costlens_policy.documents.parameters import advice as advice_on
 from costlens_policy.expressions import TypedExpr
 from costlens_policy.frozen import frozen
 from costlens_policy.source.located import Path as Place
@@ -98,7 +100,13 @@ class _Search:
         if bundle is None:
             return
         analysis = analyze_beside(bundle.linked, document)
-        found = [*analysis.diagnostics, *_repeated(document), *_rules(document, bundle), *_models(document, analysis)]
+        found = [
+            *analysis.diagnostics,
+            *_repeated(document),
+            *_rules(document, bundle),
+            *_models(document, analysis),
+            *_parameters(document, bundle),
+        ]
         self.diagnostics += found
         if not any(item.is_error for item in found):
             self.promises.append(Promises(document, bundle, analysis.expressions[document]))
@@ -130,7 +138,8 @@ def _rules(document: LinkedDocument[InvariantsDocument], bundle: CheckedBundle) 
     rewrites = {f"{policy.metadata.name}/{rule.id}" for policy in policies for rule in policy.rewrites}
     for index, invariant in enumerate(document.document.invariants):
         yield from _unknown(document, index, invariant, "routed_by", {*routes, "default"}, "route")
-        yield from _unknown(document, index, invariant, "rewritten_by", rewrites, "rewrite")
+        for key in ("rewritten_by", "rewritten_in_order"):
+            yield from _unknown(document, index, invariant, key, rewrites, "rewrite")
 
 
 def _unknown(
@@ -156,3 +165,20 @@ def _models(document: LinkedDocument[InvariantsDocument], analysis: Analysis) ->
             advice = "write `always` or `never` to speak of the models that serve"
             span = document.located.root.span_of(path)
             yield Diagnostic("CL703", Severity.ERROR, message, span, "there is no model yet", advice)
+
+
+def _parameters(document: LinkedDocument[InvariantsDocument], bundle: CheckedBundle) -> Iterator[Diagnostic]:
+    """Report parameters that no request can have, and names that look like misspelled ones."""
+    admitted = bundle.linked.policy_set.document.admit.params
+    for index, invariant in enumerate(document.document.invariants):
+        for name in invariant.params or ():
+            if name in PASSING or name in admitted:
+                continue
+            refused, near = steering(name), nearest(name, PASSING)
+            if refused is None and near is None:
+                continue
+            message = f"no request can have a parameter `{name}`" if refused else f"no provider takes `{name}`"
+            advice = advice_on(name, refused) if refused else f"did you mean `{near}`?"
+            at = ("invariants", index, "params", name)
+            span = document.located.root.key_span(at) or document.located.root.span_of(at)
+            yield Diagnostic("CL704", Severity.ERROR, message, span, "unknown parameter", advice)

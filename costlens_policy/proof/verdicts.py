@@ -19,6 +19,7 @@ from costlens_policy.proof.attempts import attempts
 from costlens_policy.proof.claims import Breach, Claim
 from costlens_policy.proof.doubts import doubt_about
 from costlens_policy.proof.exclusions import refused_by_routes
+from costlens_policy.proof.sent import asking
 from costlens_policy.proof.solver import Impossible, Possible, Solver, Unsolved
 from costlens_policy.proof.ways import UNLISTED, Way, named, reaching, refusals, servings
 
@@ -173,7 +174,8 @@ class _Proof:
         refuted = self._tried(way, answer.values) if isinstance(answer, Possible) else None
         if refuted is None:
             unsolved = answer.why if isinstance(answer, Unsolved) and why else ""
-            reason = why or "no request was found that goes this way, and none was ruled out"
+            nothing = "no request was found that goes this way, and none was ruled out"
+            reason = why or self._claim.cause(way) or nothing
             if place := self._cause(goal):
                 reason = f"{reason}: {place}"
             self._open[_named(way)] = f"{reason}; {unsolved}" if unsolved else reason
@@ -193,7 +195,7 @@ class _Proof:
         begin = self._subject.situated(values)
         if begin is None:
             return None
-        for situation in attempts(self._subject, way, begin.situation):
+        for situation in attempts(self._subject, way, begin.situation, asking(self._claim.invariant)):
             witness = self._subject.decided(situation)
             if witness is not None and self._claim.broken_by(witness) is not None:
                 break

@@ -138,6 +138,23 @@ def test_prices_to_come_count(tmp_path: Path) -> None:
         ("routed_by: [main/one]", "routes:\n  - {id: one, when: has(request.user), model: small}\n"),
         ("rewritten_by: [main/r]", "rewrites:\n  - {id: r, when: has(request.user), apply: [{prefix: {text: x}}]}\n"),
         ("max_cost_usd: 0.001", "routes:\n  - {id: all, model: small}\n"),
+        ("redacted: [phone]", "rewrites:\n  - {id: r, when: has(request.user), apply: [{redact: {kinds: [phone]}}]}\n"),
+        (
+            "system_contains: Be kind",
+            "rewrites:\n  - {id: r, when: has(request.user), apply: [{system: {text: Be kind}}]}\n",
+        ),
+        (
+            "params: {max_tokens: {max: 400}}",
+            "rewrites:\n  - {id: r, apply: [{clamp_params: {max_tokens: {max: 500}}}]}\n",
+        ),
+        (
+            "params: {n: {absent: true}}",
+            "rewrites:\n  - {id: r, when: has(request.user), apply: [{remove_params: [n]}]}\n",
+        ),
+        (
+            "rewritten_in_order: [main/s, main/p]",
+            "rewrites:\n  - {id: p, apply: [{prefix: {text: x}}]}\n  - {id: s, apply: [{suffix: {text: x}}]}\n",
+        ),
     ],
 )
 def test_a_refutation_is_a_failing_case(claim: str, policy: str, tmp_path: Path) -> None:
@@ -147,6 +164,23 @@ def test_a_refutation_is_a_failing_case(claim: str, policy: str, tmp_path: Path)
     suite = run_suites([folder / "refuted_test.yaml"])
     assert not suite.diagnostics, suite.diagnostics
     assert suite.exit_code == 4
+
+
+def test_states_of_budgets_are_those_that_ledgers_have(tmp_path: Path) -> None:
+    """Calls are whole, and the limit is what its expression gives: nobody has set another one."""
+    route = 'routes:\n  - {id: a, when: \'budgets["b"].used > 1.0 && budgets["b"].used < 3.0\', model: opus}\n'
+    budget = "budgets:\n  - {id: b, hard_limit_requests: 4, window: {calendar: day, zone: UTC}}\n"
+    verdict = _verdict(_written(tmp_path, route + budget, "  - {id: p, title: t, never: 'model.name == \"opus\"'}\n"))
+    assert isinstance(verdict, Refuted)
+    assert [balance.used for balance in verdict.witness.balances.values()] == [2]
+    narrow = route.replace("1.0", "1.2").replace("3.0", "1.8")
+    kept = _verdict(_written(tmp_path, narrow + budget, "  - {id: p, title: t, never: 'model.name == \"opus\"'}\n"))
+    assert isinstance(kept, Holds)
+    worked_out = budget.replace("_requests: 4", "_usd: 'request.region == \"eu\" ? 20.0 : 1.0'")
+    limited = "routes:\n  - {id: a, when: 'budgets[\"b\"].limit > 5.0', model: opus}\n"
+    promise = "  - {{id: p, title: t, when: 'request.region == \"{}\"', never: 'model.name == \"opus\"'}}\n"
+    for region, kind in (("eu", Refuted), ("us", Unknown)):
+        assert isinstance(_verdict(_written(tmp_path, limited + worked_out, promise.format(region))), kind)
 
 
 def test_json_has_the_witness(tmp_path: Path) -> None:
