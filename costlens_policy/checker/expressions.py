@@ -28,6 +28,7 @@ from costlens_policy.checker.reads import (
     MAY_BE_MISSING,
     ExpressionField,
     assured_by_access,
+    assured_by_routes,
     budget_reads,
     expressions_of,
     implied_by_variables,
@@ -102,8 +103,10 @@ def analyze_bundle(bundle: LinkedBundle) -> Analysis:
         if document is bundle.policy_set:
             shared = analyst.shared()
     assured = _NOTHING.union(*(analyst.assured() for analyst in analysts))
+    passed = _NOTHING
+    for analyst in (*analysts[1:], analysts[0]):  # the default route is asked last
+        passed = analyst.report_missing(assured, passed)
     for analyst, document in zip(analysts, expressions, strict=True):
-        analyst.report_missing(assured)
         diagnostics += analyst.diagnostics
         if analyst.failed:
             failed.add(document)
@@ -208,10 +211,24 @@ class _Analyst:
             return _NOTHING
         return assured_by_access(document, self._found, self._implied)
 
-    def report_missing(self, assured: Paths) -> None:
-        """Report what may be missing where it is read, once every document is typed."""
+    def report_missing(self, assured: Paths, passed: Paths = _NOTHING) -> Paths:
+        """Report what may be missing where it is read, once every document is typed.
+
+        A request has what is ``assured`` where access lets it through, and what is ``passed`` where no route of earlier
+        policies keeps it. Return what it has where none of this document does, either.
+        """
+        document = self._document.document
+        routed: Sequence[Paths] = [_NOTHING]
+        if isinstance(document, PolicyDocument):
+            routed = assured_by_routes(document, self._found, self._implied)
         for path, typed in self._found.items():
-            self._report(path, missing_reads(path, typed, self._found, self._implied, assured))
+            there = assured
+            if path[0] == "routes":
+                there |= passed | routed[int(path[1])]
+            elif path[:2] == ("defaults", "route"):
+                there |= passed
+            self._report(path, missing_reads(path, typed, self._found, self._implied, there))
+        return passed | routed[-1]
 
     def shared(self) -> Shared:
         """Return the variables of the document, for other readers."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import cache
 from typing import Any, Final, get_args
 
-from costlens_policy.checker.attributes import SIGNALS
+from costlens_policy.checker.attributes import ASKED_MODEL, SIGNALS
+from costlens_policy.checker.bundle import passes_on
 from costlens_policy.documents.document import IsExpression, Section
 from costlens_policy.documents.policy import PolicyDocument
 from costlens_policy.expressions import Extent, Node, Problem, TypedExpr
@@ -23,8 +24,8 @@ from costlens_policy.frozen import frozen
 from costlens_policy.source.located import Path
 
 __all__ = [
-    "MAY_BE_MISSING", "ExpressionField", "assured_by_access", "budget_reads", "expressions_of", "implied_by_variables",
-    "marks_of", "missing_reads", "nodes_of", "signal_reads", "variable_reads",
+    "MAY_BE_MISSING", "ExpressionField", "assured_by_access", "assured_by_routes", "budget_reads", "expressions_of",
+    "implied_by_variables", "marks_of", "missing_reads", "nodes_of", "signal_reads", "variable_reads",
 ]  # fmt: skip
 
 
@@ -82,9 +83,13 @@ _COMPARING: Final = ("among", "minimize", "maximize")
 _CANDIDATE: Final = ("model", "estimate")
 
 
+_BY_THE_ENGINE: Final[Implied] = {("request", ASKED_MODEL): frozenset({("request", "model")})}
+"""What the engine adds to a request, and the attribute from which it comes."""
+
+
 def implied_by_variables(expressions: Mapping[Path, TypedExpr]) -> Implied:
-    """Return what is present whenever a variable of a document is true, by the variable."""
-    implied: dict[tuple[str, ...], Paths] = {}
+    """Return what is present whenever a variable of a document is true, or an attribute of the engine is there."""
+    implied: dict[tuple[str, ...], Paths] = dict(_BY_THE_ENGINE)
     for path, typed in expressions.items():
         if path[0] == "variables":
             implied["variables", str(path[1])] = present_when_true(typed, implied)
@@ -104,6 +109,24 @@ def assured_by_access(policy: PolicyDocument, expressions: Mapping[Path, TypedEx
         expressions[path] for path in denies if path in expressions and not _reads_root(expressions[path], "model")
     )
     paths = frozenset[tuple[str, ...]]().union(*(present_when_false(typed, implied) for typed in asked))
+    return _outside(paths)
+
+
+def assured_by_routes(
+    policy: PolicyDocument, expressions: Mapping[Path, TypedExpr], implied: Implied
+) -> Sequence[Paths]:
+    """Return what a request has that comes to each route of a policy, and last of all what it has that none keeps."""
+    found: list[Paths] = [frozenset()]
+    for index, route in enumerate(policy.routes):
+        when = expressions.get(("routes", index, "when"))
+        keeps = policy.on_error == "deny" and not passes_on(route)
+        more = _outside(present_when_false(when, implied)) if when is not None and keeps else frozenset()
+        found.append(found[-1] | more)
+    return found
+
+
+def _outside(paths: Paths) -> Paths:
+    """Return the paths that mean the same in every policy."""
     return frozenset(path for path in paths if not any("variables" in step for step in path))
 
 
@@ -116,8 +139,8 @@ def missing_reads(
 ) -> list[Problem]:
     """Return a warning for each optional attribute that may be missing where an expression of a document is evaluated.
 
-    The condition of its rule holds by then, and what the access rules have ``assured`` is there. Where models are
-    compared, one that lacks a fact is just excluded.
+    The condition of its rule holds by then, and what access rules and earlier routes have ``assured`` is there. Where
+    models are compared, one that lacks a fact is just excluded.
     """
     present: Paths = assured if _relies_on_access(path, expressions) else frozenset()
     for guard in ((*path[:2], "when"), (*path[:-1], "among")):

@@ -57,6 +57,23 @@ def test_the_condition_of_a_rule_guards_its_parts(tmp_path: Path, policy: str) -
     assert len(missing(write(tmp_path / "bare", bare))) == 1
 
 
+def test_what_earlier_routes_keep_guards_later_ones(tmp_path: Path) -> None:
+    routes = """
+    on_error: deny
+    routes:
+      - {id: nobody, when: '!has(request.team)', model: small}
+      - {id: growth, when: request.team == "growth", model: large}
+    """
+    assert missing(write(tmp_path / "kept", routes)) == []
+    assert missing(write(tmp_path / "failing", routes.replace("on_error: deny", "on_error: skip"))) == ["request.team"]
+    assert missing(write(tmp_path / "turned", routes.replace("!has", "has"))) == ["request.team"]
+
+
+def test_the_model_that_was_asked_for_has_a_name(tmp_path: Path) -> None:
+    route = "routes: [{id: a, when: has(request.asked_model), model_from: request.model}]"
+    assert missing(write(tmp_path / "asked", route)) == []
+
+
 def test_a_condition_does_not_guard_other_rules(tmp_path: Path) -> None:
     policy = """
     routes:

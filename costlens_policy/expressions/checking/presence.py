@@ -2,13 +2,15 @@
 
 What is known to be present flows through ``&&``, ``||``, ``!`` and ``?:``. Since a false operand of ``&&`` hides the
 error of another, whichever comes first, ``x.y == 1 && has(x.y)`` is as safe as the usual order. A plain read proves
-what it reads for all that is evaluated after it; an optional one, such as ``x.?y``, proves nothing unless it is asked.
+what it reads for all that is evaluated after it; an optional one, such as ``x.?y``, proves nothing unless it is asked,
+or its default would not do: ``x.?y.orValue(0) > 1`` holds only where there is an ``x.y``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
+from operator import eq, ge, gt, le, lt, ne
 from typing import Any, Final, TypeAlias
 
 from costlens_policy.diagnostics.model import Severity
@@ -22,6 +24,7 @@ from costlens_policy.expressions.tree import (
     ListLiteral,
     Literal,
     Logic,
+    Macro,
     MapLiteral,
     Name,
     Node,
@@ -42,6 +45,12 @@ Implied: TypeAlias = Mapping[tuple[str, ...], Paths]
 
 _WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _EQUALITIES: Final = {"_==_": True, "_!=_": False}
+_TESTS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
+    "_==_": eq, "_!=_": ne, "_<_": lt, "_<=_": le, "_>_": gt, "_>=_": ge, "@in": lambda item, items: item in items,
+    "startsWith": str.startswith, "endsWith": str.endswith, "contains": str.__contains__,
+}  # fmt: skip
+_OF_ELEMENTS: Final = {Macro.EXISTS: True, Macro.EXISTS_ONE: True, Macro.ALL: False}
+"""The outcomes that a list without elements does not have."""
 _NOTHING: Paths = frozenset()
 _NONE: Implied = {}
 _DEFAULTS = {"string": '""', "int": "0", "uint": "0u", "double": "0.0", "bool": "false", "list": "[]", "map": "{}"}
@@ -133,17 +142,18 @@ class _Reader:
         if node in self._typed.resolutions:
             return False
         if self._is_map(node.operand):
-            return not self._has_key(node)
+            return not (self._has_key(node) or self._has_each_value(_keys_of(node.operand), node))
         record = self._record(node.operand)
         if record is None:
             return False
         key = _written(node)
         if key is None:
-            return record.values is not None and not self._has_each_value(record, node)
+            rows = frozenset(name for name, row in record.fields.items() if not row.optional)
+            return record.values is not None and not self._has_each_value(rows, node)
         field = record.fields.get(key)
         return field is not None and field.optional
 
-    def _has_each_value(self, table: Record, node: Select | Index) -> bool:
+    def _has_each_value(self, rows: Collection[str], node: Select | Index) -> bool:
         """Return whether a table has a row for every value that the attribute which is its key is declared to take."""
         if not isinstance(node, Index) or not isinstance(node.key, Select):
             return False
@@ -151,7 +161,7 @@ class _Reader:
         attribute = None if owner is None else owner.fields.get(node.key.field)
         if attribute is None or not attribute.values:
             return False
-        return all(value in table.fields and not table.fields[value].optional for value in attribute.values)
+        return all(value in rows for value in attribute.values)
 
     def _record(self, node: Node) -> Record | None:
         return self._typed.environment.record(self._typed.types[node])
@@ -169,8 +179,7 @@ class _Reader:
         """Return whether a key is surely there: it is written out in the map itself, or another check asks for it."""
         key = _written(node)
         if isinstance(node.operand, MapLiteral):
-            keys = [entry.key for entry in node.operand.entries if not entry.optional]
-            return key is not None and any(isinstance(one, Literal) and one.value == key for one in keys)
+            return key is not None and key in _keys_of(node.operand)
         # `budgets` has the budgets of the policy set, by their ids, which linking has looked up.
         return key is not None and isinstance(node.operand, Name) and node.operand.name == "budgets"
 
@@ -220,7 +229,9 @@ class _Guards:
         """Return what is surely present when a condition has an outcome; it is the other one when that is missing."""
         if isinstance(node, Presence):
             path = self.path(node)
-            return frozenset({path}) if outcome and path is not None else _NOTHING
+            return self._implied.get(path, _NOTHING) | {path} if outcome and path is not None else _NOTHING
+        if isinstance(node, Comprehension):
+            return self._present_by_elements(node, outcome)
         if isinstance(node, Select):
             path = self.path(node)
             return self._implied.get(path, _NOTHING) if outcome and path is not None else _NOTHING
@@ -240,17 +251,19 @@ class _Guards:
     def _path(self, node: Node, *, optional: bool) -> tuple[str, ...] | None:
         """Return the path of a read; ``optional`` steps are steps like any, or make it none."""
         steps: list[str] = []
+        node = _without_default(node) if optional else node
         while isinstance(node, Select | Presence | Index):
             if not isinstance(node, Presence) and node.optional and not optional:
                 return None
             steps.append(self._key(node.key) if isinstance(node, Index) else node.field)
-            node = node.operand
+            node = _without_default(node.operand) if optional else node.operand
         if isinstance(node, MapLiteral):
             return (self._text(node), *reversed(steps))
         return (node.name, *reversed(steps)) if isinstance(node, Name) else None
 
     def optional(self, node: Node) -> Paths:
         """Return what is present when an optional such as ``request.?team`` has a value: every step from ``.?`` on."""
+        node = _without_default(node)
         if not isinstance(node, Select | Index):
             return _NOTHING
         before, path = self.optional(node.operand), self._path(node, optional=True)
@@ -259,16 +272,36 @@ class _Guards:
     def _present_by_call(self, node: Call, outcome: bool) -> Paths:
         if node.function == "!_":
             return self.present(node.arguments[0], not outcome)
+        found = self._present_by_default(node, outcome)
         if node.function in _EQUALITIES:
-            return self._present_by_comparison(node, outcome == _EQUALITIES[node.function])
-        if not outcome:
-            return _NOTHING
-        if node.function == "@in" and len(node.arguments) == 2:
-            path = self.path(node.arguments[1])
-            return _NOTHING if path is None else frozenset({(*path, self._key(node.arguments[0]))})
-        if node.function == "hasValue" and node.target is not None:
+            return found | self._present_by_comparison(node, outcome == _EQUALITIES[node.function])
+        if outcome and node.function == "@in" and len(node.arguments) == 2:
+            path = self.path(_without_default(node.arguments[1]))
+            path = path or self._path(_without_default(node.arguments[1]), optional=True)
+            return found if path is None else found | {(*path, self._key(node.arguments[0]))}
+        if outcome and node.function == "hasValue" and node.target is not None:
             return self.optional(node.target)
-        return _NOTHING
+        return found
+
+    def _present_by_default(self, node: Call, outcome: bool) -> Paths:
+        """Return what is present since a test of the default in its place would have the other outcome."""
+        test = _TESTS.get(node.function)
+        operands = node.arguments if node.target is None else (node.target, *node.arguments)
+        if test is None or len(operands) != 2:
+            return _NOTHING
+        values = [_defaulted(operand) for operand in operands]
+        reads = [read for operand in operands if (read := _read_of(operand)) is not None]
+        if len(reads) != 1 or values[0] is None or values[1] is None:
+            return _NOTHING
+        (one,), (other,) = values[0], values[1]
+        return self.optional(reads[0]) if _comparable(one, other) and test(one, other) is not outcome else _NOTHING
+
+    def _present_by_elements(self, node: Comprehension, outcome: bool) -> Paths:
+        """Return what is present since an empty list has no element that meets a condition, and none that does not."""
+        read = _read_of(node.range)
+        if read is None or outcome is not _OF_ELEMENTS.get(node.macro) or _defaulted(node.range) != ([],):
+            return _NOTHING
+        return self.optional(read)
 
     def _present_by_comparison(self, node: Call, equal: bool) -> Paths:
         """Look through a comparison of a condition with ``true`` or ``false``."""
@@ -294,6 +327,57 @@ class _Guards:
 
     def _text(self, node: Node) -> str:
         return self._source[node.extent.start : node.extent.end]
+
+
+def _keys_of(node: Node) -> Collection[Any]:
+    """Return the keys that are written out in a map."""
+    entries = node.entries if isinstance(node, MapLiteral) else ()
+    return [entry.key.value for entry in entries if isinstance(entry.key, Literal) and not entry.optional]
+
+
+def _defaulted(node: Node) -> tuple[Any] | None:
+    """Return the value of what is written out, or is read with a default that is, where it is missing; else None."""
+    match node:
+        case Literal(value=value):
+            return (value,)
+        case ListLiteral(elements=elements) if all(isinstance(element, Literal) for element in elements):
+            return ([element.value for element in elements if isinstance(element, Literal)],)
+        case MapLiteral(entries=()):
+            return ({},)
+        case Call(function="orValue", target=target, arguments=(default,)) if target is not None:
+            return None if isinstance(default, Call) else _defaulted(default)
+        case Call(function="size", target=target, arguments=arguments):
+            value = _defaulted(arguments[0] if target is None else target)
+            return None if value is None or not isinstance(value[0], str | list | dict) else (len(value[0]),)
+    return None
+
+
+def _read_of(node: Node) -> Node | None:
+    """Return the optional that is read with a default; None where there is none."""
+    if isinstance(node, Call) and node.function == "size":
+        return _read_of(node.arguments[0] if node.target is None else node.target)
+    if isinstance(node, Call) and node.function == "orValue":
+        return node.target
+    return None
+
+
+def _without_default(node: Node) -> Node:
+    """Return a map that is read with an empty one in its place, which has no keys, or the node itself."""
+    if isinstance(node, Call) and node.function == "orValue" and node.target is not None:
+        default = node.arguments[0]
+        return node.target if isinstance(default, MapLiteral) and not default.entries else node
+    return node
+
+
+def _comparable(one: Any, other: Any) -> bool:
+    """Return whether Python compares two values as CEL does."""
+    kinds = [{type(value)} for value in (one, other)]
+    for kind, value in zip(kinds, (one, other), strict=True):
+        if isinstance(value, list | dict):
+            kind.update(map(type, value))
+            kind.discard(type(value))
+    numbers: set[type] = {int, float}
+    return all(kind <= numbers for kind in kinds) or all(kind <= {str} for kind in kinds)
 
 
 def _written(node: Select | Index) -> Any:
