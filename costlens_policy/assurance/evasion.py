@@ -79,7 +79,7 @@ def _strangers(subject: Subject, goal: Goal, values: Assignment, read: Read) -> 
 def _is_strange(value: object, use: Use) -> bool:
     """Say whether a value is one that no rule names: a text, or a map without entries."""
     if not isinstance(value, str):
-        return value == {}
+        return value == {} and (use.has_children or use.type.name == "map")
     named = value.startswith(tuple(use.prefixes)) or value.endswith(tuple(use.suffixes))
     return value != "" and value not in use.literals and not named
 

@@ -14,6 +14,7 @@ ATTRIBUTES = """\
   age: {type: int}
   score: {type: double}
   groups: {type: list(string)}
+  note: {type: string}
 """
 CATALOGUE = """\
 apiVersion: costlens-policy/v1

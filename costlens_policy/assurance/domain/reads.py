@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, TypeAlias, TypeGuard
 
+from costlens_policy.assurance.domain.examples import plain_texts
 from costlens_policy.assurance.domain.times import Clock
 from costlens_policy.assurance.domain.trees import (
     ASKED,
@@ -233,6 +234,7 @@ class _Reader:
         for side, other in ((left, right), (right, left)):
             for read, applied in side.reads:
                 self._compared(read, applied, other.literals)
+                self._uses.use(read).is_ranged |= ordered
                 if ordered and any(isinstance(value, str) for value in other.literals):
                     self._uses.use(read).ordered = True
                     self._texts = None
@@ -267,6 +269,7 @@ class _Reader:
             use.functions.add(applied)
             use.literals.update(_hashable(literals)) if applied in _CASES else None
         else:
+            use.is_bare = True
             use.literals.update(_hashable(literals))
 
     def _membership(self, element: Node, container: Node) -> None:
@@ -311,13 +314,21 @@ class _Reader:
         if argument.reads or argument.unknown or subject.unknown or not argument.literals:
             self._search("a text is tested with what is not written out", subject, argument)
             return
+        texts = [str(value) for value in argument.literals]
+        plain = [plain_texts(text) for text in texts] if node.function == "matches" else []
         for read, applied in subject.reads:
             use = self._uses.use(read)
-            getattr(use, _TEXT_TESTS[node.function]).update(str(value) for value in argument.literals)
-            if isinstance(applied, str) and applied:
-                use.functions.add(applied)
-            if (node.function in ("contains", "matches") and argument.literals != [""]) or applied:
-                self._search(f"`{node.function}` is tried on examples", subject)
+            getattr(use, _TEXT_TESTS[node.function]).update(texts)
+            for kind, text in (found for several in plain for found in several):
+                getattr(use, kind).add(text)
+            if applied in _CASES:
+                use.functions.add(str(applied))
+            elif applied:
+                self._search(f"`{node.function}` of a value that is worked out", subject)
+            else:
+                use.is_bare = True
+        if not all(plain):
+            self._search("`matches` is tried on examples", subject)
 
     def _comprehension(self, node: Comprehension) -> None:
         """Read ``list.exists(item, item == "x")`` and ``all`` as memberships."""

@@ -34,6 +34,10 @@ class Use:
     sizes: set[int] = field(default_factory=set)
     functions: set[str] = field(default_factory=set)
     """Changes of case that are applied before it is compared."""
+    is_bare: bool = False
+    """Whether a text is compared or tested as it is, without a change of case."""
+    is_ranged: bool = False
+    """Whether values are asked for that come before or after another one."""
     clocks: dict[Clock, set[Any]] = field(default_factory=dict)
     """Of the time: what is read of it, and the numbers that this is compared with."""
     has_children: bool = False
@@ -49,7 +53,8 @@ class Use:
             self.functions,
         )  # fmt: skip
         clocks = sum(1 + len(compared) for compared in self.clocks.values())
-        return sum(map(len, noted)) + clocks + self.has_children + self.ordered + bool(self.searched)
+        flags = (self.is_bare, self.is_ranged, self.has_children, self.ordered, bool(self.searched))
+        return sum(map(len, noted)) + clocks + sum(flags)
 
 
 class Same:

@@ -28,6 +28,9 @@ __all__ = ["ABSENT", "LOWER", "UPPER", "Absent", "Critical", "critical_values", 
 
 _MOST_VALUES: Final = 5_000
 _MOST_MEMBERS: Final = 6
+_MOST_PARTS: Final = 7
+_MOST_COMBINED: Final = 512
+_UNKNOWN: Final = ("dyn", "<unknown>", "null_type")
 _OTHER: Final = "other"
 UPPER: Final = {code: code - 32 for code in range(ord("a"), ord("z") + 1)}
 LOWER: Final = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
@@ -94,16 +97,18 @@ def critical_values(use: Use, now: datetime, read: Read = ()) -> Critical:
         values: list[Any] = [*sorted(set(use.declared) & use.literals), *sorted(set(use.declared) - use.literals)]
     else:
         examples = example_lists(read, (*use.literals, *use.parts)) if use.searched else ()
-        values = list(_unique((*examples, *_of_type(use, now))))
+        values = list(_unique((*examples, *_of_type(use, now, read))))
     why = ""
     if len(values) > _MOST_VALUES:
         values, why = values[:_MOST_VALUES], "{} is compared with very many values"
+    if len(use.parts) > _MOST_PARTS or _combinations(use) > _MOST_COMBINED:
+        why = "very many parts are looked for in {}"
     if use.type.name == "list" and len(use.members) > _MOST_MEMBERS:
         why = "very many elements are looked for in {}"
     why = why or _mixed(use)
     if any(size >= _LONGEST.get(use.type.name, size + 1) for size in use.sizes):
         why = "the size of {} is compared with very large numbers"
-    if use.type.name in ("dyn", "<unknown>", "null_type"):
+    if use.type.name in _UNKNOWN and not _is_told_by_equality(use):
         why = "the type of {} is not declared"
     if use.optional:
         values.append(ABSENT)
@@ -112,9 +117,20 @@ def critical_values(use: Use, now: datetime, read: Read = ()) -> Critical:
     )
 
 
+def _is_told_by_equality(use: Use) -> bool:
+    """Say whether a value of each type stands for all others of its type, beside those that are compared with."""
+    kinds = {type(value) for value in use.literals}
+    plain = kinds <= {str, bool, int, float} and not (bool in kinds and kinds & {int, float})
+    return plain and not (use.is_ranged or use.members or use.sizes)
+
+
 def _mixed(use: Use) -> str:
     """Return why its values do not stand for all that conditions ask about a place, such as in several ways at once."""
-    if use.functions and (use.prefixes or use.suffixes or use.sizes):
+    if use.parts and use.sizes:
+        return "the size and the parts of {} are asked for at once"
+    if use.functions and use.sizes:
+        return "the case and the size of {} are asked for at once"
+    if (use.prefixes or use.suffixes or use.parts) and len(use.functions) + use.is_bare > 1:
         return "the case and the parts of {} are asked for at once"
     if use.ordered and (use.suffixes or use.sizes or use.functions or use.parts or use.patterns):
         return "the place of {} in the order of texts and its parts are asked for at once"
@@ -152,7 +168,7 @@ def _is_alone(value: Any, use: Use) -> bool:
     return isinstance(value, str | int | float) and value in use.literals
 
 
-def _of_type(use: Use, now: datetime) -> Iterator[Any]:
+def _of_type(use: Use, now: datetime, read: Read) -> Iterator[Any]:
     match use.type.name:
         case "bool":
             yield from (True, False)
@@ -172,7 +188,7 @@ def _of_type(use: Use, now: datetime) -> Iterator[Any]:
         case "duration":
             yield from (from_python(timedelta(seconds=seconds)) for seconds in (0, 1, 60, 3600, 86400))
         case _:
-            yield from _anything(use, now)
+            yield from _anything(use, read)
 
 
 def _texts(use: Use) -> Iterator[str]:
@@ -195,6 +211,7 @@ def _texts(use: Use) -> Iterator[str]:
         if sizes:
             yield from _overlaps(prefix, suffix)
     yield from (prefix + other + suffix for prefix, suffix in around if prefix or suffix)
+    yield from _combined(use, around)
     yield from sorted(use.parts)
     yield from (f"{other} {part} {other}" for part in sorted(use.parts))
     yield from (
@@ -207,6 +224,27 @@ def _texts(use: Use) -> Iterator[str]:
         yield from texts_matching(pattern)
     yield ""
     yield other
+
+
+def _combinations(use: Use) -> int:
+    return (1 + len(use.prefixes)) * (1 + len(use.suffixes)) * 2 ** len(use.parts) if use.parts else 0
+
+
+def _combined(use: Use, around: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Yield a text with each choice of parts, between each beginning and end.
+
+    Between them stands a character that no named text has. So whatever a text begins with, ends with and contains of
+    what is named, one of these does, and nothing more.
+    """
+    if not use.parts or len(use.parts) > _MOST_PARTS or _combinations(use) > _MOST_COMBINED:
+        return
+    named = {*use.parts, *use.prefixes, *use.suffixes, *(text for text in use.literals if isinstance(text, str))}
+    used = {change for text in named for letter in text for change in (letter, letter.upper(), letter.lower())}
+    between = next(mark for mark in (*" .,#~", *map(chr, range(0x4E00, 0x9FFF))) if mark not in used)
+    parts = sorted(use.parts)
+    for size in range(len(parts), -1, -1):
+        for chosen in combinations(parts, size):
+            yield from (between.join((prefix, *chosen, suffix)) for prefix, suffix in around)
 
 
 def _in_between(use: Use, literals: Sequence[str]) -> Iterator[str]:
@@ -344,13 +382,15 @@ def _around(sizes: Iterable[int]) -> Iterator[int]:
     return iter(sorted({near for size in sizes for near in (size - 1, size, size + 1) if near >= 0}))
 
 
-def _anything(use: Use, now: datetime) -> Iterator[Any]:
-    """Yield values of the types that a place without a declared one is compared with."""
+def _anything(use: Use, read: Read) -> Iterator[Any]:
+    """Yield values of all types that a place without a declared one may have."""
     kinds = {type(value) for value in use.literals}
-    if bool in kinds:
-        yield from (True, False)
-    if kinds & {int, float}:
-        yield from _whole_numbers(use)
+    if len(read) > 2:  # an attribute that is null is as one that is not there
+        yield None
+    yield from (True, False, [])
+    if not use.has_children:
+        yield {}
+    yield from _whole_numbers(use) if kinds & {int, float} else (1000,)
     yield from _texts(use)
     if use.members or use.sizes:
         yield from _lists(use)
