@@ -25,8 +25,8 @@ from costlens_policy.report.calls import ReportedCall
 from costlens_policy.usage import ServiceTerms, price_usage
 
 __all__ = [
-    "HALF_HOUR", "RECONCILED", "Cell", "Corrected", "Place", "Recorded", "Selection", "Tally", "read_logged",
-    "read_recorded",
+    "HALF_HOUR", "RECONCILED", "Cell", "Corrected", "Place", "Recorded", "Selection", "Tally", "call_cost",
+    "call_usage", "entries_of", "read_logged", "read_recorded",
 ]  # fmt: skip
 
 _PAGE: Final = 1000
@@ -140,7 +140,7 @@ class Selection:
 def read_recorded(store: Store, prices: Prices, chosen: Selection, tick: Callable[[], None] | None = None) -> Recorded:
     """Read the charges and corrections of a ledger. Raises ``LedgerError``."""
     reader = _Reader(prices, chosen)
-    for (kind, id), entries in groupby(_entries(store, chosen), key=lambda entry: (entry.kind, entry.call)):
+    for (kind, id), entries in groupby(entries_of(store, chosen), key=lambda entry: (entry.kind, entry.call)):
         if kind == "charge":
             reader.take(id, tuple(entries))
         elif kind == "correct":
@@ -160,7 +160,7 @@ def read_logged(source: TrafficSource, prices: Prices, chosen: Selection) -> Rec
     return Recorded(reader.cells, notes=(*read.notes, *reader.notes(), *rejected))
 
 
-def _entries(store: Store, chosen: Selection) -> Iterator[Entry]:
+def entries_of(store: Store, chosen: Selection) -> Iterator[Entry]:
     """Yield charges of the time, and all later corrections."""
     query = EntryQuery(budget=chosen.budget, since=chosen.since, limit=_PAGE)
     while True:
@@ -252,7 +252,7 @@ class _Reader:
 
     def _tally(self, name: str, entries: tuple[Entry, ...]) -> Tally:
         first, facts = entries[0], entries[0].facts
-        cost = _cost_of(facts, entries)
+        cost = call_cost(facts, entries)
         tally = Tally(cost or ZERO, 1, unpriced=cost is None or "cost_usd" not in facts)
         tally.names[name] += 1
         for entry in entries:
@@ -262,7 +262,7 @@ class _Reader:
         if basis == "assumed":
             tally.assumed, tally.assumed_amount = 1, cost or ZERO
         tally.estimated = int(basis == "estimated")
-        usage = _usage_of(facts)
+        usage = call_usage(facts)
         if usage is not None:
             self._count(tally, name, usage, first.at, cost, facts)
         return tally
@@ -293,7 +293,7 @@ class _Reader:
         tally.by_kind = {bucket: per_million(rates[bucket], count) for bucket, count in usage.counted.items()}
 
 
-def _cost_of(facts: Mapping[str, Any], entries: tuple[Entry, ...]) -> Decimal | None:
+def call_cost(facts: Mapping[str, Any], entries: tuple[Entry, ...]) -> Decimal | None:
     """Return what a call cost as it was computed, else its largest charge in US dollars; None where it has neither."""
     stated = facts.get("cost_usd")
     if isinstance(stated, str):
@@ -304,7 +304,7 @@ def _cost_of(facts: Mapping[str, Any], entries: tuple[Entry, ...]) -> Decimal | 
     return max((decimal_of(entry.amount, "usd") for entry in entries if entry.account.unit == "usd"), default=None)
 
 
-def _usage_of(facts: Mapping[str, Any]) -> Usage | None:
+def call_usage(facts: Mapping[str, Any]) -> Usage | None:
     found = facts.get("usage")
     if not isinstance(found, Mapping):
         return None

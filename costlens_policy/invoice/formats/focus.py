@@ -34,6 +34,8 @@ def rows(fields: Fields) -> Iterator[BilledLine]:
     meter = fields.text("SkuMeter")
     bucket = token_kind(meter)
     kind = _CATEGORIES.get(fields.text("ChargeCategory") or "Usage", "fee")
+    if kind == "credit" and fields.text("x_Model"):
+        kind = "usage"  # a correction of calls, as `budget export` writes it
     currency = fields.text("BillingCurrency").upper()
     if not currency:
         raise fields.error("`BillingCurrency` is empty: the line has no currency")
