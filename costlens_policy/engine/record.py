@@ -228,7 +228,7 @@ def _signal(decision: Decided, name: str, value: Value) -> str:
         return shown
     if value != found.value:
         shown += f" instead of {show(found.value)}"
-    words = ", ".join(f"`{word}` {weight:.3g}" for word, weight in found.words)
+    words = ", ".join(f"`{word}` {weight:.3g}" for word, weight in found.heaviest())
     sure = f", confidence {found.confidence:.2f}" if signals[name].labels else ""
     return shown + sure + (f", by {words}" if words else "")
 

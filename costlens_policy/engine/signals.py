@@ -86,6 +86,6 @@ def weigh(signal: Signal, signals: Mapping[str, Signal], request: Mapping[str, A
     """Return what a signal comes to for a request, whatever its declaration makes of that."""
     if isinstance(signal.kind, ConfidenceOf):
         found = weigh(signals[signal.kind.signal], signals, request)
-        return ABSENT if found.value is None else Weighed(found.confidence, 1.0, found.words)
+        return ABSENT if found.value is None else Weighed(found.confidence, 1.0, found.words, found.explain)
     text = text_of(request, signal.reads, signal.max_characters)
     return ABSENT if text is None else signal.weigh(text)

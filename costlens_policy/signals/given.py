@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from costlens_policy.frozen import frozen
 from costlens_policy.signals.weighed import ABSENT, Weighed
@@ -20,13 +21,13 @@ class Learned:
 
     def prepared(self) -> Callable[[str], Weighed]:
         """Return what weighs a text. Raises ``ValueError`` where the file is not a model."""
-        from costlens_policy.signals.learned import read_model, weigh  # only for those who have such a signal
+        from costlens_policy.signals.learned import explain, read_model, weigh  # only for those who have such a signal
 
         model = read_model(self.content)
 
         def weighed(text: str) -> Weighed:
-            value, confidence, words = weigh(model, text)
-            return Weighed(value, confidence, words)
+            value, confidence = weigh(model, text)
+            return Weighed(value, confidence, explain=partial(explain, model, text))
 
         return weighed
 

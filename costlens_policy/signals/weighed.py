@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import field
 from typing import Final, TypeAlias
 
 from costlens_policy.frozen import frozen
@@ -23,6 +25,12 @@ class Weighed:
     value: Value | None
     confidence: float = 1.0
     words: tuple[tuple[str, float], ...] = ()
+    explain: Callable[[], tuple[tuple[str, float], ...]] | None = field(default=None, repr=False, compare=False)
+    """What gives the words, where finding them takes longer than the value and only explanations ask."""
+
+    def heaviest(self) -> tuple[tuple[str, float], ...]:
+        """Return the parts of the text that weighed most, found now if they were not."""
+        return self.words if self.explain is None else self.explain()
 
 
 ABSENT: Final = Weighed(None, 0.0)

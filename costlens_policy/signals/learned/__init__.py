@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from costlens_policy.signals.learned.file import ModelError, read_model, written
-from costlens_policy.signals.learned.model import LearnedModel, Training, weigh
+from costlens_policy.signals.learned.model import LearnedModel, Training, explain, weigh
 
-__all__ = ["LearnedModel", "ModelError", "Training", "read_model", "weigh", "written"]
+__all__ = ["LearnedModel", "ModelError", "Training", "explain", "read_model", "weigh", "written"]

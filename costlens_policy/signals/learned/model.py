@@ -8,12 +8,13 @@ Weights are integers, in ``UNIT``-ths of a nat, and so are sums and roots; expon
 multiplication alone. So a value is the same to the last bit on every platform, in whatever order a set is walked.
 
 The weights of all labels for one feature are one integer, label by label in lanes of 32 bits: adding these adds all
-labels at once, and most of the work of a text is one ``sum``.
+labels at once. A word's weight, with those of its beginning and its ending, is added up when the word is first met, and
+then kept, so that most of the work of a text is two sums over dictionaries.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from heapq import nsmallest
 from math import isqrt
@@ -21,10 +22,11 @@ from struct import unpack
 from typing import Any, Final, Literal, TypeAlias
 
 from costlens_policy.frozen import frozen
-from costlens_policy.signals.learned.features import FAMILIES, Features, features_of, size_of
+from costlens_policy.signals.learned.features import FAMILIES, OF_WORDS, Features, beginning, ending, features_of
 
 __all__ = [
-    "DIFFICULTY", "FINE", "HEAVIEST", "UNIT", "LearnedModel", "Tells", "Training", "Weights", "probabilities", "weigh",
+    "DIFFICULTY", "FINE", "HEAVIEST", "UNIT", "LearnedModel", "Tells", "Training", "Weights", "explain",
+    "probabilities", "weigh",
 ]  # fmt: skip
 
 Tells: TypeAlias = Literal["task", "difficulty"]
@@ -45,6 +47,8 @@ _LANE: Final = 32
 _HALF: Final = 1 << (_LANE - 1)
 _ROOT: Final = 1 << 10
 _MOST_WORDS: Final = 8
+_MOST_KEPT: Final = 20_000
+_LONGEST_KEPT: Final = 40
 
 
 @frozen
@@ -62,6 +66,27 @@ class Training:
     facts: Mapping[str, Any]
 
 
+class _Words(dict[str, int]):
+    """The weights of words by class, in lanes, each with those of its beginning and its ending.
+
+    Words that the model does not know are kept, too, up to a limit: most come again.
+    """
+
+    def __init__(self, words: dict[str, int], beginnings: dict[str, int], endings: dict[str, int]) -> None:
+        super().__init__()
+        self._parts: Final = (words, beginnings, endings)
+
+    def __missing__(self, word: str) -> int:
+        words, beginnings, endings = self._parts
+        weight = words.get(word, 0) + beginnings.get(beginning(word), 0) + endings.get(ending(word), 0)
+        if len(self) < _MOST_KEPT and len(word) <= _LONGEST_KEPT:
+            self[word] = weight
+        return weight
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Words, self._parts
+
+
 @frozen
 class LearnedModel:
     """A linear model. ``biases`` are aligned with ``classes``; ``weights`` list only features that weigh something."""
@@ -71,13 +96,16 @@ class LearnedModel:
     biases: tuple[int, ...]
     weights: Weights
     training: Training
-    _lanes: tuple[dict[str, int], ...] = field(init=False, repr=False, compare=False)
+    _words: _Words = field(init=False, repr=False, compare=False)
+    _others: tuple[dict[str, int], ...] = field(init=False, repr=False, compare=False)
     _offset: int = field(init=False, repr=False, compare=False)
     _format: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         size = len(self.classes)
-        object.__setattr__(self, "_lanes", tuple(self._lanes_of(family) for family in FAMILIES))
+        lanes = {family: self._lanes_of(family) for family in FAMILIES}
+        object.__setattr__(self, "_words", _Words(*(lanes[family] for family in OF_WORDS)))
+        object.__setattr__(self, "_others", tuple(lanes[family] for family in FAMILIES[len(OF_WORDS) :]))
         object.__setattr__(self, "_offset", sum(_HALF << (_LANE * at) for at in range(size)))
         object.__setattr__(self, "_format", f"<{size}I")
 
@@ -93,10 +121,10 @@ class LearnedModel:
 
     def scores(self, features: Features) -> list[int]:
         """Return the score of each label, in parts of a nat (``FINE``)."""
-        total = self._offset
-        for lanes, present in zip(self._lanes, features, strict=True):
+        total = sum(map(self._words.__getitem__, features.words), self._offset)
+        for lanes, present in zip(self._others, features[1:], strict=True):
             total += sum(map(lanes.__getitem__, lanes.keys() & present))
-        root = isqrt(size_of(features) * _ROOT * _ROOT)
+        root = _root_of(features.size)
         sums = unpack(self._format, total.to_bytes(4 * len(self.classes), "little"))
         return [
             (bias * FINE + (lane - _HALF) * FINE * _ROOT // root) // UNIT
@@ -105,13 +133,16 @@ class LearnedModel:
 
     def heaviest(self, features: Features, label: str) -> tuple[tuple[str, float], ...]:
         """Return the features that weighed most for a label, or against it, in nats, the heaviest first."""
-        root = isqrt(size_of(features) * _ROOT * _ROOT)
-        found = []
-        for family, present in zip(FAMILIES, features, strict=True):
+        nats = _ROOT / (_root_of(features.size) * UNIT)
+        found: dict[str, int] = {}
+        for family, present in features.by_family():
             weights = self.weights[label].get(family, {})
-            found += [(-abs(weights[name]), shown(family, name), weights[name]) for name in weights.keys() & present]
-        nats = _ROOT / (root * UNIT)
-        return tuple((name, round(weight * nats, 3)) for _, name, weight in nsmallest(_MOST_WORDS, found))
+            for feature in present:
+                if weight := weights.get(feature):
+                    name = shown(family, feature)
+                    found[name] = found.get(name, 0) + weight
+        heaviest = nsmallest(_MOST_WORDS, found.items(), key=lambda item: (-abs(item[1]), item[0]))
+        return tuple((name, round(weight * nats, 3)) for name, weight in heaviest)
 
     def _lanes_of(self, family: str) -> dict[str, int]:
         lanes: dict[str, int] = {}
@@ -121,17 +152,21 @@ class LearnedModel:
         return lanes
 
 
-def weigh(model: LearnedModel, text: str) -> tuple[str | float, float, tuple[tuple[str, float], ...]]:
-    """Return the value of a text, how sure the model is of it, and the features that weighed most.
+def weigh(model: LearnedModel, text: str) -> tuple[str | float, float]:
+    """Return the value of a text, and how sure the model is of it.
 
     The value is a label, or a difficulty from 0 to 1, in steps of 0.0001. The confidence is the probability of the
     label, or of the side of 0.5 on which the difficulty is.
     """
+    shares = probabilities(model.scores(features_of(text)))
+    best = _best_of(shares)
+    return shares[1] if model.tells == "difficulty" else model.classes[best], shares[best]
+
+
+def explain(model: LearnedModel, text: str) -> tuple[tuple[str, float], ...]:
+    """Return the features that weighed most for the value of a text, or against it, in nats, the heaviest first."""
     features = features_of(text)
-    shares = probabilities(model.scores(features))
-    best = max(range(len(shares)), key=shares.__getitem__)
-    value = shares[1] if model.tells == "difficulty" else model.classes[best]
-    return value, shares[best], model.heaviest(features, model.classes[best])
+    return model.heaviest(features, model.classes[_best_of(model.scores(features))])
 
 
 def probabilities(scores: list[int]) -> list[float]:
@@ -157,6 +192,15 @@ def shown(family: str, feature: str) -> str:
             return f"form: {feature}"
         case _:
             return feature
+
+
+def _best_of(shares: Sequence[float]) -> int:
+    return max(range(len(shares)), key=shares.__getitem__)
+
+
+def _root_of(size: int) -> int:
+    """Return the root of a number of features, in parts of ``_ROOT``."""
+    return isqrt(size * _ROOT * _ROOT)
 
 
 def _powers(base: float, count: int) -> tuple[float, ...]:

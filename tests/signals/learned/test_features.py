@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from costlens_policy.signals.learned import features
-from costlens_policy.signals.learned.features import FAMILIES, HEAD, TAIL, Features, features_of, size_of
+from costlens_policy.signals.learned.features import FAMILIES, HEAD, TAIL, Features, features_of
 
 _TEXTS = st.text(
     st.one_of(st.sampled_from(" \n\r\t.?!aAbBzZ019_-$()é天气Ⅷ\uff46\x1c\ud800"), st.characters()), max_size=60
@@ -18,7 +18,7 @@ _TEXTS = st.text(
 
 
 def _by_family(text: str) -> dict[str, set[str]]:
-    return dict(zip(FAMILIES, features_of(text), strict=True))
+    return {family: set(found) for family, found in features_of(text).by_family()}
 
 
 def test_families_of_a_text() -> None:
@@ -44,12 +44,17 @@ def test_letters_are_normalized() -> None:
 
 def test_choices_are_a_form() -> None:
     assert "choices B." in _by_family("Which?\nA. this\nB. that")["form"]
-    assert "choices none" in _by_family("Which? A or B.")["form"]
+    assert "choices None" in _by_family("Which? A or B.")["form"]
 
 
 def test_an_empty_text_has_a_size() -> None:
-    assert size_of(features_of("")) >= 1
-    assert size_of(tuple(set[str]() for _ in FAMILIES)) == 1
+    assert features_of("").size >= 1
+    assert Features(set(), set(), set(), set(), set()).size == 1
+
+
+def test_the_size_counts_every_feature() -> None:
+    found = features_of("Write a def f_1(x):")
+    assert found.size == sum(len(list(present)) for _, present in found.by_family())
 
 
 def test_the_middle_of_a_long_text_is_not_read() -> None:
@@ -75,13 +80,14 @@ def _generally(text: str) -> Features:
 @given(_TEXTS)
 def test_every_text_has_features(text: str) -> None:
     found = features_of(text)
-    assert len(found) == len(FAMILIES)
-    assert not any("" in family for family in found[:4])
+    assert [family for family, _ in found.by_family()] == list(FAMILIES)
+    assert not any("" in present for family, present in found.by_family() if family not in ("first", "last"))
 
 
 def test_features_do_not_depend_on_the_process() -> None:
     """Sets are walked in another order under another seed of hashes; what is in them is the same."""
-    code = f"from {features.__name__} import features_of; print([sorted(found) for found in features_of('Añb 天 1?')])"
+    read = "[sorted(found) for _, found in features_of('Añb 天 1?').by_family()]"
+    code = f"from {features.__name__} import features_of; print({read})"
     runs = {_printed(code, seed) for seed in ("1", "2")}
     assert len(runs) == 1
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costlens_policy.signals.learned import LearnedModel, weigh
-from costlens_policy.signals.learned.features import FAMILIES, features_of, size_of
+from costlens_policy.signals.learned import LearnedModel, explain, weigh
+from costlens_policy.signals.learned.features import features_of
 from costlens_policy.signals.learned.model import FINE, HEAVIEST, UNIT, probabilities
 from tests.signals.learned.models import DIFFICULTY, TASKS, TRAINING
 
@@ -30,15 +30,15 @@ _WORDS = st.lists(
     ],
 )
 def test_a_task_is_told_by_its_words(text: str, label: str) -> None:
-    value, confidence, words = weigh(TASKS, text)
+    value, confidence = weigh(TASKS, text)
     assert value == label
     assert 0.4 < confidence < 1
-    assert words[0][1] > 0
+    assert explain(TASKS, text)[0][1] > 0
 
 
 def test_a_text_without_known_words_is_what_is_frequent_and_not_sure() -> None:
-    value, confidence, words = weigh(TASKS, "zzz")
-    assert (value, words) == ("talk", ())
+    value, confidence = weigh(TASKS, "zzz")
+    assert (value, explain(TASKS, "zzz")) == ("talk", ())
     assert confidence < 0.5
 
 
@@ -48,12 +48,12 @@ def test_what_is_mostly_unknown_gives_less_confidence() -> None:
 
 
 def test_a_difficulty_is_a_number_with_the_confidence_of_its_side() -> None:
-    hard, confidence, words = weigh(DIFFICULTY, "prove it")
+    hard, confidence = weigh(DIFFICULTY, "prove it")
     assert isinstance(hard, float)
     assert hard > 0.5
     assert confidence == hard
-    assert words == (("prove", words[0][1]),)
-    easy, confidence, words = weigh(DIFFICULTY, "hello")
+    assert [word for word, _ in explain(DIFFICULTY, "prove it")] == ["prove"]
+    easy, confidence = weigh(DIFFICULTY, "hello")
     assert isinstance(easy, float)
     assert easy < 0.5
     assert confidence == pytest.approx(1 - easy, abs=1e-4)
@@ -62,7 +62,7 @@ def test_a_difficulty_is_a_number_with_the_confidence_of_its_side() -> None:
 
 
 def test_the_words_that_weighed_most_come_first_and_show_their_family() -> None:
-    words = dict(weigh(TASKS, "Write a function def f_1(x) while doing something")[2])
+    words = dict(explain(TASKS, "Write a function def f_1(x) while doing something"))
     assert next(iter(words)) == "def"
     assert words["…ing"] < 0
     assert "a function" in words
@@ -74,10 +74,10 @@ def test_scores_are_those_of_plain_arithmetic(words: list[str]) -> None:
     for label, bias, score in zip(TASKS.classes, TASKS.biases, TASKS.scores(features), strict=True):
         total = sum(
             TASKS.weights[label].get(family, {}).get(feature, 0)
-            for family, present in zip(FAMILIES, features, strict=True)
+            for family, present in features.by_family()
             for feature in present
         )
-        assert score / FINE == pytest.approx((bias + total / math.sqrt(size_of(features))) / UNIT, abs=3e-3)
+        assert score / FINE == pytest.approx((bias + total / math.sqrt(features.size)) / UNIT, abs=3e-3)
 
 
 @given(st.lists(st.integers(-60_000, 60_000), min_size=1, max_size=20))
@@ -106,11 +106,11 @@ def test_sums_of_the_heaviest_weights_stay_in_their_lanes() -> None:
 def test_the_same_to_the_last_bit() -> None:
     """These figures are part of the format: a change of them needs another version of features."""
     text = "Solve the equation: what is 12 = 3 * x?\n(A) 4\n(B) 5  singing a function_of 天气 Ünïcode"
-    assert TASKS.scores(features_of(text)) == [1957, 2545, 1688]
-    assert weigh(TASKS, text)[:2] == ("math", 0.501)
+    assert TASKS.scores(features_of(text)) == [1949, 2534, 1682]
+    assert weigh(TASKS, text) == ("math", 0.5)
 
 
 def test_a_model_travels_by_pickle() -> None:
     again = pickle.loads(pickle.dumps(TASKS))
     assert again == TASKS
-    assert weigh(again, "def f")[:2] == weigh(TASKS, "def f")[:2]
+    assert weigh(again, "def f") == weigh(TASKS, "def f")
