@@ -28,7 +28,7 @@ from costlens_policy.fit.words import headline
 from costlens_policy.frozen import frozen
 from costlens_policy.source.formatting import format_text
 
-__all__ = ["DATA_LABEL", "MADE_BY", "MAX_LOSS_LABEL", "Origin", "documents_of", "qualities_of"]
+__all__ = ["DATA_LABEL", "MADE_BY", "MAX_LOSS_LABEL", "Origin", "documents_of", "qualities_of", "quality_of"]
 
 MAX_LOSS_LABEL: Final = "costlens-policy/fit-max-loss"
 """Label of a policy with the loss, in score, that it was fitted to; ``fit --check`` reads it."""
@@ -222,22 +222,33 @@ def _ranked(fitted: Fitted, tasks: Iterable[int]) -> list[str]:
 
 
 def _quality(fitted: Fitted, qualities: _Qualities, origin: Origin) -> str:
+    entries: dict[str, dict[str, Value]] = {model: {} for model in fitted.inside.models}
+    for place, model in enumerate(fitted.inside.models):
+        for task, name in enumerate(fitted.inside.tasks):
+            if (name, model) in qualities and name is not None:
+                entries[model][name] = _entry(qualities[name, model], origin, _digest(fitted.inside, task, place))
+    return _catalogue(f"Quality by task, measured on {len(fitted.inside):,} cases with 95% intervals.", entries, origin)
+
+
+def quality_of(estimates: Mapping[tuple[str, str], Estimate], description: str, origin: Origin) -> str:
+    """Return a catalogue document with nothing but the quality of models, by task and model."""
+    entries: dict[str, dict[str, Value]] = {}
+    for (task, model), found in sorted(estimates.items()):
+        entries.setdefault(model, {})[task] = _entry(found, origin, origin.digest)
+    return format_text(_catalogue(description, entries, origin), "quality.yaml")
+
+
+def _catalogue(description: str, entries: Mapping[str, Mapping[str, Value]], origin: Origin) -> str:
+    """Return a catalogue of quality: each task of a model on one line, which a diff shows when it moves."""
     head: dict[str, Value] = {
         "apiVersion": "costlens-policy/v1",
         "kind": "Catalogue",
-        "metadata": {
-            "name": "measured-quality",
-            "version": _version(origin),
-            "description": f"Quality by task, measured on {len(fitted.inside):,} cases with 95% intervals.",
-        },
+        "metadata": {"name": "measured-quality", "version": _version(origin), "description": description},
     }
     lines = [*_made_by(origin), *yaml_lines(head), "models:"]
-    for place, model in enumerate(fitted.inside.models):
+    for model, tasks in entries.items():
         lines += [f"  {flow(model)}:", "    quality:"]
-        for task, name in enumerate(fitted.inside.tasks):
-            if (name, model) in qualities and name is not None:
-                entry = _entry(qualities[name, model], origin, _digest(fitted.inside, task, place))
-                lines.append(f"      {flow(name)}: {flow(entry)}")
+        lines += [f"      {flow(task)}: {flow(entry)}" for task, entry in tasks.items()]
     return "\n".join(lines) + "\n"
 
 

@@ -117,6 +117,8 @@ def gather(outcomes: Outcomes, catalogue: Catalogue, assumed: Assumed) -> Measur
     models = outcomes.models
     if len(models) < 2:
         raise OutcomesError(f"a choice needs outcomes of at least two models, got {len(models)}")
+    if outcomes.paired and len(models) > 2:
+        raise OutcomesError("a case of pairwise preferences has two models; compare two with --models")
     complete = [
         at for at in range(len(outcomes.cases)) if all(outcomes.scores[name][at] is not None for name in models)
     ]
@@ -133,7 +135,7 @@ def gather(outcomes: Outcomes, catalogue: Catalogue, assumed: Assumed) -> Measur
 
 
 def _refuse_gaps(outcomes: Outcomes, complete: int) -> None:
-    if complete >= len(outcomes.cases) * (1 - _MOST_LOST) and complete:
+    if complete and (outcomes.paired or complete >= len(outcomes.cases) * (1 - _MOST_LOST)):
         return
     gaps = {name: sum(score is None for score in outcomes.scores[name]) for name in outcomes.models}
     most = max(gaps, key=lambda name: gaps[name])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from importlib.util import find_spec
 from pathlib import Path
@@ -213,12 +213,34 @@ def _fit(files: tuple[str, ...], reading: _Reading, wanted: _Wanted, folder: Pat
 
     target, catalogue = _target(wanted), _catalogue(reading)
     outcomes = _read(files, reading, catalogue)
+    if outcomes.paired and len(outcomes.models) > 2:
+        _show_strengths(outcomes, _origin(files, outcomes, reading, wanted, folder or Path()), folder, output)
+        return
     catalogue = _listed(outcomes.models) if catalogue is None else catalogue
     inside, aside, notes = _parts(outcomes, reading, wanted, catalogue)
     fitted = fit(inside, aside, target, wanted.seed)
     _FORMATS.print(_Page(fitted, summary_of(fitted, [*_notes(outcomes), *notes])), output)
     if folder is not None:
-        _write(fitted, catalogue, _origin(files, outcomes, reading, wanted, folder), folder)
+        from costlens_policy.fit.documents import documents_of
+
+        _write(documents_of(fitted, catalogue, _origin(files, outcomes, reading, wanted, folder)), folder)
+
+
+def _show_strengths(outcomes: Outcomes, origin: Origin, folder: Path | None, output: str) -> None:
+    """Print what pairwise preferences show of several models, and write it as measured quality."""
+    from costlens_policy.fit.documents import quality_of
+    from costlens_policy.fit.outcomes import strengths
+    from costlens_policy.fit.preferred import estimates_of, summary_of_strengths
+
+    found = strengths(outcomes)
+    _FORMATS.print(_Page(None, summary_of_strengths(found, [*_notes(outcomes)])), output)
+    if folder is None:
+        return
+    estimates = estimates_of(found)
+    if not estimates:
+        raise InputError("no model has a quality to write; comparisons need a task, such as `--set task=chat`")
+    description = f"Shares of wins by task, from {len(outcomes.cases):,} comparisons, with 95% intervals."
+    _write({"quality.yaml": quality_of(estimates, description, origin)}, folder)
 
 
 def _check(files: tuple[str, ...], reading: _Reading, wanted: _Wanted, policies: Path, output: str) -> ExitCode:
@@ -428,12 +450,12 @@ def _referable(prices: Sequence[Path], folder: Path) -> tuple[str, ...]:
     return tuple(Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix() for path in prices)
 
 
-def _write(fitted: Fitted, catalogue: Catalogue, origin: Origin, folder: Path) -> None:
+def _write(documents: Mapping[str, str], folder: Path) -> None:
     """Write the documents; what a fit wrote before is replaced, what a person wrote is not. Raises ``InputError``."""
-    from costlens_policy.fit.documents import MADE_BY, documents_of
+    from costlens_policy.fit.documents import MADE_BY
 
     begins = f"# {MADE_BY}{_PROGRAM}"
-    texts = {folder / name: text for name, text in documents_of(fitted, catalogue, origin).items()}
+    texts = {folder / name: text for name, text in documents.items()}
     for path in texts:
         if path.exists() and not path.read_text(encoding="utf-8", errors="replace").startswith(begins):
             raise InputError(f"`{path}` was not written by `fit` and is not replaced; name another directory")

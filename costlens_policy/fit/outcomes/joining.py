@@ -264,7 +264,7 @@ class Joining:
     def _noted(self, found: Outcomes) -> Outcomes:
         for model, scores in found.scores.items():
             for case, score in zip(found.cases, scores, strict=True):
-                if score is None:
+                if score is None and not found.paired:
                     self.unjoined.add(f"cases without a score of `{model}`", case.id)
         scored = sum(len(scores) - scores.count(None) for scores in found.scores.values())
         notes = Notes(self.rows, scored, self.dropped.all(), self.unjoined.all(), self.remarks.all())
