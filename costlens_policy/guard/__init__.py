@@ -14,6 +14,7 @@ from costlens_policy.guard.errors import GuardError
 from costlens_policy.guard.events import Event, JsonLinesSink, LoggingSink, Sink
 from costlens_policy.guard.guard import Call, Guard
 from costlens_policy.guard.recording import Charged, ChargedBudget
+from costlens_policy.guard.signals import AsyncSignalSource, SignalSource
 from costlens_policy.guard.spending import Spend
 from costlens_policy.on_demand import on_demand
 
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from costlens_policy.guard.webhook import WebhookSink
 
 __all__ = [
-    "AsyncCall", "AsyncGuard", "Call", "Charged", "ChargedBudget", "Event", "Guard", "GuardError", "JsonLinesSink",
-    "LoggingSink", "Sink", "Spend", "WebhookSink",
+    "AsyncCall", "AsyncGuard", "AsyncSignalSource", "Call", "Charged", "ChargedBudget", "Event", "Guard", "GuardError",
+    "JsonLinesSink", "LoggingSink", "SignalSource", "Sink", "Spend", "WebhookSink",
 ]  # fmt: skip
 
 __getattr__ = on_demand(  # asyncio and HTTP take their time, and are for who uses them

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from threading import Lock
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from weakref import WeakValueDictionary
 
 from costlens_policy.api import Engine
@@ -25,6 +25,7 @@ from costlens_policy.guard.holding import hold_call, recall_call
 from costlens_policy.guard.recording import Charged
 from costlens_policy.guard.reserving import Asked, Reserved, ask_now
 from costlens_policy.guard.shared import NamedModels, OnException, Options, Shared, checked_lease
+from costlens_policy.guard.signals import AsyncSignalSource, SignalSource, Sources, without_signals
 from costlens_policy.guard.spending import Spend, spend_of
 from costlens_policy.ledger import CallConflictError, LedgerError, LedgerUnavailableError, Store
 from costlens_policy.observers import Observer, observers_of, together
@@ -44,6 +45,9 @@ _CLOSING: Final = 5.0
 class AnyGuard:
     """Opens calls, and settles them by their ids. Safe for any number of threads."""
 
+    _awaits: ClassVar = False
+    """Whether signals may come from asynchronous functions."""
+
     def __init__(
         self,
         engine: Engine,
@@ -59,10 +63,12 @@ class AnyGuard:
         retry_delay: float = 1.0,
         named_models: NamedModels = "compare",
         log: Observer | Sequence[Observer] | None = None,
+        signals: Mapping[str, SignalSource | AsyncSignalSource] | None = None,
     ) -> None:
         options = Options(lease, on_exception, dialect, alert_sinks, clock, timer, max_age, retry_delay, named_models)
         self._engine: Final = engine
         plan = engine.plan
+        self._sources: Final = Sources(signals or {}, plan, awaits=self._awaits)
         self._shared = Shared.make(plan, ledger, options, together(engine.log, observers_of(log, plan)))
         self._versions: tuple[Shared, ...] = (self._shared,)
         """One for each of the plans that decided last: policies may be replaced, and two versions may be at work."""
@@ -114,6 +120,7 @@ class AnyGuard:
         """
         self._check_open()
         shared = self._shared_for(self._engine.plan_for(request))
+        request = self._sources.resolved(shared.plan, request)
         lease = shared.options.lease if lease is None else checked_lease(lease)
         if id is None:
             id = os.urandom(16).hex()
@@ -121,7 +128,7 @@ class AnyGuard:
             return HeldCall(shared, asked, _held(shared, asked)[1]), False
         known, request = self._known(id), self._identified(request, id)
         if known is not None and known.is_open:
-            if known.asked.request != request:
+            if without_signals(known.asked.request) != without_signals(request):
                 raise CallConflictError(f"the id `{id}` belongs to another call, which is under way")
             return known, True
         asked = Asked(request, id, True, lease, shared.clock())
@@ -185,6 +192,7 @@ class AnyGuard:
     def _decide(self, request: Mapping[str, Any], may_read: bool = True) -> Decision | None:
         self._check_open()
         shared = self._shared_for(self._engine.plan_for(request))
+        request = self._sources.resolved(shared.plan, request)
         decision: Decision | None
         if not shared.accounts.steps:  # no budget has a balance
             decision = decide(shared.plan, request, None, shared.clock())
@@ -197,6 +205,7 @@ class AnyGuard:
     def _models(self, request: Mapping[str, Any]) -> Models:
         self._check_open()
         shared = self._shared_for(self._engine.plan_for(request))
+        request = self._sources.resolved(shared.plan, request)
         models = ask_now(shared, lambda plan, seen, now: models_for(plan, request, seen, now))
         assert models is not None, "the ledger was read"
         return models

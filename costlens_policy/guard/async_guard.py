@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -41,6 +41,7 @@ class AsyncGuard(AnyGuard):
     is cancelled gives back what its call holds.
     """
 
+    _awaits = True
     _worker: _Worker
 
     def _prepare(self) -> None:
@@ -48,8 +49,11 @@ class AsyncGuard(AnyGuard):
 
     def call(self, request: Mapping[str, Any], *, id: str | None = None, lease: timedelta | None = None) -> Opening:
         """Decide a request and reserve its worst case, once the result is entered or awaited; see ``Guard.call``."""
-        opening = partial(self._call, request, id, lease)
-        return Opening(opening, self._worker, apart=is_longer(request, _MOST_IN_LOOP))
+        plan = self._engine.plan_for(request)
+        asks = self._sources.asks(plan, request)
+        asking = partial(self._sources.resolved_async, plan, request) if asks else None
+        opening = partial(self._call, id=id, lease=lease)
+        return Opening(opening, self._worker, request, asking, apart=is_longer(request, _MOST_IN_LOOP))
 
     async def settle(
         self,
@@ -71,6 +75,7 @@ class AsyncGuard(AnyGuard):
         Balances that are known well enough are not read again: then the answer is made at once, unless the request is
         long.
         """
+        request = await self._sources.resolved_async(self._engine.plan_for(request), request)
         decision = self.decide_at_once(request)
         if decision is not None:
             return decision
@@ -80,15 +85,18 @@ class AsyncGuard(AnyGuard):
     def decide_at_once(self, request: Mapping[str, Any], *, short: bool = False) -> Decision | None:
         """Decide as ``decide`` does where that takes no waiting.
 
-        None where balances have to be read, or the request is long: then ``decide`` leaves it to a thread. ``short``
-        says that it is known not to be long.
+        None where something has to be read or asked for, or the request is long: then ``decide`` leaves it to a
+        thread. ``short`` says that it is known not to be long.
         """
         if not short and is_longer(request, _MOST_IN_LOOP):
+            return None
+        if self._sources.asks(self._engine.plan_for(request), request):
             return None
         return self._decide(request, self._shared.in_memory)
 
     async def models(self, request: Mapping[str, Any]) -> Models:
         """Return which models may serve a request on the balances of the ledger; see ``Guard.models``."""
+        request = await self._sources.resolved_async(self._engine.plan_for(request), request)
         models: Models = await self._worker.run(self._models, request, apart=True)
         return models
 
@@ -223,8 +231,19 @@ class AsyncCall(CallFacts):
 class Opening:
     """A call that is being decided and reserved: ``async with`` it, or ``await`` it."""
 
-    def __init__(self, open_call: Callable[[], tuple[HeldCall, bool]], worker: _Worker, *, apart: bool = False) -> None:
+    def __init__(
+        self,
+        open_call: Callable[[Mapping[str, Any]], tuple[HeldCall, bool]],
+        worker: _Worker,
+        request: Mapping[str, Any],
+        asking: Callable[[], Awaitable[Mapping[str, Any]]] | None,
+        *,
+        apart: bool = False,
+    ) -> None:
+        """Open the call of a request; ``asking`` gives the request with what has to be asked for before."""
         self._open_call = open_call
+        self._request = request
+        self._asking = asking
         self._apart = apart
         self._worker = worker
         self._call: AsyncCall | None = None
@@ -243,6 +262,8 @@ class Opening:
         await self._call.__aexit__(kind, error, traceback)
 
     async def _open(self) -> AsyncCall:
+        if self._asking is not None:
+            self._request = await self._asking()
         given_up = Event()
         opening: asyncio.Future[tuple[HeldCall, bool]]
         opening = self._worker.run(self._open_unless, given_up, apart=self._apart)
@@ -256,7 +277,7 @@ class Opening:
 
     def _open_unless(self, given_up: Event) -> tuple[HeldCall, bool]:
         """Reserve in a thread, which gives the hold back itself where the event loop may be closed by then."""
-        held, repeated = self._open_call()
+        held, repeated = self._open_call(self._request)
         if given_up.is_set() and not repeated:  # what was held before is not given back by who asked again
             held.release()
         return held, repeated

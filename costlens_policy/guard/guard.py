@@ -35,7 +35,8 @@ class Guard(AnyGuard):
     time. ``named_models`` says whether the model that a response names is compared with the one in use, and the more
     expensive one charged, or ignored: gateways put the name that their client asked for into what they pass on. ``log``
     is told of each decision and charge, beside that of the engine: a ``DecisionLog``, or another ``Observer``, several
-    as a list. ``engine`` may be ``LivePolicies``.
+    as a list. ``engine`` may be ``LivePolicies``. ``signals`` are functions that give the values of external signals by
+    their names; each is asked before the decision, if a rule reads it and the request comes without it.
 
     Raises ``LedgerUnavailableError`` if the ledger cannot be opened, unless the policy set lets calls through then.
     """

@@ -23,6 +23,7 @@ from costlens_policy.checker.attributes import STANDARD_ATTRIBUTES
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Balance, BalanceSeen, Call, Decision, Estimate
+from costlens_policy.guard.signals import without_signals
 from costlens_policy.ledger import Reservation, ReservedLine, decimal_of
 from costlens_policy.ledger.calls import Facts
 from costlens_policy.money import ZERO, plain
@@ -84,7 +85,8 @@ def request_digest(request: Mapping[str, Any], id: str) -> str:
 
     It is empty for a request that cannot be written as JSON.
     """
-    own = {name: value for name, value in request.items() if name != "id" or value != id}  # a rule may read it or not
+    asked = without_signals(request)
+    own = {name: value for name, value in asked.items() if name != "id" or value != id}  # a rule may read it or not
     try:
         text = json.dumps([id, own], sort_keys=True, default=_as_data)
     except (TypeError, ValueError, RecursionError):
