@@ -11,6 +11,7 @@ from typing import Final
 from costlens_policy.checker.attributes import SIGNALS
 from costlens_policy.compiler.formula import ROOTS, Formula
 from costlens_policy.compiler.rules import AccessStep
+from costlens_policy.engine.chosen import notes_on_choice
 from costlens_policy.engine.context import Context
 from costlens_policy.engine.decided import Decided
 from costlens_policy.engine.facts import BalanceSeen
@@ -64,7 +65,7 @@ def record_of(decision: Decided) -> Record:
     """Walk the rules of a decision once more, keeping what each of them saw."""
     walk = _Walk(decision)
     return Record(
-        (_request(decision), walk.access(), walk.routes(), _candidates(decision), walk.budgets(), walk.rewrites())
+        (_request(decision), walk.access(), walk.routes(), walk.candidates(), walk.budgets(), walk.rewrites())
     )
 
 
@@ -124,6 +125,17 @@ class _Walk:
 
         notes = tuple(reason for reason in self._decision.reasons if reason.startswith("routes: "))
         return StageRecord("routes", tuple(records()), notes)
+
+    def candidates(self) -> StageRecord:
+        decision = self._decision
+        notes = [f"`{item.model}` is excluded: {item.reason}" for item in decision.excluded]
+        if decision.model is not None and decision.estimate is not None:
+            cost = decision.estimate.cost
+            price = "at an unknown price" if cost is None else f"for at most {format_usd(cost)}"
+            notes.append(f"`{decision.model}` serves, {price}")
+            notes.extend(f"`{name}` stands by" for name in decision.fallbacks)
+            notes.extend(notes_on_choice(decision, self._context))
+        return StageRecord("candidates", (), tuple(notes))
 
     def budgets(self) -> StageRecord:
         notes = tuple(_balance(seen) for seen in self._decision.balances)
@@ -231,16 +243,6 @@ def _signal(decision: Decided, name: str, value: Value) -> str:
     words = ", ".join(f"`{word}` {weight:.3g}" for word, weight in found.heaviest())
     sure = f", confidence {found.confidence:.2f}" if signals[name].labels else ""
     return shown + sure + (f", by {words}" if words else "")
-
-
-def _candidates(decision: Decided) -> StageRecord:
-    notes = [f"`{item.model}` is excluded: {item.reason}" for item in decision.excluded]
-    if decision.model is not None and decision.estimate is not None:
-        cost = decision.estimate.cost
-        price = "at an unknown price" if cost is None else f"for at most {format_usd(cost)}"
-        notes.append(f"`{decision.model}` serves, {price}")
-        notes.extend(f"`{name}` stands by" for name in decision.fallbacks)
-    return StageRecord("candidates", (), tuple(notes))
 
 
 def _telling(when: Formula, parts: Iterable[Part]) -> Iterator[tuple[str, str]]:
