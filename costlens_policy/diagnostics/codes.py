@@ -187,6 +187,10 @@ _MEANING: Final = (
     Code("CL477", "wrong-order", "choice in the wrong order"),
     Code("CL478", "ambiguous-key", "key that different callers share"),
     Code("CL479", "repeated-part", "part of an expression that changes nothing"),
+    Code("CL481", "few-cases", "quality measured on few cases"),
+    Code("CL482", "old-measurement", "quality measured too long ago"),
+    Code("CL483", "noisy-quality", "difference of quality within the noise"),
+    Code("CL484", "unmeasured-task", "quality that was not measured"),
     Code("CL490", "searched-condition", "condition that is searched, not decided"),
     Code("CL491", "unfinished-examination", "examination ended at its limit"),
 )

@@ -21,7 +21,9 @@ from costlens_policy.documents.document import (
 from costlens_policy.documents.parameters import PASSING, steering
 from costlens_policy.documents.policy import Target
 
-__all__ = ["Admission", "Attribute", "Defaults", "ExpressionLimits", "LedgerTerms", "PolicySetDocument"]
+__all__ = [
+    "Admission", "Attribute", "Defaults", "EvidenceTerms", "ExpressionLimits", "LedgerTerms", "PolicySetDocument",
+]  # fmt: skip
 
 
 class Attribute(Section):
@@ -95,6 +97,15 @@ class ExpressionLimits(Section):
     """Entries that an undeclared map counts as in ``cost``."""
     assumed_text: Annotated[int, Field(ge=0, le=10_000_000)] = 10_000
     """Characters that an undeclared text counts as in ``cost``."""
+
+
+class EvidenceTerms(Section):
+    """What ``check`` asks of the evidence for a quality by which a rule chooses."""
+
+    min_cases: Annotated[int, Field(ge=0, le=10**9)] = 100
+    """Warn where a quality rests on fewer cases (CL481)."""
+    max_age_days: Annotated[int, Field(ge=0, le=100_000)] = 365
+    """Warn where a quality was measured more days ago (CL482)."""
 
 
 class LedgerTerms(Section):
@@ -175,6 +186,8 @@ class PolicySetDocument(Document):
     """Models and parameters to admit although too little is known about them."""
     limits: ExpressionLimits = ExpressionLimits()
     """How large an expression may be, and how much work it may take."""
+    evidence: EvidenceTerms = EvidenceTerms()
+    """What ``check`` asks of the evidence for a quality by which a rule chooses. It changes no decision."""
     ledger: LedgerTerms = LedgerTerms()
     """What the guard does while the ledger cannot be reached."""
     severities: dict[

@@ -11,10 +11,13 @@ from costlens_policy.checker.checks.denied_by_default import check_denied_by_def
 from costlens_policy.checker.checks.downgrades import check_downgrades
 from costlens_policy.checker.checks.empty_policies import check_empty_policies
 from costlens_policy.checker.checks.excluded_candidates import check_excluded_candidates
+from costlens_policy.checker.checks.few_cases import check_few_cases
 from costlens_policy.checker.checks.markers import check_markers
 from costlens_policy.checker.checks.misplaced_targets import check_misplaced_targets
 from costlens_policy.checker.checks.mixed_scripts import check_mixed_scripts
 from costlens_policy.checker.checks.model_values import check_model_values
+from costlens_policy.checker.checks.noisy_quality import check_noisy_quality
+from costlens_policy.checker.checks.old_measurements import check_old_measurements
 from costlens_policy.checker.checks.outdated_candidates import check_outdated_candidates
 from costlens_policy.checker.checks.parameters import check_parameters
 from costlens_policy.checker.checks.patterns import check_patterns
@@ -31,6 +34,7 @@ from costlens_policy.checker.checks.steering_parameters import check_steering_pa
 from costlens_policy.checker.checks.subject import Check, Subject
 from costlens_policy.checker.checks.thresholds import check_thresholds
 from costlens_policy.checker.checks.time_zones import check_time_zones
+from costlens_policy.checker.checks.unmeasured_tasks import check_unmeasured_tasks
 from costlens_policy.checker.checks.unmeetable_choices import check_unmeetable_choices
 from costlens_policy.checker.checks.unpriced_candidates import check_unpriced_candidates
 from costlens_policy.checker.checks.unreachable_routes import check_unreachable_routes
@@ -73,6 +77,10 @@ CHECKS: Final[tuple[Check, ...]] = (
     check_regions,
     check_misplaced_targets,
     check_markers,
+    check_few_cases,
+    check_old_measurements,
+    check_noisy_quality,
+    check_unmeasured_tasks,
 )
 """CL401, CL402 and so on. None depends on another; the order is that of their codes."""
 

@@ -34,7 +34,7 @@ def limit_tests(choice: Choice) -> Iterator[LimitTest]:
     if limits.min_quality is not None:
         yield _quality(("limits", "min_quality"), choice, float(limits.min_quality))
     if choice.within is not None:
-        yield _quality(("within", "quality"), choice, 0.0)
+        yield _quality(("within",), choice, 0.0)
 
 
 def _requires(wanted: frozenset[str]) -> LimitTest:
