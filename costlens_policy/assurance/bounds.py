@@ -8,7 +8,7 @@ from operator import eq, ge, gt, le, lt, ne
 from typing import Final
 
 from costlens_policy.assurance.domain.formulas import Every, Goal, Holds
-from costlens_policy.assurance.domain.trees import Atom, Branch, Constant, Junction, Negation, Tree
+from costlens_policy.assurance.domain.trees import Atom, Branch, Constant, Junction, Negation, Read, Tree
 from costlens_policy.assurance.subject import Rule
 from costlens_policy.expressions.tree import Call, Literal, Node
 from costlens_policy.frozen import frozen
@@ -48,6 +48,12 @@ class Range:
         """The number as people call it, such as ``prompt_tokens``."""
         attribute = _ATTRIBUTE.fullmatch(self.number)
         return attribute[1].replace("?", "") if attribute else self.number
+
+    @property
+    def read(self) -> Read | None:
+        """The place of the request that the number is, None where it is worked out."""
+        attribute = _ATTRIBUTE.fullmatch(self.number)
+        return ("request", *self.name.split(".")) if attribute else None
 
     @property
     def bounds(self) -> frozenset[float]:

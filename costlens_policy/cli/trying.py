@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from costlens_policy.proof.claims import Claim
     from costlens_policy.testing.fuzz import Fuzzed, Promise
 
-__all__ = ["TRYING_OPTIONS", "Trying", "try_out", "write_suggestions"]
+__all__ = ["TRYING_OPTIONS", "Trying", "check_folder_of", "try_out", "write_suggestions"]
 
 TRYING_OPTIONS = (
     click.option(
@@ -123,11 +123,16 @@ def try_out(
         raise click.UsageError("`--output` needs `--suggest`")
     if suggest and format != "pretty":
         raise click.UsageError("`--suggest` prints a suite; it does not go with `--format`")
-    if target is not None and not target.resolve().parent.is_dir():
-        raise click.UsageError(f"`{target}` cannot be written: its folder does not exist")
+    check_folder_of(target)
     if mode == "mutate":
         return _mutate(asked, paths, filter, format, suggest, target)
     return _record(asked, paths, target) if mode == "record" else _fuzz(asked, paths, format, target)
+
+
+def check_folder_of(target: Path | None) -> None:
+    """Refuse a file that cannot be written, before anything is worked out for it. Raises ``UsageError``."""
+    if target is not None and not target.resolve().parent.is_dir():
+        raise click.UsageError(f"`{target}` cannot be written: its folder does not exist")
 
 
 def _mutate(

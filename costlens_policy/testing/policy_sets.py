@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from costlens_policy.api import Engine
 from costlens_policy.catalogue import Model
-from costlens_policy.checker import CheckedBundle
+from costlens_policy.checker import CheckedBundle, check_all
 from costlens_policy.checker.owners import Reference, resolve_set
 from costlens_policy.checker.whole import check_set
 from costlens_policy.compiler import compile_plan
@@ -73,6 +73,14 @@ class PolicySets:
             self._loaded[real] = self._load(file)
         return self._loaded[real]
 
+    def add_all(self) -> None:
+        """Load every policy set under the paths, also those that no suite tests. What is wrong with any is reported."""
+        checked = check_all(self._paths)
+        self.diagnostics.extend(item for item in checked.diagnostics if item.is_error)
+        for bundle in checked.bundles:
+            file = bundle.linked.policy_set.located.source.name
+            self._loaded.setdefault(Path(file).resolve(), _under_test(file, bundle))
+
     def loaded(self) -> tuple[SetUnderTest, ...]:
         return tuple(item for item in self._loaded.values() if item is not None)
 
@@ -87,11 +95,13 @@ class PolicySets:
         else:
             bundle, problems = check_set(file, self._paths)
             self.diagnostics.extend(item for item in problems if item.is_error)
-        if bundle is None:
-            return None
-        plan = compile_plan(bundle)
-        places = dict(_places(bundle))
-        return SetUnderTest(file, bundle, Engine(plan), Vocabulary(plan), _first_time_read(plan, places), places)
+        return None if bundle is None else _under_test(file, bundle)
+
+
+def _under_test(file: str, bundle: CheckedBundle) -> SetUnderTest:
+    plan = compile_plan(bundle)
+    places = dict(_places(bundle))
+    return SetUnderTest(file, bundle, Engine(plan), Vocabulary(plan), _first_time_read(plan, places), places)
 
 
 def _places(bundle: CheckedBundle) -> Iterator[tuple[str, Span]]:

@@ -16,6 +16,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, TypeAlias
 
 from costlens_policy.checker import CheckedBundle
+from costlens_policy.clock import system_now
 from costlens_policy.diagnostics.model import Diagnostic, PolicyError, in_order
 from costlens_policy.engine.record import RuleOutcome
 from costlens_policy.errors import RequestError
@@ -66,8 +67,8 @@ def run_suites(
     the coverage that suites require is not checked. ``min_coverage`` is in percent, over all policy sets: that of the
     rules, or of each measure that it names, such as ``{"rules": 100, "mcdc": 90}``; ``ValueError`` says that it names
     none. ``now`` is the time for suites that do not fix it. ``explain`` searches for requests that cover what no case
-    covers, and for the proof that there are none. Invalid files raise nothing: the run's ``diagnostics``
-    explain what is wrong.
+    covers, and for the proof that there are none; where there is no suite, of every policy set. Invalid files raise
+    nothing: the run's ``diagnostics`` explain what is wrong.
     """
     minimums = minimums_of(min_coverage)
     session = _Session(tuple(map(Path, paths)), filter, now, timer)
@@ -213,7 +214,13 @@ class _Session:
         return self._conditions[tested]
 
     def finish(self, minimums: Minimums, *, explain: bool = False) -> Run:
-        measured = {tested: self._of_set(tested) for tested in self._sets.loaded() if self._suites_of(tested)}
+        if explain and not self.search.suites:
+            self._sets.add_all()
+        measured = {
+            tested: self._of_set(tested)
+            for tested in self._sets.loaded()
+            if self._suites_of(tested) or not self.search.suites
+        }
         if explain:
             measured = {tested: self._reaching(tested).examine(item) for tested, item in measured.items()}
         short = [] if self._filter else [item for ran in self._ran for item in self._own_shortfalls(ran)]
@@ -251,7 +258,10 @@ class _Session:
         if tested not in self._reachings:
             cases = [result.case for ran in self._suites_of(tested) for result in ran.result.cases]
             seeds = [Situation(case.request, case.balances, case.now) for case in cases]
-            self._reachings[tested] = Reaching(tested, self._conditions_of(tested), cases[0].now, seeds)
+            now = (
+                cases[0].now if cases else self._now or system_now().replace(hour=12, minute=0, second=0, microsecond=0)
+            )
+            self._reachings[tested] = Reaching(tested, self._conditions_of(tested), now, seeds)
         return self._reachings[tested]
 
     def _suggested(self, tested: SetUnderTest, coverage: Coverage) -> SuggestedSuite | None:
@@ -263,7 +273,7 @@ class _Session:
     def _of_set(self, tested: SetUnderTest) -> Coverage:
         """Return the coverage of a set by all its suites, of the policies that any of them covers."""
         ran = self._suites_of(tested)
-        everything = any(not item.suite.document.covers for item in ran)
+        everything = not ran or any(not item.suite.document.covers for item in ran)
         policies = () if everything else {name for item in ran for name in item.suite.document.covers}
         return measure(tested, OutcomeCounts.of(item.counts for item in ran), policies)
 

@@ -14,10 +14,31 @@ from costlens_policy.engine.decide import decide
 from tests.corpus.test_diagnostics_corpus import FOLDERS, NOON, _wrap
 
 _OF_WORDS: Final = {
-    "CL437", "CL441", "CL442", "CL443", "CL444", "CL445", "CL446", "CL447", "CL448", "CL449", "CL450", "CL461", "CL463",
-    "CL464", "CL467", "CL471", "CL472", "CL474", "CL475", "CL476", "CL477", "CL478", "CL479", "CL490", "CL491",
-}  # fmt: skip
-"""About what is written: no request has to be decided to see it. CL448 names the number; CL443 may be either."""
+    "CL437": "what a scope or key reads",
+    "CL441": "a threshold at the limit itself",
+    "CL442": "a soft limit above the hard one",
+    "CL443": "a rewrite that another one undoes; one that never applies is proved",
+    "CL444": "shares that add up to an odd sum",
+    "CL445": "a pattern that matches more than its words",
+    "CL446": "two spellings of one name",
+    "CL447": "characters that nobody sees",
+    "CL448": "numbers that are worked out, such as hours; of an attribute, a request has the number",
+    "CL449": "an offset in place of a zone",
+    "CL450": "a number in another unit",
+    "CL463": "a share that nobody gets, by its weight",
+    "CL464": "a time that has passed",
+    "CL467": "a pattern with anchors that contradict each other",
+    "CL471": "a template without the prompt",
+    "CL472": "a text that is not read as it was meant",
+    "CL474": "a word that no model has",
+    "CL475": "numbers that are compared as texts",
+    "CL476": "zones that are mixed",
+    "CL477": "the cheapest where the best was meant",
+    "CL478": "keys that two callers may share",
+    "CL490": "what is only searched",
+    "CL491": "what was not examined in time",
+}
+"""About what is written, each with what is: no request has to be decided to see it."""
 _ARITHMETIC: Final = ("has no room for any call that has none on", "a single call counts as one request")
 """Two limits compared."""
 _CASES: Final = [folder for folder in FOLDERS if "CL430" <= folder.name[:5] <= "CL489"]

@@ -359,6 +359,18 @@ def test_what_changes_no_decision_is_removed(run, tmp_path: Path):
     assert run("check", folder, "--fix").stderr.startswith("no problems")
 
 
+def test_what_fixes_leave_fails_beside_their_diff(run, tmp_path: Path):
+    folder = _searched(tmp_path)
+    policy = folder / "a.yaml"
+    policy.write_text(_FIXABLE.replace("has(request.team) &&", "has(request.taem) &&"))
+    shown = run("check", folder, "--diff")
+    assert shown.exit_code == 1
+    assert "CL302" in shown.stderr
+    policy.write_text(_FIXABLE.replace("model: gpt-5\n", "model: gpt-5\n    fallbacks: [gpt-5]\n"))
+    assert run("check", folder, "--diff").exit_code == 0
+    assert run("check", folder, "--diff", "--strict").exit_code == 1
+
+
 def test_witnesses_become_cases_that_pass(run, tmp_path: Path):
     folder = _searched(tmp_path)
     (folder / "a.yaml").write_text(

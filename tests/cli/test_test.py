@@ -156,6 +156,25 @@ def test_suggested_cases_are_a_suite_that_passes(run, starter: Path):
     assert run("test", starter, "--suggest").stderr.startswith("nothing is missing")
 
 
+def test_cases_are_suggested_where_there_is_no_suite(run, starter: Path):
+    for suite in starter.rglob("*_test.yaml"):
+        suite.unlink()
+    target = starter / "first_test.yaml"
+    result = run("test", starter, "--suggest", "-o", target)
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert " would cover " in result.stderr
+    assert run("test", starter, "--min-coverage", "rules=100").exit_code == 0
+    empty = starter / "empty"
+    empty.mkdir()
+    assert run("test", empty, "--suggest").exit_code == 3
+
+
+def test_a_folder_that_is_missing_is_refused_before_anything_runs(run, starter: Path):
+    result = run("test", starter, "--suggest", "-o", starter / "nothing" / "x_test.yaml")
+    assert result.exit_code == 2
+    assert "its folder does not exist" in result.stderr
+
+
 def test_suggestions_are_printed_alone(run, starter: Path):
     leave_one_case(starter)
     result = run("test", starter, "--suggest")

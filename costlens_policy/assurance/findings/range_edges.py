@@ -9,11 +9,11 @@ from math import inf, nextafter
 from typing import Final
 
 from costlens_policy.assurance.bounds import Range, numbers_of, range_of
-from costlens_policy.assurance.domain import Every, Nothing, Undecided
-from costlens_policy.assurance.subject import Rule, Subject
+from costlens_policy.assurance.domain import Every, Goal, Nothing, Undecided
+from costlens_policy.assurance.subject import Rule, Subject, Witness
 from costlens_policy.checker.checks.subject import Finding
 from costlens_policy.compiler.rules import AccessStep
-from costlens_policy.diagnostics.model import Diagnostic, Related
+from costlens_policy.diagnostics.model import Diagnostic, Related, Shown
 
 __all__ = ["find_range_edges"]
 
@@ -39,7 +39,8 @@ def find_range_edges(subject: Subject) -> Iterator[Diagnostic]:
             if allow.has(value) and deny.has(value) and _is_between(allow, deny, value):
                 names = f"`{allow.rule.id}` and `{deny.rule.id}`"
                 message = f"{_exactly(allow, value)} meets {names}, and the deny wins"
-                yield _report(allow.rule, deny.rule, message, "also holds for it")
+                both = Every([allow.rule.goal, deny.rule.goal])
+                yield _report(allow.rule, deny.rule, message, "also holds for it", _shown(subject, both, allow, value))
 
 
 def _effect(rule: Rule) -> str:
@@ -63,7 +64,8 @@ def _gaps(subject: Subject, section: str, rules: Sequence[Rule]) -> Iterator[Dia
             missed = _MISSED[section].format(first.id, last.id)
             exact = _exactly(one, value)
             message = f"{exact} {missed}" if section == "routes" else f"{missed} {exact}"
-            yield _report(first, last, message, "leaves it out")
+            missing = Every([one.where_shared(), one.rule.otherwise, other.rule.otherwise])
+            yield _report(first, last, message, "leaves it out", _shown(subject, missing, one, value))
 
 
 def _neighbors(rules: Sequence[Rule]) -> Iterator[tuple[Range, Range]]:
@@ -134,11 +136,20 @@ def _exactly(range_: Range, value: float) -> str:
     return f"`{range_.name}` of exactly {int(value) if value == int(value) else value}"
 
 
-def _report(one: Rule, other: Rule, message: str, label: str) -> Diagnostic:
+def _shown(subject: Subject, goal: Goal, range_: Range, value: float) -> list[Shown]:
+    """Return a request with the number, in a list; empty where the number is worked out."""
+    if range_.read is None:
+        return []
+    found = subject.witness(goal, {range_.read: int(value) if range_.is_whole else float(value)})
+    return [found.shown] if isinstance(found, Witness) else []
+
+
+def _report(one: Rule, other: Rule, message: str, label: str, witnesses: Sequence[Shown]) -> Diagnostic:
     return _FOUND.warning(
         message,
         other.span,
         label,
         "use `<=` in one of them and `>` in the other",
         [Related(one.span, "the range beside it")],
+        witnesses=witnesses,
     )

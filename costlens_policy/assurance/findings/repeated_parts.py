@@ -47,7 +47,7 @@ def find_repeated_parts(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def _report(message: str, span: Span) -> Diagnostic:
-    return _FOUND.warning(message, span, "changes nothing", "remove it, or write what was meant")
+    return _FOUND.warning(message, span, "changes nothing", "remove it, or write what was meant", proved=True)
 
 
 def _repeated(typed: TypedExpr, node: Node) -> Iterator[tuple[Node, str]]:

@@ -37,6 +37,7 @@ def _covered_routes(subject: Subject) -> Iterator[Diagnostic]:
                 "holds only where the other also does",
                 f"move `{route.rule.id}` before it, or make their conditions mutually exclusive",
                 [Related(covering.place.at("when").span, "covers it")],
+                proved=True,
             )
         if not passes_on(route.rule):
             earlier.add(route.condition, route)
@@ -59,4 +60,5 @@ def _overruled_allows(subject: Subject) -> Iterator[Diagnostic]:
                 "always overruled",
                 "narrow the deny, or remove the allow; a deny overrides every allow",
                 [Related(over.place.at("effect").span, "holds wherever the other does")],
+                proved=True,
             )

@@ -88,7 +88,7 @@ def command(
     if fix or diff:
         fixed = _fixed(examined)
         if diff:
-            return _show(fixed, examined)
+            return _show(fixed, examined, strict)
         if fixed:
             _write(fixed)
             examined = _examine(paths, limit)
@@ -148,11 +148,19 @@ def _fixed(examined: _Examined) -> dict[str, tuple[str, int]]:
     return {name: apply_edits(examined.sources[name].text, found) for name, found in edits.items()}
 
 
-def _show(fixed: Mapping[str, tuple[str, int]], examined: _Examined) -> ExitCode:
+def _show(fixed: Mapping[str, tuple[str, int]], examined: _Examined, strict: bool) -> ExitCode:
+    """Print what fixes would change, and beside it what they would leave that makes ``check`` fail."""
     for name, (text, _) in fixed.items():
         write_out(difference(examined.sources[name], text))
+    fails = {Severity.ERROR, Severity.WARNING} if strict else {Severity.ERROR}
+    left = [
+        item for item in examined.diagnostics if item.severity in fails and item.fix is None and not item.suppressed
+    ]
+    if left:
+        sources = tuple(examined.sources.values())
+        note(render_diagnostics(left, sources=sources, stderr=True).rstrip())
     note(_count(fixed, "would be"))
-    return ExitCode.OK
+    return (exit_code_of(left) or ExitCode.INVALID) if left else ExitCode.OK
 
 
 def _write(fixed: Mapping[str, tuple[str, int]]) -> None:

@@ -15,7 +15,7 @@ from costlens_policy.cli.exit_codes import ExitCode
 from costlens_policy.cli.formats import format_option
 from costlens_policy.cli.options import documents_argument, gathered
 from costlens_policy.cli.output import note, print_table, prints_color, write_file, write_out
-from costlens_policy.cli.trying import TRYING_OPTIONS, Trying, try_out, write_suggestions
+from costlens_policy.cli.trying import TRYING_OPTIONS, Trying, check_folder_of, try_out, write_suggestions
 from costlens_policy.errors import InputError
 from costlens_policy.frozen import frozen
 from costlens_policy.testing.formats import RunFormat, render
@@ -127,6 +127,7 @@ def command(
         raise click.UsageError("`--coverage` needs `--format pretty` or `--format json`")
     if target is not None and not suggest:
         raise click.UsageError("`--output` needs `--suggest`")
+    check_folder_of(target)
     if suggest and (watch or coverage or output != RunFormat.PRETTY):
         raise click.UsageError(
             "`--suggest` prints a suite; it goes with neither `--watch`, `--coverage` nor `--format`"
@@ -190,7 +191,8 @@ def _print(run: Run, options: _Options) -> ExitCode:
         _list_rules(run)
     for format, path in options.files.items():
         write_file(path, render(run, format).encode())
-    return ExitCode(run.exit_code)
+    is_begun = options.suggests and run.found == 0 and run.suggestions  # a suite where there was none
+    return ExitCode.OK if is_begun and not run.diagnostics else ExitCode(run.exit_code)
 
 
 def _suggest(run: Run, target: Path | None) -> None:

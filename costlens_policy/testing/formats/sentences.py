@@ -126,7 +126,7 @@ def suggestions_sentence(run: Run) -> str:
     """Return what suggested cases come to, and what they leave out."""
     items = [item for coverage in run.coverage for item in coverage.items if not item.covered]
     cases, left = sum(len(suite.cases) for suite in run.suggestions), Counter(item.reach for item in items)
-    if not run.suites:
+    if not run.suites and (run.found or not run.coverage):
         return nothing_to_run(run)
     if not items:
         return "nothing is missing: the cases cover every item"
