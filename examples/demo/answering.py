@@ -34,8 +34,10 @@ def who_is_right(folder: Path, policy_set: Path) -> Table:
     headings = [f"{name} {what}" for name in results for what in ("right", "cost")]
     sizes = " and ".join(f"{result.rows:,} problems of {name}" for name, result in results.items())
     shown = table(
-        "2. Recorded answers of two models: strong, weak, or by policy", ("who answers", *headings), numbers=headings,
-        caption=f"{sizes} (RouteLLM), at catalogue prices. The policy is examples/strong-or-weak.",
+        "   Without measuring: two models, and a rule by signs of several steps", ("who answers", *headings),
+        numbers=headings,
+        caption=f"{sizes} (RouteLLM), at catalogue prices. The policy is examples/strong-or-weak: signs that were "
+        "written down beforehand. On MMLU a coin does as well, for less: measure before you route.",
     )  # fmt: skip
     ways = [_ways(result) for result in results.values()]
     for name in ways[0]:

@@ -1,8 +1,10 @@
 """The demo: real policies decide real requests, a change of policy is judged, and the spend is reported.
 
 1. The reference policies decide sample requests: model, prompt, allowed or denied, cost, and why.
-2. A routing policy decides problems of GSM8K and MMLU for which two models' answers are recorded: who was right, and
-   at what cost? Without them, the reference policies are compared with one model for everything, by stated quality.
+2. A policy that stands on measured quality decides questions that it was not fitted to, for which the answers of nine
+   models are recorded: who was right, and at what cost? Then a rule that was written down without measuring decides
+   problems for which the answers of two models are recorded. Without recorded answers, the reference policies are
+   compared with one model for everything, by stated quality.
 3. Two versions of a policy are compared over recorded sessions of coding agents, or else over synthetic ones.
 4. A report on synthetic calls of a company is written as one HTML page.
 5. The reference policies are served over HTTP, and asked from Node.js and from Python.
@@ -16,6 +18,7 @@ from pathlib import Path
 from answering import who_is_right
 from comparing import policy_change
 from deciding import decided, expected_quality
+from measuring import measured_policy
 from rich.console import Console
 from serving import served
 from spending import spending
@@ -32,6 +35,8 @@ def main(recorded: Path = RECORDED, written: Path = WRITTEN) -> None:
     console = Console(width=None if Console().is_terminal else 140, highlight=False)
     engine, requests = load(ROOT / "policies"), ROOT / "examples" / "demo" / "requests.jsonl"
     console.print(decided(engine, requests))
+    if (recorded / "llmrouter").is_dir():
+        console.print(measured_policy(recorded / "llmrouter" / "train.jsonl.gz", ROOT / "policies" / "measured"))
     if (recorded / "routellm").is_dir():
         console.print(who_is_right(recorded / "routellm", ROOT / "examples" / "strong-or-weak"))
     else:

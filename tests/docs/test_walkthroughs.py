@@ -1,7 +1,8 @@
-"""The tutorial does what it says."""
+"""The tutorial and the guide to fitting do what they say."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,23 @@ from tests.conftest import ROOT
 from tests.docs.walkthrough import walk
 
 TUTORIAL = ROOT / "docs" / "tutorial.md"
+FITTING = ROOT / "docs" / "fit.md"
+MEASURED = ROOT / "examples" / "measured-quality"
 
 
 def test_the_tutorial(tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    document = TUTORIAL.read_text(encoding="utf-8")
+    _follow(TUTORIAL, tmp_path, request)
+
+
+def test_the_guide_to_fitting(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    for path in MEASURED.iterdir():
+        shutil.copy(path, tmp_path)
+    _follow(FITTING, tmp_path, request)
+
+
+def _follow(page: Path, folder: Path, request: pytest.FixtureRequest) -> None:
+    document = page.read_text(encoding="utf-8")
     if request.config.getoption("--update-golden"):
-        TUTORIAL.write_text(walk(document, tmp_path, update=True), encoding="utf-8")
+        page.write_text(walk(document, folder, update=True), encoding="utf-8")
     else:
-        walk(document, tmp_path)
+        walk(document, folder)

@@ -66,5 +66,7 @@ def test_with_recorded_traffic(shared_data: Path, tmp_path: Path) -> None:
     assert "1,307 problems of GSM8K and 7,016 problems of MMLU" in shown
     for way in ("always the strong model", "always the weak model", "the policy", "a coin", "an oracle"):
         assert way in shown
+    assert "1,097 of 5,488 questions (LLMRouter)" in shown
+    assert "a coin does as well, for less" in shown
     assert "Recorded sessions" in shown
     assert "3,728" in shown
