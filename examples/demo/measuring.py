@@ -39,8 +39,8 @@ def measured_policy(answers: Path, policies: Path) -> Table:
         "2. Nine models on fourteen tasks: by measured quality, or one for everything",
         ("who answers", "right", "beside the best", "cost of 1,000 calls", "saved"),
         numbers=("right", "beside the best", "cost of 1,000 calls", "saved"),
-        caption=f"{len(aside):,} of {len(inside) + len(aside):,} questions (LLMRouter), which the policy was not fitted "
-        f"to, with 95% intervals. The policy is policies/measured, as `costlens-policy fit` writes it.",
+        caption=f"{len(aside):,} of {len(inside) + len(aside):,} questions (LLMRouter), which the policy was not "
+        f"fitted to, with 95% intervals. The policy is policies/measured, as `costlens-policy fit` writes it.",
     )  # fmt: skip
     for way in fitted.ways:
         name = escape(way.name).replace("the fitted policy", "the policy")
