@@ -9,8 +9,8 @@ from random import Random
 import pytest
 
 from costlens_policy.cli import main
-from costlens_policy.fit.outcomes import Strength
 from costlens_policy.fit.preferred import estimates_of, summary_of_strengths
+from costlens_policy.fit.strengths import Strength
 
 STRENGTHS = {"gpt-5": 8.0, "gpt-5-mini": 2.0, "gpt-5-nano": 1.0}
 

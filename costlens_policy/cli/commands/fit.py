@@ -229,8 +229,8 @@ def _fit(files: tuple[str, ...], reading: _Reading, wanted: _Wanted, folder: Pat
 def _show_strengths(outcomes: Outcomes, origin: Origin, folder: Path | None, output: str) -> None:
     """Print what pairwise preferences show of several models, and write it as measured quality."""
     from costlens_policy.fit.documents import quality_of
-    from costlens_policy.fit.outcomes import strengths
     from costlens_policy.fit.preferred import estimates_of, summary_of_strengths
+    from costlens_policy.fit.strengths import strengths
 
     found = strengths(outcomes)
     _FORMATS.print(_Page(None, summary_of_strengths(found, [*_notes(outcomes)])), output)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from costlens_policy.fit.outcomes.cases import Case, Notes, Outcomes, OutcomesError, Source, Tally, group_of
 from costlens_policy.fit.outcomes.mapping import OutcomeSettings, Scale
 from costlens_policy.fit.outcomes.reading import read_outcomes
-from costlens_policy.fit.outcomes.strengths import Strength, strengths
 
 __all__ = [
-    "Case", "Notes", "OutcomeSettings", "Outcomes", "OutcomesError", "Scale", "Source", "Strength", "Tally",
-    "group_of", "read_outcomes", "strengths",
+    "Case", "Notes", "OutcomeSettings", "Outcomes", "OutcomesError", "Scale", "Source", "Tally",
+    "group_of", "read_outcomes",
 ]  # fmt: skip

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from costlens_policy.fit.outcomes import Case, Outcomes, OutcomesError, strengths
+from costlens_policy.fit.outcomes import Case, Outcomes, OutcomesError
+from costlens_policy.fit.strengths import strengths
 
 Battle = tuple[str, str, float]
 
