@@ -29,6 +29,13 @@ class Evasion:
     free: Assignment
     omitted: bool
 
+    @property
+    def cure(self) -> str:
+        """How to keep callers from leaving the attribute out; a key of a map cannot be declared by itself."""
+        if "." not in self.name:
+            return f"declare `{self.name}` as `required: true` or `trusted: true`"
+        return f"declare an attribute in place of `{self.name}`, as `required: true` or `trusted: true`"
+
 
 def evasions(subject: Subject, goal: Goal, elsewhere: Goal) -> Iterator[Evasion]:
     """Yield ways out of a goal that do not meet ``elsewhere`` either, the first for each attribute.
@@ -70,14 +77,16 @@ def _strangers(subject: Subject, goal: Goal, values: Assignment, read: Read) -> 
     for value in subject.domain.values(read):
         if value is ABSENT or not _is_strange(value, use):
             continue
-        stranger = {**values, **({} if isinstance(value, str) else inside), read: value}
+        stranger = {**values, **(inside if isinstance(value, dict) else {}), read: value}
         if subject.domain.met(goal, stranger):
             return stranger
     return None
 
 
 def _is_strange(value: object, use: Use) -> bool:
-    """Say whether a value is one that no rule names: a text, or a map without entries."""
+    """Say whether a value is one that no rule names: a text, a list with one such element, or a map without entries."""
+    if isinstance(value, list):
+        return len(value) == 1 and value[0] not in use.members
     if not isinstance(value, str):
         return value == {} and (use.has_children or use.type.name == "map")
     named = value.startswith(tuple(use.prefixes)) or value.endswith(tuple(use.suffixes))

@@ -181,10 +181,24 @@ class _Reader:
             return Branch(self.tree(node.condition), self.tree(node.accepted), self.tree(node.rejected))
         if isinstance(node, Literal) and isinstance(node.value, bool):
             return Constant(node.value)
+        asked = self._asked(node)
+        if asked is not None:
+            return asked
         variable = self._variable(node)
         if variable is not None and variable.typed.type == BOOL:
             return self._uses.tree(variable, self._layer, self._variables)
         return self._atom(node)
+
+    def _asked(self, node: Node) -> Tree | None:
+        """Read the comparison of a test with `true` or `false` as the test, or as its negation."""
+        if not (isinstance(node, Call) and node.function in ("_==_", "_!=_")):
+            return None
+        for test, truth in (node.arguments, node.arguments[::-1]):
+            is_test = isinstance(test, Call | Logic | Presence | Comprehension) and self._typed.types.get(test) == BOOL
+            if is_test and isinstance(truth, Literal) and isinstance(truth.value, bool):
+                tree = self.tree(test)
+                return tree if truth.value is (node.function == "_==_") else Negation(tree)
+        return None
 
     def _atom(self, node: Node) -> Atom:
         self._reads, self._searched, self._texts = {}, "", set()
@@ -239,8 +253,8 @@ class _Reader:
                     self._uses.use(read).ordered = True
                     self._texts = None
         for value in (*left.literals, *right.literals):
-            if isinstance(value, list) and value and (left.reads or right.reads):
-                unknown = unknown or "a list is compared as a whole"
+            if isinstance(value, list | dict) and (value or isinstance(value, dict)) and (left.reads or right.reads):
+                unknown = unknown or f"a {'list' if isinstance(value, list) else 'map'} is compared as a whole"
         if unknown:
             self._search(unknown, left, right)
 
@@ -497,6 +511,7 @@ class _Reader:
         return chain if chain[0] in ("model", "estimate", "request") else None
 
     def _chain(self, node: Node) -> Read | None:
+        node = without_default(node) if _is_with_empty_map(node) else node
         if isinstance(node, Name):
             resolution = self._typed.resolutions.get(node)
             is_root = resolution is None or resolution.kind is ResolutionKind.VARIABLE
@@ -589,6 +604,11 @@ class _Reader:
 def _is_shown(applied: _Applied) -> bool:
     """Say whether a place is a clock of which all that it shows is tried, whatever is made of it."""
     return isinstance(applied, tuple) and applied[0] in _SHOWN
+
+
+def _is_with_empty_map(node: Node) -> bool:
+    """Say whether a map is read with an empty one in its place, in which there is nothing to read."""
+    return isinstance(node, Call) and node.function == "orValue" and literal(node.arguments[0]) == ({},)
 
 
 def _inner(type_: Type) -> Type:

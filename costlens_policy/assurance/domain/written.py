@@ -24,6 +24,8 @@ def literal(node: Node) -> tuple[Any] | None:
     if isinstance(node, ListLiteral) and not any(node.optional):
         items = [literal(element) for element in node.elements]
         return None if None in items else ([item[0] for item in items if item is not None],)
+    if isinstance(node, MapLiteral) and not node.entries:
+        return ({},)
     if isinstance(node, Call) and node.function == "timestamp" and isinstance(node.arguments[0], Literal):
         return _timestamp(node.arguments[0].value)
     return (node.value,) if isinstance(node, Literal) else None

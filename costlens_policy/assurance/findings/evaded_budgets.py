@@ -39,9 +39,14 @@ def _evaded(rule: Rule, way: Evasion, counted: str, passed: str, held: Witness, 
         f"callers can evade `{rule.id}` by {how}: it counts `{counted}`, but no budget counts `{passed}`",
         rule.span,
         "does not count that request",
-        f'remove `when` and use `scope: request.?{way.name}.orValue("nobody")`, or declare `{way.name}` as '
-        "`required: true` or `trusted: true`"
+        f"remove `when` and use `scope: {_scope(way.name)}`, or {way.cure}"
         if way.omitted
         else f"use an attribute that your service sets instead of `{way.name}`",
         witnesses=[held.shown, free.shown],
     )
+
+
+def _scope(name: str) -> str:
+    """Return the scope that counts callers without an attribute, too."""
+    read = f'request.?{name.replace(".", ".?")}.orValue("nobody")'
+    return f"string({read})" if "." in name else read

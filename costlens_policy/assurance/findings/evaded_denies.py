@@ -33,7 +33,7 @@ def find_evaded_denies(subject: Subject) -> Iterator[Diagnostic]:
                 f"callers can evade `{rule.id}` by {how}: it denies `{seen[0]}` but not `{seen[1]}`",
                 rule.span,
                 "does not hold for that request",
-                f"also deny requests without `{way.name}`, or declare it `required: true` or `trusted: true`"
+                f"also deny requests without `{way.name}`, or {way.cure}"
                 if way.omitted
                 else f"use an attribute that your service sets instead of `{way.name}`",
                 witnesses=[held.shown, free.shown],

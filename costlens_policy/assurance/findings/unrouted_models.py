@@ -5,19 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from costlens_policy.assurance.domain import Found, Nothing
+from costlens_policy.assurance.domain import Found, Goal, Holds, Nothing, atoms_of
+from costlens_policy.assurance.domain.trees import Atom
 from costlens_policy.assurance.subject import Subject
 from costlens_policy.checker.bundle import all_targets_of, named_models
 from costlens_policy.checker.checks.subject import Finding
+from costlens_policy.checker.reads import nodes_of
 from costlens_policy.diagnostics.model import Diagnostic
+from costlens_policy.expressions.tree import Name, Select
 
 __all__ = ["find_unrouted_models"]
 
 _FOUND: Final = Finding("CL440")
+_WHO: Final = frozenset({"name", "provider", "family"})
+"""What a model is, rather than what it costs or can do today."""
 
 
 def find_unrouted_models(subject: Subject) -> Iterator[Diagnostic]:
-    """Warn of budgets and rewrites whose condition holds for no model that any route, fallback or downgrade names."""
+    """Warn of budgets and rewrites whose condition holds for no model that any route, fallback or downgrade names.
+
+    Also of rules that ask for a name, a provider and a family which no model has together.
+    """
+    yield from _for_no_model(subject)
     reachable = _reachable(subject)
     if reachable is None:
         return
@@ -36,6 +45,36 @@ def find_unrouted_models(subject: Subject) -> Iterator[Diagnostic]:
                     "correct the name, or remove the rule",
                     proved=True,
                 )
+
+
+def _for_no_model(subject: Subject) -> Iterator[Diagnostic]:
+    for section in ("access", "budgets", "rewrites"):
+        for rule in subject.rules[section]:
+            if rule.when is None or not rule.when.reads("model") or subject.is_diagnosed(rule):
+                continue
+            asked = [atom for atom in atoms_of(rule.goal) if ("model",) in atom.reads]
+            if not all(_facts(atom) <= _WHO and _holds_for_some(subject, Holds(atom)) for atom in asked):
+                continue
+            if not _holds_for_some(subject, rule.goal) and isinstance(subject.domain.find(rule.goal), Nothing):
+                yield _FOUND.warning(
+                    f"`{rule.id}` holds for no model: none of the catalogue has all that its condition asks for",
+                    rule.span,
+                    "never true",
+                    "compare `name`, `provider` and `family` with those of one model, or remove the rule",
+                    proved=True,
+                )
+
+
+def _facts(atom: Atom) -> frozenset[str]:
+    """Return the facts of models that an atom reads, `other` for one that is worked out."""
+    nodes = list(nodes_of(atom.formula.typed.root))
+    names = sum(isinstance(node, Name) and node.name == "model" for node in nodes)
+    found = [node.field for node in nodes if isinstance(node, Select) and isinstance(node.operand, Name)]
+    return frozenset(found if len(found) == names else [*found, "other"])
+
+
+def _holds_for_some(subject: Subject, goal: Goal) -> bool:
+    return any(isinstance(subject.domain.find(goal, {("model",): name}), Found) for name in subject.domain.models)
 
 
 def _reachable(subject: Subject) -> frozenset[str] | None:
