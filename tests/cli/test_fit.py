@@ -134,3 +134,12 @@ def test_a_fit_is_checked_against_newer_outcomes(run: Run, answers: Path) -> Non
     data = json.loads(fails.stdout)
     assert not data["holds"]
     assert any("`small`, which serves `chat`, fell" in text for text in data["failures"])
+
+
+def test_a_mapping_of_replay_names_the_columns_of_models(run: Run, answers: Path) -> None:
+    (answers.parent / "mapping.yaml").write_text("outcomes: {large: large, small: small, tiny: tiny}\n")
+    done = run("fit", "answers.csv", "--mapping", "mapping.yaml", "--prices", "models.yaml")
+    assert done.exit_code == 0, done.output
+    assert "600 rows gave 1,800 scores of 600 cases" in done.stdout
+    failed = run("fit", "answers.csv", "--mapping", "routellm-mmul", "--prices", "models.yaml")
+    assert "did you mean `routellm-mmlu`?" in failed.stderr

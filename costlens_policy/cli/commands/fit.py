@@ -48,6 +48,7 @@ _MAX_LOSS: Final = 0.01
 class _Reading:
     """How outcomes are read, word for word."""
 
+    mapping: str | None
     columns: tuple[str, ...]
     constants: tuple[str, ...]
     only: tuple[str, ...]
@@ -65,6 +66,10 @@ _reading_options = gathered(
     "reading",
     _Reading,
     (
+        click.option(
+            "--mapping", metavar="NAME|FILE",
+            help="A mapping of `replay`, whose `outcomes` are columns of scores by model.",
+        ),
         click.option(
             "--column", "columns", multiple=True, metavar="FIELD=COLUMN",
             help="Read a field from a column, such as task=kind or score.gpt-5=correct.",
@@ -348,11 +353,11 @@ def _listed(names: Sequence[str]) -> Catalogue:
 
 
 def _settings(reading: _Reading) -> OutcomeSettings:
-    from costlens_policy.cli.traffic import fields_of
+    from costlens_policy.cli.traffic import fields_of, mapping_for
     from costlens_policy.fit.outcomes import OutcomeSettings, Scale
     from costlens_policy.fit.outcomes.mapping import fields_by_name
 
-    return OutcomeSettings(
+    settings = OutcomeSettings(
         columns=fields_by_name(fields_of(reading.columns)),
         constants=fields_by_name(fields_of(reading.constants)),
         only=fields_of(reading.only),
@@ -361,6 +366,7 @@ def _settings(reading: _Reading) -> OutcomeSettings:
         conflicts=reading.conflicts,  # type: ignore[arg-type]  # click has checked it
         drop=reading.drop,
     )
+    return settings if reading.mapping is None else settings.with_mapping(mapping_for(reading.mapping, (), {}, {}))
 
 
 def _read(files: Sequence[str], reading: _Reading, catalogue: Catalogue | None) -> Outcomes:
