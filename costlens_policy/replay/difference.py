@@ -12,9 +12,10 @@ from costlens_policy.compiler.plan import Plan
 from costlens_policy.errors import RequestError
 from costlens_policy.frozen import frozen
 from costlens_policy.money import ZERO, plain, total
+from costlens_policy.replay.expected import Expected, Served, default_task, expected_of
 from costlens_policy.replay.result import Outcome
 from costlens_policy.replay.settings import Settings, assumptions
-from costlens_policy.replay.simulation import Simulation, rejected
+from costlens_policy.replay.simulation import Simulation, rejected, task_of
 from costlens_policy.replay.traffic.row import Reject, Row, StreamedTraffic, Traffic
 
 __all__ = ["Cause", "Difference", "Example", "Group", "Side", "diff"]
@@ -75,6 +76,9 @@ class Difference:
     new_cost: Decimal = ZERO
     groups: dict[tuple[Side, Side], Group] = field(default_factory=dict)
     causes: dict[Cause, Group] = field(default_factory=dict)
+    old_expected: Expected | None = None
+    new_expected: Expected | None = None
+    """Which quality to expect by the catalogue of each side; None where it knows none."""
     _worst: list[tuple[Decimal, int, Example]] = field(default_factory=list)
 
     def add(self, row: Row, old: Outcome, new: Outcome) -> None:
@@ -135,6 +139,8 @@ class Difference:
                 for (old, new), group in groups
             ],
             "worst": [_plain_example(item) for item in self.worst],
+            "old_expected_quality": None if self.old_expected is None else self.old_expected.to_dict(),
+            "new_expected_quality": None if self.new_expected is None else self.new_expected.to_dict(),
             "notes": list(self.notes), "assumptions": list(assumptions(self.settings)),
         }  # fmt: skip
 
@@ -150,15 +156,22 @@ def diff(
     """Replay traffic through two policy sets side by side, each with its own balances and caches."""
     difference = Difference(settings, traffic.files, traffic.notes, list(traffic.rejects))
     first, second = Simulation(old, settings, block_tokens), Simulation(new, settings, block_tokens)
+    served = [(Served(), default_task(plan)) for plan in (old, new)]
     for row in traffic.rows:
         try:
             before, after = first.decide(row), second.decide(row)  # a row that either refuses is charged to neither
         except RequestError as error:
             difference.rejects.append(rejected(row, error))
         else:
-            difference.add(row, first.settle(row, before), second.settle(row, after))
+            outcomes = first.settle(row, before), second.settle(row, after)
+            difference.add(row, *outcomes)
+            for outcome, (counts, usual) in zip(outcomes, served, strict=True):
+                if outcome.model is not None:
+                    counts[outcome.model, task_of(row, usual)] += 1
         if tick is not None:
             tick()
+    difference.old_expected = expected_of(served[0][0], old.catalogue)
+    difference.new_expected = expected_of(served[1][0], new.catalogue)
     return difference
 
 

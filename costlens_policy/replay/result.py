@@ -12,6 +12,7 @@ from costlens_policy.catalogue import Usage
 from costlens_policy.engine.decision import Alert
 from costlens_policy.frozen import frozen
 from costlens_policy.money import ZERO, add, multiply, plain, total
+from costlens_policy.replay.expected import Expected
 from costlens_policy.replay.settings import Settings, assumptions
 from costlens_policy.replay.traffic.row import Reject, Row
 
@@ -127,6 +128,8 @@ class Result:
     rejects: list[Reject] = field(default_factory=list)
     rejected: int = 0
     quality: dict[str, Quality] = field(default_factory=dict)
+    expected: Expected | None = None
+    """Which quality to expect by the catalogue; None where it knows none."""
     shared: int = 0
 
     def reject(self, reject: Reject) -> None:
@@ -247,6 +250,7 @@ def _export_result(result: Result) -> dict[str, Any]:
             name: {"requests": way.answered, "right": way.right, "cost": plain(way.cost), "unpriced": way.unpriced}
             for name, way in result.quality.items()
         },
+        "expected_quality": None if result.expected is None else result.expected.to_dict(),
         "alerts": {"count": result.alert_count, "first": list(result.alerts)},
         "rewrites": dict(result.rewrites.most_common()),
         "errors": dict(result.errors.most_common()),

@@ -13,6 +13,7 @@ from costlens_policy.diagnostics.text import printable, safe
 from costlens_policy.frozen import frozen
 from costlens_policy.money import ZERO, format_usd, total
 from costlens_policy.replay.difference import Difference, Example, Side
+from costlens_policy.replay.expected import Expected, ExpectedPart
 from costlens_policy.replay.result import Result
 
 __all__ = [
@@ -83,6 +84,8 @@ def result_verdict(result: Result) -> str:
         f"{result.rejected} rows left out",
         f"cost {dollars(result.cost)} ({dollars(low)} to {dollars(high)} with answers {swing} shorter or longer)",
     ]
+    if result.expected is not None:
+        lines.append(f"expected quality {_expected_line(result.expected)}")
     if result.unpriced:
         lines.append(f"{result.unpriced} allowed requests have no price and are not in the cost")
     if result.compared:
@@ -117,6 +120,8 @@ def result_tables(result: Result) -> Iterator[SummaryTable]:
     yield SummaryTable("Rules", ("rule", "outcome", "requests"), rules, frozenset({2}))
     if result.quality:
         yield _quality(result)
+    if result.expected is not None and result.expected.measured:
+        yield _expected(result.expected)
     if result.alerts:
         rows = [(item["time"], item["budget"], item["key"], item["text"]) for item in result.alerts]
         yield SummaryTable(f"Alerts ({result.alert_count})", ("first due", "budget", "for", "alert"), rows)
@@ -128,6 +133,33 @@ def result_tables(result: Result) -> Iterator[SummaryTable]:
         if counts:
             rows2 = [(name, f"{count:,}") for name, count in counts.most_common(20)]
             yield SummaryTable(title, ("what", "requests"), rows2, frozenset({1}))
+
+
+def _expected(expected: Expected) -> SummaryTable:
+    rows = [(part.task or "without a task", part.model, f"{part.requests:,}", *_range(part)) for part in expected.parts]
+    all_of = f"all {expected.measured:,} measured" if expected.measured < expected.requests else "all"
+    rows.append((all_of, "", f"{expected.measured:,}", *_range(expected)))
+    headings = ("task", "model", "requests", "quality", "interval")
+    return SummaryTable("Expected quality, as the catalogue has it", headings, rows, frozenset({2, 3}))
+
+
+def _range(part: Expected | ExpectedPart) -> tuple[str, str]:
+    if part.value is None:
+        return "not measured", ""
+    interval = "" if part.low is None or part.high is None else f"{part.low:.2%} to {part.high:.2%}"
+    return f"{part.value:.2%}", interval
+
+
+def _expected_line(expected: Expected | None) -> str:
+    """Return a quality with its interval, and of how many requests it is known."""
+    if expected is None or not expected.measured:
+        return "not known for any request"
+    quality, interval = _range(expected)
+    within = f" ({interval})" if interval else ""
+    known = (
+        f", measured for {expected.measured} of {expected.requests}" if expected.measured < expected.requests else ""
+    )
+    return f"{quality}{within}{known}"
 
 
 def _quality(result: Result) -> SummaryTable:
@@ -150,6 +182,9 @@ def difference_verdict(difference: Difference) -> str:
         f"cost {dollars(difference.old_cost)} -> {dollars(difference.new_cost)}: {change(difference.delta)} "
         f"({share(difference.delta, difference.old_cost)})",
     ]
+    if difference.old_expected is not None or difference.new_expected is not None:
+        sides = f"{_expected_line(difference.old_expected)} -> {_expected_line(difference.new_expected)}"
+        lines.append(f"expected quality {sides}")
     if difference.unpriced:
         lines.append(f"{difference.unpriced} requests lack a price on one side or both and are not in the cost")
     if difference.rejects:

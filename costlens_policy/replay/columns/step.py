@@ -44,6 +44,7 @@ from costlens_policy.replay.columns.pricing import Pricing, SessionCaches, lifet
 from costlens_policy.replay.columns.reads import PROMPT
 from costlens_policy.replay.columns.sums import Sums
 from costlens_policy.replay.columns.units import UnitPrices
+from costlens_policy.replay.expected import default_task, is_measured
 from costlens_policy.replay.settings import Settings
 from costlens_policy.replay.traffic.row import Reject
 from costlens_policy.units import Unit, measure
@@ -64,12 +65,15 @@ class Job:
     attributes: tuple[str, ...] = ()
     files: Sequence[str] = ("",)
     prices: UnitPrices = field(init=False, repr=False, compare=False)
+    measured: bool = field(init=False, repr=False, compare=False)
+    """Whether the catalogue knows the quality of any model."""
 
     def __post_init__(self) -> None:
         names = dict.fromkeys((*self.attributes, "session", "model", *(("id",) if self.plan.reads_id else ())))
         known = tuple(name for name in names if name in self.plan.attributes)
         object.__setattr__(self, "attributes", known)
         object.__setattr__(self, "prices", UnitPrices(self.plan))
+        object.__setattr__(self, "measured", is_measured(self.plan))
 
 
 class State:
@@ -153,7 +157,18 @@ def step(job: Job, state: State, batch: ArrowStream) -> State:
     state.sums.made += state.deciding.made - made
     if frame.height:
         state.pricing.settle(frame, state.sums)
+        if job.measured:
+            _count_tasks(job, frame, state.sums)
     return state
+
+
+def _count_tasks(job: Job, frame: pl.DataFrame, sums: Sums) -> None:
+    """Count which model served how many requests of which task."""
+    column = f"{ATTRIBUTE}task"
+    task = pl.col(column).cast(pl.String) if column in frame.columns else pl.lit(None, pl.String)
+    tasks = frame.select("_chosen", task.fill_null(default_task(job.plan)).alias("task"))
+    counts = tasks.drop_nulls("_chosen").group_by("_chosen", "task").len()
+    sums.served.update({(model, task): count for model, task, count in counts.iter_rows()})
 
 
 def _alone(state: State, frame: pl.DataFrame, codes: pl.Series) -> pl.Series:

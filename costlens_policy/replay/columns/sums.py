@@ -12,6 +12,7 @@ from costlens_policy.money import ZERO, plain, total
 from costlens_policy.replay.columns.accounts import Account
 from costlens_policy.replay.columns.batch import instant
 from costlens_policy.replay.columns.units import UnitPrices
+from costlens_policy.replay.expected import Served, expected_of
 from costlens_policy.replay.result import ModelTotals, Result
 from costlens_policy.replay.settings import Settings
 from costlens_policy.replay.traffic.row import Reject
@@ -65,6 +66,7 @@ class Sums:
     rejected: int = 0
     rejects: list[Reject] = field(default_factory=list)
     made: int = 0
+    served: Served = field(default_factory=Counter)
 
     def model(self, name: str) -> ModelSums:
         """Return the sums of a model."""
@@ -120,7 +122,7 @@ class Sums:
             alert_count=self.alert_count, rewrites=self.rewrites, errors=self.errors, rejects=self.rejects,
             rejected=self.rejected, shared=max(self.rows - self.made, 0), cost=usd(self.cost),
             written=usd(self.written), recorded_cost=usd(self.recorded_cost), compared_cost=usd(self.compared_cost),
-            saved_by_denying=usd(self.saved_by_denying),
+            saved_by_denying=usd(self.saved_by_denying), expected=expected_of(self.served, prices.plan.catalogue),
         )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
@@ -128,6 +130,7 @@ class Sums:
         flat = {name: getattr(self, name) for name in self.__slots__}
         return flat | {
             "denied": [[*key, count] for key, count in self.denied.items()],
+            "served": [[*key, count] for key, count in self.served.items()],
             "models": {name: asdict(sums) for name, sums in self.models.items()},
             "logged_cost": plain(self.logged_cost),
             "rejects": [[item.file, item.number, item.problem, item.text] for item in self.rejects],
@@ -139,6 +142,7 @@ class Sums:
         counters = {name: Counter(data[name]) for name in ("allowed", "unknown_models", "rewrites", "errors")}
         return cls(**data | counters | {
             "denied": Counter({(rule, why): count for rule, why, count in data["denied"]}),
+            "served": Counter({(model, task): count for model, task, count in data["served"]}),
             "models": {name: ModelSums(**sums) for name, sums in data["models"].items()},
             "logged_cost": Decimal(data["logged_cost"]),
             "rejects": [Reject(*item) for item in data["rejects"]],

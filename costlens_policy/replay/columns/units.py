@@ -50,13 +50,13 @@ class UnitPrices:
     from which on one does; both ascend.
     """
 
-    __slots__ = ("_made", "_others", "_plan", "_steps_at", "digits", "is_coarse", "minutes", "starts")
+    __slots__ = ("_made", "_others", "_steps_at", "digits", "is_coarse", "minutes", "plan", "starts")
 
     def __init__(self, plan: Plan) -> None:
         periods = [period for model in plan.catalogue for period in model.periods]
         tariffs = [tariff for period in periods for each in _every(period) for tariff in _tariffs(each)]
         rates = [item for tariff in tariffs for item in (tariff.rates, *(more for _, more in tariff.long_context))]
-        self._plan = plan
+        self.plan = plan
         self._steps_at: dict[tuple[str, int, int, str | None], list[tuple[int, UnitPrice]] | None] = {}
         self._made: dict[tuple[int, Decimal], tuple[Rates, UnitPrice]] = {}
         self._others: dict[tuple[str, str, int, int, str | None], int] = {}
@@ -90,7 +90,7 @@ class UnitPrices:
         if units is None:
             parsed = ServiceTerms.of(terms)
             portions = [Portion(model, Usage(), parsed), *(Portion(*item, parsed) for item in others_in(others))]
-            priced = list(price_each(self._plan.catalogue.find, portions, _timestamp_of(day, minute)))[1:]
+            priced = list(price_each(self.plan.catalogue.find, portions, _timestamp_of(day, minute)))[1:]
             cost = total(item.cost for _, item in priced if item.cost is not None)
             units = to_units(cost, self.digits)
             if len(self._others) >= _KEPT:
@@ -103,7 +103,7 @@ class UnitPrices:
         return from_units(units, self.digits)
 
     def _steps(self, model: str, day: int, minute: int, terms: str | None) -> list[tuple[int, UnitPrice]] | None:
-        priced = self._plan.snapshots.on(_day_of(day)).get(model)
+        priced = self.plan.snapshots.on(_day_of(day)).get(model)
         period = None if priced is None else period_of(priced.model, _timestamp_of(day, minute))
         steps = None
         if priced is not None and period is not None:
