@@ -30,6 +30,7 @@ PUBLIC_MODULES: Final = (
     "costlens_policy.decision_log",
     "costlens_policy.ledger",
     "costlens_policy.testing",
+    "costlens_policy.proof",
     "costlens_policy.replay",
     "costlens_policy.report",
     "costlens_policy.invoice",

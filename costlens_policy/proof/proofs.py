@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from datetime import time as time_of_day
+from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
@@ -82,19 +83,19 @@ class Proofs:
 
 
 def prove(
-    paths: Iterable[Path],
+    paths: str | PathLike[str] | Iterable[str | PathLike[str]],
     *,
     now: datetime | None = None,
     limit_s: float = _LIMIT_S,
-    tell: Callable[[str], None] = lambda _: None,
+    tell: Callable[[str], None] | None = None,
 ) -> Proofs:
-    """Decide every invariant in files and folders.
+    """Decide every invariant in files and folders; nothing is raised for documents with errors.
 
     ``now`` is the time of the catalogue's prices and of witnesses, today at noon when left out; conditions are decided
     for all times. After ``limit_s`` seconds the rest is unknown. ``tell`` is told the id of each invariant, when its
     turn comes.
     """
-    found = find_promises(paths)
+    found = find_promises([Path(paths)] if isinstance(paths, str | PathLike) else map(Path, paths))
     day = now or _noon(system_now().date())
     proofs = list(_proofs(found, day, time.monotonic() + limit_s, tell))
     return Proofs(tuple(proofs), found.diagnostics, found.sources)
@@ -104,7 +105,7 @@ def _noon(day: date) -> datetime:
     return datetime.combine(day, time_of_day(12), UTC)
 
 
-def _proofs(found: Found, now: datetime, ends_at: float, tell: Callable[[str], None]) -> Iterator[Proof]:
+def _proofs(found: Found, now: datetime, ends_at: float, tell: Callable[[str], None] | None) -> Iterator[Proof]:
     for promises in found.promises:
         times = [now, *map(_noon, _days_of_change(promises, now.date()))]
         claims = [
@@ -112,7 +113,8 @@ def _proofs(found: Found, now: datetime, ends_at: float, tell: Callable[[str], N
         ]
         invariants = promises.document.document.invariants
         for index, invariant in enumerate(invariants):
-            tell(invariant.id)
+            if tell is not None:
+                tell(invariant.id)
             begun = time.monotonic()
             share = begun + max(0.0, ends_at - begun) * _SHARE if index < len(invariants) - 1 else ends_at
             verdict = _worst(decide(of_day[index], share) for of_day in claims)

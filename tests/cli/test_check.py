@@ -371,6 +371,17 @@ def test_what_fixes_leave_fails_beside_their_diff(run, tmp_path: Path):
     assert run("check", folder, "--diff", "--strict").exit_code == 1
 
 
+def test_promises_are_checked_as_well(run, tmp_path: Path):
+    folder = _searched(tmp_path)
+    head = 'apiVersion: costlens-policy/v1\nkind: Invariants\nmetadata: {name: p, version: "1"}\n'
+    promise = "  - {id: a, title: t, rewritten_by: [a/nothing]}\n"
+    (folder / "promises.yaml").write_text(f"{head}policy_set: set.yaml\ninvariants:\n{promise}")
+    result = run("check", folder)
+    assert result.exit_code == 1
+    assert "CL701" in result.stdout
+    assert "promises.yaml:6" in result.stdout
+
+
 def test_witnesses_become_cases_that_pass(run, tmp_path: Path):
     folder = _searched(tmp_path)
     (folder / "a.yaml").write_text(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from costlens_policy.proof import Holds, Refuted, Vacuous, Verdict, prove
+from costlens_policy.proof import Holds, Refuted, Vacuous, prove
+from costlens_policy.proof.verdicts import Verdict
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 _HEAD = 'apiVersion: costlens-policy/v1\nkind: {}\nmetadata: {{name: main, version: "1"}}\n'

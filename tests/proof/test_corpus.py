@@ -10,7 +10,8 @@ import pytest
 
 from costlens_policy.diagnostics.codes import CODES
 from costlens_policy.diagnostics.render import render
-from costlens_policy.proof import examine_invariants, prove
+from costlens_policy.proof import prove
+from costlens_policy.proof.proofs import examine_invariants
 
 ROOT = Path(__file__).parent.parent.parent
 CORPUS = Path("tests", "corpus", "diagnostics")

@@ -128,13 +128,23 @@ def _examine(paths: tuple[Path, ...], limit: float) -> _Examined:
 
     checked = check_all(paths)
     suites = examine_suites(paths, _by_file(checked))
+    promised = _promised(paths, checked)
     found = (item for bundle in checked.bundles for item in examine(bundle, seconds=limit))
     sources = {source.name: source for source in (*suites.sources, *checked.sources.values())}
-    diagnostics = _once(suppress((*checked.diagnostics, *suites.diagnostics, *found), sources))
+    diagnostics = _once(suppress((*checked.diagnostics, *suites.diagnostics, *promised, *found), sources))
     if not any(item.is_error and item.stops for item in diagnostics):  # else not everything was examined
         diagnostics = in_order((*diagnostics, *unused_suppressions(diagnostics, sources)))
     files = _files(paths, checked, diagnostics) | {source.name for source in suites.sources}
     return _Examined(checked, diagnostics, sources, files)
+
+
+def _promised(paths: tuple[Path, ...], checked: Checked) -> tuple[Diagnostic, ...]:
+    """Return what is wrong with documents of invariants, where there may be any."""
+    if not any("Invariants" in source.text for source in checked.sources.values()):
+        return ()
+    from costlens_policy.proof.proofs import examine_invariants
+
+    return examine_invariants(paths, _by_file(checked)).diagnostics
 
 
 def _fixed(examined: _Examined) -> dict[str, tuple[str, int]]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, time
+from os import PathLike
 from time import monotonic
 from typing import Any, Final, TypeAlias
 
 from costlens_policy.assurance import Every, Goal, Not, Rule, Some
-from costlens_policy.checker import CheckedBundle
+from costlens_policy.checker import CheckedBundle, check
 from costlens_policy.clock import system_now
 from costlens_policy.compiler.rules import AccessStep
 from costlens_policy.frozen import frozen
@@ -49,14 +50,19 @@ class Comparison:
 
 
 def compare(
-    old: CheckedBundle, new: CheckedBundle, now: datetime | None = None, limit_s: float | None = None
+    old: str | PathLike[str] | CheckedBundle,
+    new: str | PathLike[str] | CheckedBundle,
+    now: datetime | None = None,
+    limit_s: float | None = None,
 ) -> Comparison:
-    """Compare two versions of a policy set, stage by stage. ``now`` is the day of the catalogues' prices.
+    """Compare two versions of a policy set, stage by stage: each a file, a folder, or what was checked already.
 
+    ``now`` is the day of the catalogues' prices, today when left out. Raises ``PolicyError`` for a version with errors.
     After ``limit_s`` seconds nothing more is decided: what is open then is unknown.
     """
     at = now or datetime.combine(system_now().date(), time(12), UTC)
-    pair = Pair(old, new, at, math.inf if limit_s is None else monotonic() + limit_s)
+    before, after = (item if isinstance(item, CheckedBundle) else check(item) for item in (old, new))
+    pair = Pair(before, after, at, math.inf if limit_s is None else monotonic() + limit_s)
     work = {"access": _access, "routes": _routes, "rewrites": _rewrites, "budgets": compare_budgets}
     stages = []
     for name in _STAGES:
