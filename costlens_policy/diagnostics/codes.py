@@ -168,6 +168,7 @@ _MEANING: Final = (
     Code("CL452", "idle-overflow", "overflow that never stands in"),
     Code("CL453", "endless-overflow", "overflow that takes a limit out of force"),
     Code("CL454", "long-marker", "marker longer than what it is put into"),
+    Code("CL455", "unpriced-tier", "service tier without a price"),
     Code("CL461", "idle-allow", "allow without effect"),
     Code("CL462", "idle-downgrade", "downgrade without effect"),
     Code("CL463", "dead-share", "share of a split that nobody gets"),

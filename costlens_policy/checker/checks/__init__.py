@@ -37,6 +37,7 @@ from costlens_policy.checker.checks.time_zones import check_time_zones
 from costlens_policy.checker.checks.unmeasured_tasks import check_unmeasured_tasks
 from costlens_policy.checker.checks.unmeetable_choices import check_unmeetable_choices
 from costlens_policy.checker.checks.unpriced_candidates import check_unpriced_candidates
+from costlens_policy.checker.checks.unpriced_tiers import check_unpriced_tiers
 from costlens_policy.checker.checks.unreachable_routes import check_unreachable_routes
 from costlens_policy.checker.checks.unused_catalogues import check_unused_catalogues
 from costlens_policy.checker.checks.unused_keys import check_unused_keys
@@ -77,6 +78,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     check_regions,
     check_misplaced_targets,
     check_markers,
+    check_unpriced_tiers,
     check_few_cases,
     check_old_measurements,
     check_noisy_quality,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +15,7 @@ from costlens_policy.cli.exit_codes import ExitCode, NothingError, exit_code_of
 from costlens_policy.cli.formats import format_option
 from costlens_policy.cli.options import documents_argument
 from costlens_policy.cli.output import difference, note, render_diagnostics, write_file, write_new_suite, write_out
+from costlens_policy.clock import system_now
 from costlens_policy.diagnostics.model import Diagnostic, Edit, Severity, in_order
 from costlens_policy.diagnostics.render import FORMATS
 from costlens_policy.diagnostics.suggestion import listed
@@ -22,6 +23,7 @@ from costlens_policy.diagnostics.text import summary
 from costlens_policy.frozen import frozen
 
 if TYPE_CHECKING:
+    from costlens_policy.catalogue import Model
     from costlens_policy.checker import CheckedBundle
     from costlens_policy.checker.whole import Checked
     from costlens_policy.source.located import SourceText
@@ -41,6 +43,7 @@ _START: Final = "`costlens-policy init` writes a starter"
         ("annotate the lines of a pull request", "check . --format github"),
         ("show what can be removed without changing a decision", "check --diff policies"),
         ("write the requests that show findings as a suite", "check . --save-case found_test.yaml"),
+        ("does every model of a LiteLLM proxy have a price", "check --litellm config.yaml"),
         ("write a log for code scanning", "check . --format sarif > policies.sarif"),
     ],
     exits=[ExitCode.INVALID, ExitCode.NOTHING],
@@ -60,6 +63,12 @@ _START: Final = "`costlens-policy init` writes a starter"
 @click.option("--fix", is_flag=True, help="Remove what no request can tell from its absence, keeping comments.")
 @click.option("--diff", is_flag=True, help="Write nothing; print what `--fix` would change.")
 @click.option(
+    "--litellm",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Check the configuration of a LiteLLM proxy instead: whether every model that it can reach has a price.",
+)
+@click.option(
     "--save-case",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
@@ -73,6 +82,7 @@ def command(
     limit: float,
     fix: bool,
     diff: bool,
+    litellm: Path | None,
     save_case: Path | None,
 ) -> ExitCode:
     """Check every policy set, policy, catalogue and suite in PATH, files or directories.
@@ -83,7 +93,11 @@ def command(
 
     Every problem is reported at once, with its place and a code that `explain` describes. What rules do to requests is
     shown by a request that was decided.
+
+    `--litellm` takes prices from the catalogues of PATH, or else from the installed price list.
     """
+    if litellm is not None:
+        return _check_proxy(litellm, paths, output, strict)
     examined = _examine(paths, limit)
     if fix or diff:
         fixed = _fixed(examined)
@@ -103,6 +117,43 @@ def command(
     if strict and any(item.severity is Severity.WARNING and not item.suppressed for item in diagnostics):
         return exit_code_of(diagnostics) or ExitCode.INVALID
     return exit_code_of(diagnostics)
+
+
+def _check_proxy(file: Path, paths: tuple[Path, ...], output: str, strict: bool) -> ExitCode:
+    """Check a LiteLLM configuration for models without a price."""
+    from costlens_policy.catalogue.litellm_proxy import examine_proxy
+    from costlens_policy.source.compose import compose
+    from costlens_policy.source.read import read_source
+
+    source = read_source(file)
+    composed = compose(source)
+    found = composed.diagnostics
+    if not any(item.is_error for item in found):
+        find = _priced_models(paths)
+        documents = composed.documents[:1]
+        found = (*found, *(item for each in documents for item in examine_proxy(each, find, system_now().date())))
+    write_out(render_diagnostics(found, output, sources=(source,)))
+    note(summary(found, 1))
+    if strict and any(item.severity is Severity.WARNING for item in found):
+        return exit_code_of(found) or ExitCode.INVALID
+    return exit_code_of(found)
+
+
+def _priced_models(paths: tuple[Path, ...]) -> Callable[[str], Model | None]:
+    """Return what finds models: in the catalogues of the paths that were named, else in the installed price list."""
+    from click.core import ParameterSource
+
+    from costlens_policy.catalogue.price_list import listed_model, meant_by
+    from costlens_policy.cli.sources import load_models
+
+    if click.get_current_context().get_parameter_source("paths") is ParameterSource.COMMANDLINE and paths:
+        return load_models(paths).find
+
+    def find(name: str) -> Model | None:
+        meant = meant_by(name)
+        return None if meant is None else listed_model(meant)
+
+    return find
 
 
 @frozen
