@@ -157,14 +157,14 @@ class Joining:
             at = self._by_prompt[row.task, group] = self._new(row, group)
             return at
         known = [(self._scores.get(answer.model, {}).get(at), answer.score) for answer in row.answers]
-        if not row.whole or row.run is not None or all(score is None for score, _ in known):
-            self._complete(self._cases[at], row)
-            return at
-        if all(score == given for score, given in known):
+        if row.whole and row.run is None and any(score not in (None, given) for score, given in known):
+            self.remarks.add("rows that repeat a prompt with other scores, cases of one group", row.place)
+            return self._new(row, f"{group}:{row.place[1]}")
+        if row.whole and row.run is None and known and all(score is not None for score, _ in known):
             self.remarks.add("rows that repeat another one, counted once", row.place)
             return None
-        self.remarks.add("rows that repeat a prompt with other scores, cases of one group", row.place)
-        return self._new(row, f"{group}:{row.place[1]}")
+        self._complete(self._cases[at], row)
+        return at
 
     def _put(self, key: _Key, answer: Answer, place: Place) -> None:
         scores = self._scores.setdefault(answer.model, {})
@@ -179,10 +179,11 @@ class Joining:
 
     def _again(self, key: _Key, answer: Answer, known: float, place: Place) -> None:
         """Count a second score of one case and model: the same one once, another one as a contradiction."""
-        if known == answer.score and (answer.model, key) not in self._contradicted:
+        different = self._contradicted.get((answer.model, key), [known])
+        if answer.score in different:
             self.remarks.add("scores that are there twice, counted once", place)
             return
-        self._contradicted.setdefault((answer.model, key), [known]).append(answer.score)
+        self._contradicted[answer.model, key] = [*different, answer.score]
         if self.settings.conflicts == "refuse":
             self.refuse(
                 "scores that differ from an earlier one of the same case and model",

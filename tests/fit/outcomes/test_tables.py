@@ -169,6 +169,8 @@ def test_contradictions_are_refused_with_their_place(read: Read) -> None:
         OutcomesError, match=r"earlier one of the same case and model: 1 \(first: .*a\.csv:4\); correct"
     ):
         read(("a.csv", text))
+    repeated = read(("b.csv", f"{text}1,large,1\n1,large,0\n"), conflicts="mean")
+    assert repeated.scores == {"large": (0.5, 1.0)}  # of the different scores, however often each is there
     mean = read(("a.csv", text), conflicts="mean")
     assert mean.scores == {"large": (0.5, 1.0)}
     assert "whose mean counts" in str(mean.notes.remarks[0])
@@ -191,6 +193,12 @@ def test_rows_of_all_models_that_repeat_a_prompt_are_cases_of_one_group(read: Re
         "rows that repeat another one, counted once",
         "rows that repeat a prompt with other scores, cases of one group",
     ]
+
+
+def test_rows_of_some_models_each_join_by_their_prompt(read: Read) -> None:
+    text = "prompt,l,s\nHello,1,\nHello,1,0\n"
+    found = read(("a.csv", text), columns={"score.large": "l", "score.small": "s"})
+    assert found.scores == {"large": (1.0,), "small": (0.0,)}
 
 
 @pytest.mark.parametrize("text", ["id,model,score\n1,large,83\n2,large,1\n", "id,model,score\n1,large,-0.5\n"])
