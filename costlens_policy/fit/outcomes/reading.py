@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -18,7 +19,7 @@ from costlens_policy.fit.outcomes.formats import FORMATS, PREFERENCES, Opened
 from costlens_policy.fit.outcomes.joining import Joining
 from costlens_policy.fit.outcomes.mapping import OutcomeSettings
 from costlens_policy.fit.outcomes.rows import Models, RowReader, prompt_text
-from costlens_policy.replay.traffic.places import STDIN, kind_of, look_for
+from costlens_policy.replay.traffic.places import kind_of, look_for, rereadable
 from costlens_policy.replay.traffic.row import TrafficError
 from costlens_policy.replay.traffic.sources import Lines, open_text, read_file, separator_of
 
@@ -26,6 +27,8 @@ __all__ = ["read_outcomes"]
 
 _ARCHIVE: Final = b"PK\x03\x04"
 _ARCHIVES: Final = ".eval"
+_UNREADABLE: Final = (OSError, EOFError, UnicodeError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+"""What files raise that are damaged, or compressed in a way that nothing here knows."""
 _FIRST: Final = 1 << 22
 """Characters in which the first element of an array has to end, so that the array is recognized."""
 _PROMPT_COLUMNS: Final = ("prompt", "question", "input", "text")
@@ -112,21 +115,21 @@ def _read(name: str, joining: Joining, models: Models) -> tuple[Source, RowReade
         if joining.rows == before and form.columns:
             joining.remarks.add("files without rows", name)
         return Source(name, form.name, _digest(name)), reader
-    except (OSError, EOFError, UnicodeError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise OutcomesError(f"`{name}` cannot be read: {reason.lower()}") from error
 
 
 def _digest(name: str) -> str:
-    if name == STDIN:
+    if not rereadable(name):
         return ""
     with open(name, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _opened(name: str) -> Opened:
-    """Return what a file begins with. What is read of standard input is a table."""
-    if name == STDIN:
+    """Return what a file begins with. What can be read only once is a table."""
+    if not rereadable(name):
         return Opened(name)
     if kind_of(name) == "parquet":
         first = next(read_file(name), None)
@@ -163,7 +166,7 @@ def _of_object(name: str, lines: Lines) -> Opened:
 def _of_array(name: str, lines: Lines) -> Opened:
     read = getattr(lines, "read", None)
     text = "".join(islice(lines, 1)) if read is None else read(_FIRST)
-    start = text.index("[") + 1
+    start = text.find("[") + 1
     try:
         first, _ = json.JSONDecoder().raw_decode(text, start + len(text[start:]) - len(text[start:].lstrip()))
     except (ValueError, RecursionError):

@@ -98,7 +98,10 @@ def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str:
     archive.fp.seek(info.header_offset)
     name, extra = _LOCAL_HEADER.unpack(archive.fp.read(_LOCAL_HEADER.size))
     archive.fp.seek(name + extra, io.SEEK_CUR)
-    lines = polars.scan_lines(io.BytesIO(archive.fp.read(info.compress_size))).collect().to_series()
+    try:
+        lines = polars.scan_lines(io.BytesIO(archive.fp.read(info.compress_size))).collect().to_series()
+    except polars.exceptions.PolarsError as error:
+        raise zipfile.BadZipFile(f"`{info.filename}` is damaged") from error
     return "\n".join(lines)
 
 
