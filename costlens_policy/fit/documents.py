@@ -24,23 +24,28 @@ from costlens_policy.fit.choosing import FEWEST
 from costlens_policy.fit.estimate import Estimate, measured
 from costlens_policy.fit.fitting import Fitted
 from costlens_policy.fit.measurements import Measurements
+from costlens_policy.fit.told import MIN_CONFIDENCE
 from costlens_policy.fit.words import headline
 from costlens_policy.frozen import frozen
+from costlens_policy.signals.learned import written
 from costlens_policy.source.formatting import format_text
 
-__all__ = ["DATA_LABEL", "MADE_BY", "MAX_LOSS_LABEL", "Origin", "documents_of", "qualities_of", "quality_of"]
+__all__ = ["DATA_LABEL", "MADE_BY", "MAX_LOSS_LABEL", "MODEL", "Origin", "documents_of", "qualities_of", "quality_of"]
 
 MAX_LOSS_LABEL: Final = "costlens-policy/fit-max-loss"
 """Label of a policy with the loss, in score, that it was fitted to; ``fit --check`` reads it."""
 
 DATA_LABEL: Final = "costlens-policy/fit-data"
 """Label of a policy with the digest of the outcomes that it was fitted to."""
+MODEL: Final = "task.json"
+"""The file with the weights of the signal."""
 MADE_BY: Final = "Made by `"
 """How the comment begins that heads each document, before the command that made it."""
 _DIGIT: Final = Decimal("0.0001")
 _OUTPUT_LIMIT: Final = 1024
 _WIDTH: Final = 100
 _TASK: Final = 'request.?task.orValue("")'
+_TASK_OR_SIGNAL: Final = 'request.?task.or(signals.?task).orValue("")'
 _UNLIKE_PLAIN: Final = re.compile(r": |:$| #")
 """What ends a plain scalar of YAML."""
 
@@ -71,7 +76,10 @@ def documents_of(fitted: Fitted, catalogue: Catalogue, origin: Origin) -> dict[s
         found["quality.yaml"] = _quality(fitted, qualities, origin)
     if own:
         found["models.yaml"] = _models(fitted, catalogue, origin)
-    return {name: format_text(text, name) for name, text in found.items()}
+    model = {} if fitted.told is None else {MODEL: written(fitted.told.signal.model)}
+    if model:
+        found["signals.yaml"] = _signals(model[MODEL], origin)
+    return {name: format_text(text, name) for name, text in found.items()} | model
 
 
 def qualities_of(measurements: Measurements) -> dict[tuple[str | None, str], Estimate]:
@@ -103,6 +111,7 @@ def _policy_set(fitted: Fitted, catalogues: Sequence[str], origin: Origin) -> st
         },
         "policies": ["routing.yaml"],
         "catalogues": list(catalogues),
+        **({} if fitted.told is None else {"signals": ["signals.yaml"]}),
         "defaults": {
             "access": "allow",
             "route": {"model": default[0], "fallbacks": default[1:2]},
@@ -127,7 +136,8 @@ def _policy(fitted: Fitted, qualities: _Qualities, origin: Origin) -> str:
         },
         "on_error": "skip",
     }
-    lines = [*_made_by(origin), *yaml_lines(head), "variables:", f"  task: {_TASK}", ""]
+    task = _TASK if fitted.told is None else _TASK_OR_SIGNAL
+    lines = [*_made_by(origin), *yaml_lines(head), "variables:", f"  task: {task}", ""]
     lines += [comment(line) for text in _explained(fitted) for line in wrap(text, _WIDTH + 16)]
     lines.append("routes:")
     for model, tasks in _groups(fitted):
@@ -290,6 +300,25 @@ def _found(names: Iterable[str], catalogue: Catalogue) -> Iterator[Model]:
         yield replace(model, name=name, aliases=(), base=None, trained_for=(), quality={}, evidence={})
 
 
+def _signals(model: str, origin: Origin) -> str:
+    head: dict[str, Value] = {
+        "apiVersion": "costlens-policy/v1",
+        "kind": "Signals",
+        "metadata": {
+            "name": "fitted-signals",
+            "version": _version(origin),
+            "description": "The task of a request that names none, recognized by its text.",
+        },
+        "signals": {
+            "task": {
+                "learned": {"model": MODEL, "digest": f"sha256:{hashlib.sha256(model.encode()).hexdigest()}"},
+                "min_confidence": Decimal(str(MIN_CONFIDENCE)),
+            }
+        },
+    }
+    return "\n".join([*_made_by(origin), *yaml_lines(head)]) + "\n"
+
+
 def _suite(fitted: Fitted, origin: Origin) -> str:
     names, tasks = fitted.inside.models, fitted.inside.tasks
     head: dict[str, Value] = {
@@ -307,12 +336,19 @@ def _suite(fitted: Fitted, origin: Origin) -> str:
     for model, served in _groups(fitted):
         for task in served:
             lines += _case(tasks[task], names[model], _id(names[model]))
+            if fitted.told is not None and tasks[task] in fitted.told.signal.model.labels:
+                lines += _case(tasks[task], names[model], _id(names[model]), by_signal=True)
     lines += _case(_unlike(tasks), _ranked(fitted, range(len(tasks)))[0], "default")
     return "\n".join(lines) + "\n"
 
 
-def _case(task: str | None, model: str, rule: str) -> Iterator[str]:
+def _case(task: str | None, model: str, rule: str, *, by_signal: bool = False) -> Iterator[str]:
     name = "a request without a task" if task is None else f"a request of {task}"
+    if by_signal:
+        yield f"  - name: {flow(f'{name}, recognized by the signal')}"
+        yield f"    request: {{signals: {{task: {flow(task or '')}}}}}"
+        yield f"    expect: {{model: {flow(model)}, rule: fitted-routing/{rule}}}"
+        return
     reference = rule if rule == "default" else f"fitted-routing/{rule}"
     yield f"  - name: {flow(name)}"
     yield "    request: {}" if task is None else f"    request: {{task: {flow(task)}}}"

@@ -18,13 +18,15 @@ from costlens_policy.fit.estimate import Estimate
 from costlens_policy.fit.measurements import Floats, Measurements
 from costlens_policy.fit.outcomes import OutcomesError
 from costlens_policy.fit.target import Point, Target, choose_for, knee_of, points_of
+from costlens_policy.fit.told import Told
 from costlens_policy.frozen import frozen
 
-__all__ = ["COIN", "ORACLE", "POLICY", "Fitted", "Held", "Way", "fit", "parts_of"]
+__all__ = ["BY_SIGNAL", "COIN", "ORACLE", "POLICY", "Fitted", "Held", "Way", "fit", "parts_of"]
 
 POLICY: Final = "the fitted policy"
 COIN: Final = "a coin with the same shares"
 ORACLE: Final = "the oracle"
+BY_SIGNAL: Final = "the policy, each task recognized by the signal"
 
 
 @frozen
@@ -56,7 +58,8 @@ class Fitted:
 
     ``choice`` is what is to be deployed: that of ``chosen``, or the best single model where the data does not support
     another. ``ways`` are the policy, the best single model, the cheapest, a coin with the shares of the policy, and the
-    oracle, in this order. ``over_coin`` is the gain of the policy over that coin, in score.
+    oracle, in this order, and last, where a signal is in ``told``, the policy by its tasks. ``over_coin`` is the gain
+    of the policy over that coin, in score.
     """
 
     inside: Measurements
@@ -71,6 +74,7 @@ class Fitted:
     over_coin: Estimate
     reasons: tuple[str, ...]
     """Why the data does not support what was asked; empty where it does."""
+    told: Told | None = None
 
     @property
     def supported(self) -> bool:
@@ -90,9 +94,10 @@ def parts_of(measurements: Measurements, share: float, seed: int) -> tuple[Measu
     return measurements.part(~aside), measurements.part(aside)
 
 
-def fit(inside: Measurements, aside: Measurements, target: Target, seed: int = 0) -> Fitted:
+def fit(inside: Measurements, aside: Measurements, target: Target, seed: int = 0, told: Told | None = None) -> Fitted:
     """Choose by the cases ``inside``, and report on those ``aside``, which have the same models and tasks.
 
+    ``told`` are the tasks that a signal told of the latter: what they make of the policy is reported, too.
     Raises ``OutcomesError`` where there are too few cases for either.
     """
     if len(aside) < FEWEST:
@@ -105,6 +110,7 @@ def fit(inside: Measurements, aside: Measurements, target: Target, seed: int = 0
     choice = means.best_everywhere() if chosen is None else chosen.choice
     named = {
         **dict(_contestants(choice, means, aside)),
+        **({} if told is None else {BY_SIGNAL: _by_signal(choice, aside, told)}),
         **{str(at): _of(p.choice, aside) for at, p in enumerate(points)},
     }
     ways, over_coin = _judge(named, aside, seed)
@@ -114,7 +120,7 @@ def fit(inside: Measurements, aside: Measurements, target: Target, seed: int = 0
     if means.best == means.cheapest:
         reasons = (f"`{inside.models[means.best]}` is the best and the cheapest",)
     return Fitted(
-        inside, aside, means, target, seed, curve, held, bend, ways[: -len(points)], over_coin, reasons
+        inside, aside, means, target, seed, curve, held, bend, ways[: -len(points)], over_coin, reasons, told
     )  # fmt: skip
 
 
@@ -134,6 +140,12 @@ def _contestants(choice: Choice, means: Means, aside: Measurements) -> Iterator[
 
 def _of(choice: Choice, aside: Measurements) -> _Columns:
     rows, served = np.arange(len(aside)), choice.served(aside)
+    return aside.scores[rows, served], aside.costs[rows, served]
+
+
+def _by_signal(choice: Choice, aside: Measurements, told: Told) -> _Columns:
+    rows = np.arange(len(aside))
+    served = np.where(told.tasks < 0, choice.default, choice.models[told.tasks])
     return aside.scores[rows, served], aside.costs[rows, served]
 
 

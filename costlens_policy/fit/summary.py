@@ -10,6 +10,7 @@ from costlens_policy.fit.drift import Drift, Quality
 from costlens_policy.fit.estimate import Estimate
 from costlens_policy.fit.fitting import Fitted, Held, Way
 from costlens_policy.fit.target import SURE
+from costlens_policy.fit.told import Told
 from costlens_policy.fit.words import dollars, headline, percent, points
 from costlens_policy.replay.tables import Summary, SummaryTable
 
@@ -21,7 +22,7 @@ def summary_of(fitted: Fitted, notes: Sequence[str] = ()) -> Summary:
     return Summary(
         "What recorded outcomes support",
         _verdict(fitted),
-        [_ways(fitted), _tasks(fitted), _curve(fitted)],
+        [_ways(fitted), _tasks(fitted), *([] if fitted.told is None else [_signal(fitted.told)]), _curve(fitted)],
         [*notes, *fitted.inside.notes],
         list(_assumptions(fitted)),
         lambda: _data(fitted, notes),
@@ -35,6 +36,8 @@ def _verdict(fitted: Fitted) -> str:
     low = fitted.ways[0].gain.low
     if fitted.supported and target is not None and low < -target:
         lines.append(f"a loss of up to {-100 * low:.1f} points cannot be excluded by so few cases kept aside")
+    if fitted.told is not None:
+        lines += _told(fitted, fitted.told)
     if fitted.knee is not None:
         way = fitted.knee.way
         lines.append(f"the curve bends where {percent(way.saving)} are saved at {points(way.gain)}")
@@ -75,6 +78,30 @@ def _tasks(fitted: Fitted) -> SummaryTable:
         ("task", "cases", "model", "score", "best of the task", "its score"),
         rows,
         frozenset({1, 3, 5}),
+    )
+
+
+def _told(fitted: Fitted, told: Told) -> Iterator[str]:
+    """Yield what the signal is good for, or that it is good for nothing."""
+    way, found = fitted.ways[-1], told.signal.held_out
+    yield f"with tasks recognized by the signal it saves {percent(way.saving)} at {points(way.gain)}"
+    if found.verdict:
+        yield found.verdict
+
+
+def _signal(told: Told) -> SummaryTable:
+    found = told.signal.held_out
+    low, high = found.accuracy.low, found.accuracy.high
+    return SummaryTable(
+        f"Tasks that the signal recognizes in prompts it has not seen: {found.accuracy.value:.1%} right ({low:.1%} to "
+        f"{high:.1%}), by always taking the most frequent {found.most_frequent:.1%}; it is not sure enough of "
+        f"{told.absent:.1%}, and its confidence is off by {found.error:.1%}",
+        ("task", "cases", "recognized", "right where it was", "most often mistaken for"),
+        [
+            (name, f"{cases:,}", f"{recall:.1%}", f"{precision:.1%}", found.mistaken_for(name))
+            for name, (cases, recall, precision) in found.by_class.items()
+        ],
+        frozenset({1, 2, 3}),
     )
 
 
@@ -174,6 +201,7 @@ def _data(fitted: Fitted, notes: Sequence[str]) -> Mapping[str, Any]:
         },
         "ways": [{"name": way.name, **_way_data(way)} for way in fitted.ways],
         "over_coin": _estimate(fitted.over_coin),
+        "signal": None if fitted.told is None else _signal_data(fitted.told),
         "curve": [_point_data(fitted, item) for item in fitted.curve],
         "notes": [*notes, *inside.notes],
     }  # fmt: skip
@@ -194,6 +222,17 @@ def _point_data(fitted: Fitted, item: Held) -> dict[str, Any]:
         "out_of_fold": {
             "score": point.score, "cost_usd": point.cost, "gain": point.gain, "error": point.error,
             "saving": point.saving, "strong_share": point.strong,
+        },
+    }  # fmt: skip
+
+
+def _signal_data(told: Told) -> dict[str, Any]:
+    found = told.signal.held_out
+    return {
+        "verdict": found.verdict, "absent": told.absent, **found.facts(),
+        "tasks": {
+            name: {"cases": cases, "recall": recall, "precision": precision}
+            for name, (cases, recall, precision) in found.by_class.items()
         },
     }  # fmt: skip
 
@@ -229,7 +268,7 @@ def summary_of_drift(drift: Drift, policies: str, notes: Sequence[str] = ()) -> 
             )
         ],
         [*drift.remarks, *notes],
-        ["a quality counts as moved where Holm's procedure over all of them, at 5%, says so"],
+        ["a quality counts as moved by Holm's procedure over all of them, at 5%"],
         lambda: _drift_data(drift, notes),
     )
 

@@ -143,3 +143,41 @@ def test_a_mapping_of_replay_names_the_columns_of_models(run: Run, answers: Path
     assert "600 rows gave 1,800 scores of 600 cases" in done.stdout
     failed = run("fit", "answers.csv", "--mapping", "routellm-mmul", "--prices", "models.yaml")
     assert "did you mean `routellm-mmlu`?" in failed.stderr
+
+
+def _with_words(path: Path) -> None:
+    """Give each prompt words that tell its task."""
+    words = {"code": "write a python function", "extraction": "list each name in", "chat": "hello friend how was"}
+    with path.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    with path.open("w", newline="") as stream:
+        table = csv.DictWriter(stream, list(rows[0]))
+        table.writeheader()
+        table.writerows({**row, "prompt": f"{words.get(row['task'], row['task'])} {row['id']}"} for row in rows)
+
+
+def test_a_signal_tells_the_task_of_requests_that_name_none(run: Run, answers: Path) -> None:
+    _with_words(answers)
+    arguments = ("--prices", "models.yaml", "--max-loss", "0.02", "--signal", "task", "--write", "fitted")
+    done = run("fit", "answers.csv", *WIDE, *arguments)
+    assert done.exit_code == 0, done.output
+    assert "with tasks recognized by the signal it saves" in done.stdout
+    assert "the policy, each task recognized by the signal" in done.stdout
+    assert run("check", "--strict", "fitted").exit_code == 0
+    assert run("test", "fitted").exit_code == 0
+    assert run("fmt", "--check", "fitted").exit_code == 0
+    for request in ('{"prompt": "write a python function please"}', '{"task": "code", "prompt": "hello friend"}'):
+        decided = run("eval", "fitted", "--request", "-", "--format", "json", input=request)
+        assert json.loads(decided.stdout)["model"] == "large"
+    again = run("fit", "answers.csv", *WIDE, *arguments, "--format", "json")
+    assert again.exit_code == 0, again.output  # what a fit wrote is replaced
+    assert json.loads(again.stdout)["signal"]["held_out"]["accuracy"] > 0.9
+    assert run("fit", "answers.csv", *WIDE, "--prices", "models.yaml", "--check", "fitted").exit_code == 0
+
+
+def test_a_signal_needs_prompts(run: Run, answers: Path) -> None:
+    lines = [line.split(",") for line in answers.read_text().splitlines()]
+    answers.write_text("\n".join(",".join([*line[:2], *line[3:]]) for line in lines))
+    done = run("fit", "answers.csv", *WIDE, "--prices", "models.yaml", "--signal", "task")
+    assert done.exit_code == 6
+    assert "two tasks with 10 distinct prompts each are needed, got none" in done.stderr

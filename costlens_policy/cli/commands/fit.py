@@ -122,6 +122,7 @@ class _Wanted:
     calls: int | None
     strong_share: float | None
     holdout: str
+    signal: str | None
     seed: int
 
 
@@ -151,6 +152,10 @@ _target_options = gathered(
             help="Keep this share of the cases aside to report on, or report on the outcomes in a FILE.",
         ),
         click.option(
+            "--signal", type=click.Choice(["task"]), metavar="task",
+            help="Learn, from the prompts, a signal that recognizes the task of a request which names none.",
+        ),
+        click.option(
             "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N",
             help="Decides which cases are kept aside, and the folds. The same seed gives the same result.",
         ),
@@ -173,6 +178,10 @@ _target_options = gathered(
         (
             "a table with a column for each model",
             "fit answers.csv --column task=kind --column score.gpt-5=large_ok --column score.gpt-5-nano=small_ok",
+        ),
+        (
+            "the same for requests that do not name their task",
+            "fit evals/answers.jsonl --signal task --write policies/fitted",
         ),
         ("whether a fit still holds, for CI", "fit evals/this_week.csv --check policies/fitted"),
         ("scores of 1 to 5, reported on other cases", "fit ratings.csv --scale 1..5 --holdout last_week.csv"),
@@ -223,7 +232,14 @@ def _fit(files: tuple[str, ...], reading: _Reading, wanted: _Wanted, folder: Pat
         return
     catalogue = _listed(outcomes.models) if catalogue is None else catalogue
     inside, aside, notes = _parts(outcomes, reading, wanted, catalogue)
-    fitted = fit(inside, aside, target, wanted.seed)
+    told = None
+    if wanted.signal is not None:
+        from costlens_policy.fit.told import told_of
+
+        source = ", ".join(item.name for item in outcomes.sources)
+        told = told_of(inside, aside, source, str(outcomes.measured or _day(reading)), wanted.seed)
+        notes = [*notes, *(f"signal: {text}" for text in told.signal.labeled.notes)]
+    fitted = fit(inside, aside, target, wanted.seed, told)
     _FORMATS.print(_Page(fitted, summary_of(fitted, [*_notes(outcomes), *notes])), output)
     if folder is not None:
         from costlens_policy.fit.documents import documents_of
@@ -431,6 +447,7 @@ def _origin(files: Sequence[str], outcomes: Outcomes, reading: _Reading, wanted:
     for option, value in (
         ("--max-loss", wanted.max_loss), ("--max-spend", wanted.max_spend), ("--calls", wanted.calls),
         ("--strong-share", wanted.strong_share), ("--seed", wanted.seed or None),
+        ("--signal", wanted.signal),
         ("--holdout", None if wanted.holdout == _SHARE else wanted.holdout),
     ):  # fmt: skip
         words += [] if value is None else [option, f"{value:g}" if isinstance(value, float) else str(value)]
@@ -460,7 +477,7 @@ def _write(documents: Mapping[str, str], folder: Path) -> None:
     """Write the documents; what a fit wrote before is replaced, what a person wrote is not. Raises ``InputError``."""
     from costlens_policy.fit.documents import MADE_BY
 
-    begins = f"# {MADE_BY}{_PROGRAM}"
+    begins = (f"# {MADE_BY}{_PROGRAM}", '{\n  "format": "costlens-policy/learned-signal')
     texts = {folder / name: text for name, text in documents.items()}
     for path in texts:
         if path.exists() and not path.read_text(encoding="utf-8", errors="replace").startswith(begins):

@@ -17,7 +17,6 @@ __all__ = ["HeldOut", "Sure", "temperature_of"]
 
 _BINS: Final = 10
 _CONFIDENCES: Final = (0.5, 0.7, 0.8, 0.9, 0.95)
-_MOST_CONFUSED: Final = 10
 
 
 @frozen
@@ -106,7 +105,12 @@ class HeldOut:
         true, told = np.array(self.labeled.shares).argmax(axis=1), self.shares.argmax(axis=1)
         pairs = Counter((int(a), int(b)) for a, b in zip(true, told, strict=True) if a != b)
         names = self.labeled.classes
-        return [(names[a], names[b], count) for (a, b), count in pairs.most_common(_MOST_CONFUSED)]
+        return [(names[a], names[b], count) for (a, b), count in pairs.most_common()]
+
+    def mistaken_for(self, name: str) -> str:
+        """Return what a class is most often mistaken for, and how often; empty where it never is."""
+        found = next(((told, count) for true, told, count in self.confused if true == name), None)
+        return "" if found is None else f"{found[0]} ({found[1]:,})"
 
     @property
     def sure(self) -> tuple[Sure, ...]:
@@ -125,7 +129,7 @@ class HeldOut:
             return "" if self.skill > 0.01 else "this data does not support a signal of difficulty"
         if self.accuracy.low > self.most_frequent:
             return ""
-        return "this data does not support a signal of the task: always saying the most frequent one is as good"
+        return "this data does not support a signal of the task: always taking the most frequent one is as good"
 
     def facts(self) -> dict[str, Any]:
         """Return the figures for people that a model's file keeps."""

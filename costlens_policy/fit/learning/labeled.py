@@ -7,21 +7,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from costlens_policy.errors import InputError
-from costlens_policy.fit.outcomes import Outcomes, group_of
+from costlens_policy.fit.outcomes import Outcomes, OutcomesError, group_of
 from costlens_policy.frozen import frozen
 from costlens_policy.signals.learned.model import DIFFICULTY, Tells
 
-__all__ = ["FEWEST", "Labeled", "LearningError", "difficulty_of", "labeled_tasks", "tasks_of"]
+__all__ = ["FEWEST", "Labeled", "difficulty_of", "labeled_tasks", "tasks_of"]
 
 FEWEST: Final = 10
 """Distinct prompts that a label needs; one with fewer is left out."""
 _FEWEST_PROMPTS: Final = 100
 _SHOWN: Final = 3
-
-
-class LearningError(InputError):
-    """There is too little to learn from; after a semicolon the message suggests a remedy."""
 
 
 @frozen
@@ -56,7 +51,7 @@ def labeled_tasks(pairs: Iterable[tuple[str | None, str | None]], source: str) -
     """Return prompts with their tasks.
 
     Equal prompts count once. Left out, and noted: rows without prompt or task, prompts that stand under two tasks, and
-    tasks with fewer than ``FEWEST`` prompts. Raises ``LearningError`` where fewer than two tasks or 100 prompts remain.
+    tasks with fewer than ``FEWEST`` prompts. Raises ``OutcomesError`` where fewer than two tasks or 100 prompts remain.
     """
     found: dict[str, tuple[str, set[str]]] = {}
     lost = rows = 0
@@ -78,7 +73,7 @@ def labeled_tasks(pairs: Iterable[tuple[str | None, str | None]], source: str) -
     ]
     if len(classes) < 2:
         few = ", ".join(f"`{task}` {count}" for task, count in sizes.most_common(5)) or "none"
-        raise LearningError(f"two tasks with {FEWEST} distinct prompts each are needed, got {few}; label more prompts")
+        raise OutcomesError(f"two tasks with {FEWEST} distinct prompts each are needed, got {few}; label more prompts")
     _enough(len(kept))
     return Labeled(
         "task",
@@ -92,7 +87,7 @@ def labeled_tasks(pairs: Iterable[tuple[str | None, str | None]], source: str) -
 
 
 def tasks_of(outcomes: Outcomes) -> Labeled:
-    """Return the prompts of outcomes with their tasks. Raises ``LearningError``."""
+    """Return the prompts of outcomes with their tasks. Raises ``OutcomesError``."""
     return labeled_tasks(((case.prompt, case.task) for case in outcomes.cases), _source(outcomes))
 
 
@@ -102,14 +97,14 @@ def difficulty_of(outcomes: Outcomes, model: str | None = None, strong: str | No
     It is 1 - score of a model; with a ``strong`` one, by how much that scores more than the model, and 0 where it does
     not, which is what a route between the two asks for (Ong et al., *RouteLLM*, 2024, learn the same of preferences).
     Without any model it is 1 - mean score of all, the difficulty of an item in classical test theory (Crocker and
-    Algina, 1986). Equal prompts count once, with their mean. Raises ``LearningError``.
+    Algina, 1986). Equal prompts count once, with their mean. Raises ``OutcomesError``.
     """
     for name in (model, strong):
         if name is not None and name not in outcomes.scores:
             measured = ", ".join(f"`{other}`" for other in outcomes.models)
-            raise LearningError(f"no scores of model `{name}`; there are those of {measured}")
+            raise OutcomesError(f"no scores of model `{name}`; there are those of {measured}")
     if strong is not None and model is None:
-        raise LearningError("a strong model needs one to be compared with")
+        raise OutcomesError("a strong model needs one to be compared with")
     found: dict[str, tuple[str, list[float]]] = {}
     lost = 0
     for at, case in enumerate(outcomes.cases):
@@ -121,7 +116,7 @@ def difficulty_of(outcomes: Outcomes, model: str | None = None, strong: str | No
     _enough(len(found))
     hard = [sum(values) / len(values) for _, values in found.values()]
     if len(set(hard)) == 1:
-        raise LearningError("all prompts are equally difficult; there is nothing to tell apart")
+        raise OutcomesError("all prompts are equally difficult; there is nothing to learn")
     return Labeled(
         "difficulty",
         DIFFICULTY,
@@ -149,7 +144,7 @@ def _difficulty(outcomes: Outcomes, at: int, model: str | None, strong: str | No
 
 def _enough(count: int) -> None:
     if count < _FEWEST_PROMPTS:
-        raise LearningError(f"{_FEWEST_PROMPTS} distinct prompts are needed, got {count}; label more prompts")
+        raise OutcomesError(f"{_FEWEST_PROMPTS} distinct prompts are needed, got {count}; label more prompts")
 
 
 def _source(outcomes: Outcomes) -> str:
@@ -166,4 +161,4 @@ def _small(tasks: Mapping[str, int]) -> Iterator[str]:
     if tasks:
         names = ", ".join(f"`{task}` ({count})" for task, count in sorted(tasks.items())[:_SHOWN])
         more = f" and {len(tasks) - _SHOWN} more" if len(tasks) > _SHOWN else ""
-        yield f"left out, with fewer than {FEWEST} prompts: {names}{more}; their prompts will be told as other tasks"
+        yield f"left out, with fewer than {FEWEST} prompts: {names}{more}; their prompts will be taken for other tasks"

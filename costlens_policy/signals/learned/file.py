@@ -154,7 +154,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_number(text: str) -> NoReturn:
-    raise ModelError(f"the file has the number `{text}`, which is none")
+    raise ModelError(f"every number must be finite, got `{text}`")
 
 
 def _object(
@@ -191,7 +191,7 @@ def _weight(value: Any, place: str) -> int:
 
 
 def _named(value: Any) -> str:
-    return {dict: "an object", list: "a list", str: "a string", bool: "a truth value", type(None): "null"}.get(
+    return {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}.get(
         type(value), f"`{str(value)[:30]}`"
     )
 

