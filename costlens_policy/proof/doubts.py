@@ -17,7 +17,7 @@ from costlens_policy.assurance.domain.trees import Atom, Read, Use
 from costlens_policy.checker.reads import nodes_of
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import Plan
-from costlens_policy.expressions.tree import Call, Select
+from costlens_policy.expressions.tree import Call, Comprehension, Index, Select
 
 __all__ = ["doubt_about", "may_fail"]
 
@@ -94,6 +94,8 @@ def may_fail(plan: Plan, formula: Formula | None) -> bool:
         if isinstance(node, Call) and node.function not in fine:
             return True
         if isinstance(node, Select) and not node.optional and not _is_there(plan, node):
+            return True
+        if isinstance(node, Comprehension) or (isinstance(node, Index) and not node.optional):
             return True
     return False
 

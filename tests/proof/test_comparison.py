@@ -6,6 +6,7 @@ import json
 import random
 import shutil
 import subprocess
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -258,3 +259,69 @@ def _limited(limit: str, more: str = DAY) -> str:
 def test_stages_are_compared_each_by_itself(old: str, new: str, expected: dict[str, str], tmp_path: Path) -> None:
     compared = compare(check(_small(tmp_path / "old", old)), check(_small(tmp_path / "new", new)), NOW)
     assert _verdicts(compared) == _EQUAL | expected, compared.to_dict()
+
+
+_TIERS: Final = ("free", "pro")
+_NUMBERS: Final = range(6)
+
+
+@st.composite
+def _limits(draw: st.DrawFn, depth: int = 2) -> tuple[str, Callable[[str, int], float | None]]:
+    """Draw a limit as CEL and as Python side by side; None where it is no number from zero on."""
+    kind = draw(st.sampled_from(["number", "tier", "n", "table", "sum", "index"] if depth else ["number"]))
+    if kind == "number":
+        value = draw(st.sampled_from([1.0, 2.0, 2.5, 4.0]))
+        return str(value), lambda tier, n: value
+    if kind == "table":
+        return "data.caps[request.tier]", lambda tier, n: {"free": 9.0, "pro": 10.0}[tier]
+    if kind == "sum":
+        return "double(request.n) + 1.0", lambda tier, n: None if n < -1 else n + 1.0
+    if kind == "index":
+        return '{"pro": 3.0}[request.tier]', lambda tier, n: {"pro": 3.0}.get(tier)
+    one, other = draw(_limits(depth - 1)), draw(_limits(depth - 1))
+    bound = draw(st.sampled_from(_NUMBERS))
+    condition = 'request.tier == "pro"' if kind == "tier" else f"request.n > {bound}"
+
+    def limit(tier: str, n: int) -> float | None:
+        return (one if (tier == "pro" if kind == "tier" else n > bound) else other)[1](tier, n)
+
+    return f"{condition} ? ({one[0]}) : ({other[0]})", limit
+
+
+@given(_limits(), _limits())
+@settings(max_examples=15, phases=[Phase.generate], deadline=None)
+def test_limits_are_compared_by_what_they_come_to(
+    tmp_path_factory: pytest.TempPathFactory,
+    old: tuple[str, Callable[[str, int], float | None]],
+    new: tuple[str, Callable[[str, int], float | None]],
+) -> None:
+    agree_on_limits(tmp_path_factory.mktemp("limits"), old, new)
+
+
+def agree_on_limits(
+    folder: Path,
+    old: tuple[str, Callable[[str, int], float | None]],
+    new: tuple[str, Callable[[str, int], float | None]],
+) -> str:
+    """Assert that what is said of limits is so for each of some requests; return the verdict."""
+    sets = [_small(folder / name, _limited(json.dumps(text))) for name, (text, _) in (("old", old), ("new", new))]
+    try:
+        compared = compare(sets[0], sets[1], NOW)
+    except PolicyError:
+        assume(False)
+    verdict = _verdicts(compared)["budgets"]
+    pairs = [(old[1](tier, n), new[1](tier, n)) for tier in _TIERS for n in range(-3, 8)]
+    directions = {_direction(*pair) for pair in pairs} - {""}
+    expected = "neither" if len(directions) > 1 else next(iter(directions), "equal")
+    if verdict == "unknown":
+        assert {item.direction for item in compared.stages[3].differences} <= directions
+    elif verdict != expected:  # what other numbers would show is beyond this small world
+        assert verdict == "neither" or expected == "equal", (old[0], new[0], verdict, expected)
+        assert "request.n" in old[0] + new[0], (old[0], new[0], verdict, expected)
+    return verdict
+
+
+def _direction(old: float | None, new: float | None) -> str:
+    if old is None or new is None:
+        return "" if old is new else "stricter" if new is None else "looser"
+    return "stricter" if new < old else "looser" if new > old else ""

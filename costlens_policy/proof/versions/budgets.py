@@ -6,14 +6,13 @@ from decimal import Decimal
 from operator import ge, gt, le, lt
 from typing import Final
 
-from costlens_policy.assurance import Every, Goal, Holds, Not, Rule
+from costlens_policy.assurance import Every, Goal, Not, Rule
 from costlens_policy.assurance.domain.written import table
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.rules import BudgetStep
 from costlens_policy.expressions.tree import Conditional, Index, Literal, Name, Node, Select
 from costlens_policy.frozen import frozen
 from costlens_policy.proof.conditions import condition_from, double
-from costlens_policy.proof.doubts import may_fail
 from costlens_policy.proof.outcomes import ALWAYS, NEVER, every, some
 from costlens_policy.proof.versions.contents import BESIDE, content_of, read_by
 from costlens_policy.proof.versions.differences import Difference, Direction, Stage, alone, ask, ask_about, order_of
@@ -77,12 +76,16 @@ def _compare_limits(pair: Pair, stage: Stage, old: Rule, new: Rule) -> None:
     if one.content == other.content:
         return
     for direction, word, low, high in (("stricter", "lower", other, one), ("looser", "higher", one, other)):
-        what = f"`{one.key}` of `{new.id}` is {word}"
-        _ask(pair, stage, direction, what, _exceeds(high, low))  # type: ignore[arg-type]
+        exceeds = _exceeds(high, low)
+        goal = None if exceeds is None else every([exceeds, low.works, high.works])
+        _ask(pair, stage, direction, f"`{one.key}` of `{new.id}` is {word}", goal)  # type: ignore[arg-type]
     for direction, word, fine, failing in (("stricter", "new", one, other), ("looser", "old", other, one)):
-        if may_fail(failing.side.plan, failing.formula):
-            what = f"`{one.key}` of `{new.id}` fails in the {word} version only"
-            _ask(pair, stage, direction, what, Every([failing.fails, Not(fine.fails)]))  # type: ignore[arg-type]
+        what = f"`{one.key}` of `{new.id}` fails in the {word} version only"
+        _ask(pair, stage, direction, what, every([fine.works, _not(failing.works)]))  # type: ignore[arg-type]
+
+
+def _not(goal: Goal) -> Goal:
+    return NEVER if isinstance(goal, Every) and not goal.operands else Not(goal)
 
 
 def _ask(pair: Pair, stage: Stage, direction: Direction, what: str, goal: Goal | None) -> None:
@@ -115,13 +118,11 @@ class _Limit:
         return limit if isinstance(limit, Formula) else None
 
     @property
-    def fails(self) -> Goal:
-        """That it gives no number."""
+    def works(self) -> Goal:
+        """That it gives a number from zero on; where it does not, the request is refused."""
         if self.formula is None:
-            return NEVER
-        known = self.written(f"({self.formula.source}) >= 0.0")
-        assert isinstance(known, Holds)
-        return Every([Holds(known.tree, True), Not(known)])
+            return ALWAYS
+        return self.written(f"({self.formula.source}) >= 0.0")
 
     @property
     def values(self) -> frozenset[Decimal] | None:
