@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from typing import Any, TypeAlias
 
 from costlens_policy.catalogue import Catalogue
@@ -87,7 +88,8 @@ def expected_of(served: Served, catalogue: Catalogue) -> Expected | None:
     measured = sum(part.requests for part in known)
     if not measured:
         return Expected(served.total(), 0, None, None, None, parts)
-    value = math.fsum(part.requests * part.value for part in known if part.value is not None) / measured
+    # In the decimal numbers that were written: three times 0.8 are 2.4.
+    value = float(sum(part.requests * Fraction(repr(part.value)) for part in known) / measured)
     levels = {catalogue.models[part.model].evidence[part.task].level for part in known if part.low is not None}
     if len(levels) != 1 or any(part.low is None for part in known):
         return Expected(served.total(), measured, value, None, None, parts)

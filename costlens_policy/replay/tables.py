@@ -18,7 +18,7 @@ from costlens_policy.replay.result import Result
 
 __all__ = [
     "Summary", "SummaryTable", "as_json", "change", "csv_text", "difference_tables", "difference_verdict", "dollars",
-    "markdown", "result_tables", "result_verdict", "share",
+    "expected_line", "expected_table", "markdown", "result_tables", "result_verdict", "share",
 ]  # fmt: skip
 
 _CENT = Decimal("0.01")
@@ -85,7 +85,7 @@ def result_verdict(result: Result) -> str:
         f"cost {dollars(result.cost)} ({dollars(low)} to {dollars(high)} with answers {swing} shorter or longer)",
     ]
     if result.expected is not None:
-        lines.append(f"expected quality {_expected_line(result.expected)}")
+        lines.append(f"expected quality {expected_line(result.expected)}")
     if result.unpriced:
         lines.append(f"{result.unpriced} allowed requests have no price and are not in the cost")
     if result.compared:
@@ -121,7 +121,7 @@ def result_tables(result: Result) -> Iterator[SummaryTable]:
     if result.quality:
         yield _quality(result)
     if result.expected is not None and result.expected.measured:
-        yield _expected(result.expected)
+        yield expected_table(result.expected)
     if result.alerts:
         rows = [(item["time"], item["budget"], item["key"], item["text"]) for item in result.alerts]
         yield SummaryTable(f"Alerts ({result.alert_count})", ("first due", "budget", "for", "alert"), rows)
@@ -135,7 +135,8 @@ def result_tables(result: Result) -> Iterator[SummaryTable]:
             yield SummaryTable(title, ("what", "requests"), rows2, frozenset({1}))
 
 
-def _expected(expected: Expected) -> SummaryTable:
+def expected_table(expected: Expected) -> SummaryTable:
+    """Return the expected quality by task and model, and of all that is measured."""
     rows = [(part.task or "without a task", part.model, f"{part.requests:,}", *_range(part)) for part in expected.parts]
     all_of = f"all {expected.measured:,} measured" if expected.measured < expected.requests else "all"
     rows.append((all_of, "", f"{expected.measured:,}", *_range(expected)))
@@ -150,7 +151,7 @@ def _range(part: Expected | ExpectedPart) -> tuple[str, str]:
     return f"{part.value:.2%}", interval
 
 
-def _expected_line(expected: Expected | None) -> str:
+def expected_line(expected: Expected | None) -> str:
     """Return a quality with its interval, and of how many requests it is known."""
     if expected is None or not expected.measured:
         return "not known for any request"
@@ -183,7 +184,7 @@ def difference_verdict(difference: Difference) -> str:
         f"({share(difference.delta, difference.old_cost)})",
     ]
     if difference.old_expected is not None or difference.new_expected is not None:
-        sides = f"{_expected_line(difference.old_expected)} -> {_expected_line(difference.new_expected)}"
+        sides = f"{expected_line(difference.old_expected)} -> {expected_line(difference.new_expected)}"
         lines.append(f"expected quality {sides}")
     if difference.unpriced:
         lines.append(f"{difference.unpriced} requests lack a price on one side or both and are not in the cost")

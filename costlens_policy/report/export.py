@@ -41,6 +41,7 @@ def export_report(report: Report) -> dict[str, Any]:
         "baseline": report.baseline or None,
         "forecast": _forecast(report.forecast),
         "anomalies": _anomalies(report.anomalies, report),
+        "expected_quality": None if report.expected is None else report.expected.to_dict(),
         "left_out": dict(report.left_out),
         "not_recorded": list(report.not_recorded),
         "notes": list(report.notes),

@@ -34,6 +34,12 @@ class Prices:
             self._known[key] = self._find(name, provider)
         return self._known[key]
 
+    @property
+    def measured(self) -> Catalogue | None:
+        """The catalogue, if it knows the quality of any model."""
+        catalogue = self._catalogue
+        return catalogue if catalogue is not None and any(model.quality for model in catalogue) else None
+
     def suggest(self, name: str) -> str | None:
         """Return the name that an unknown one probably means."""
         return nearest_pattern(name) if self._catalogue is None else self._catalogue.suggest(name)

@@ -15,10 +15,12 @@ from costlens_policy.checker.attributes import STANDARD_ATTRIBUTES
 from costlens_policy.diagnostics.suggestion import did_you_mean
 from costlens_policy.frozen import frozen
 from costlens_policy.money import add
+from costlens_policy.replay.expected import Expected, Served, expected_of
 from costlens_policy.report.anomalies import RULE, Anomalies, Series, find_anomalies, series_from
-from costlens_policy.report.calls import DIMENSIONS, Read, ReportError, micros
+from costlens_policy.report.calls import DIMENSIONS, LABEL, Read, ReportError, micros
 from costlens_policy.report.figures import Figures, Grouping, grouping_of, totals_of
 from costlens_policy.report.forecast import Forecast, WindowUnit, forecast_spend, window_at
+from costlens_policy.report.prices import Prices
 from costlens_policy.report.timeline import (
     Bucket,
     BucketStart,
@@ -82,6 +84,8 @@ class Report:
     assumptions: tuple[str, ...]
     denials_known: bool
     baseline: str
+    expected: Expected | None = None
+    """Which quality to expect of the calls by the catalogue; None where it is not known, or not asked for."""
 
     @property
     def zone(self) -> ZoneInfo:
@@ -103,8 +107,11 @@ _BY_DAYS: Final = timedelta(days=10)
 """Spend over a longer span is judged by days, over a shorter one by hours."""
 
 
-def summarize(read: Read, settings: Settings) -> Report:
-    """Summarize what was read. Raises ``ReportError`` if there are no calls."""
+def summarize(read: Read, settings: Settings, prices: Prices | None = None) -> Report:
+    """Summarize what was read; ``prices`` may have a catalogue that knows the quality of models, by the label ``task``.
+
+    Raises ``ReportError`` if there are no calls.
+    """
     frame = read.frame
     if not frame.height:
         raise ReportError("there are no calls to report on")
@@ -135,7 +142,21 @@ def summarize(read: Read, settings: Settings) -> Report:
         assumptions=(*read.assumptions, *_assumptions(read, totals.compared > 0)),
         denials_known=read.denials_known,
         baseline=read.baseline or ("the recorded column" if totals.compared else ""),
+        expected=None if prices is None else _expected(frame, prices),
     )
+
+
+def _expected(frame: pl.DataFrame, prices: Prices) -> Expected | None:
+    """Return which quality to expect of the calls that were made, by their models and tasks."""
+    columns = [f"{LABEL}{name}" for name in ("model", "task")]
+    if prices.measured is None or not set(columns) <= set(frame.columns):
+        return None
+    calls = frame.filter(~pl.col("denied")).select(pl.col(name).cast(pl.String).fill_null("") for name in columns)
+    served = Served()
+    for name, task, count in calls.group_by(columns).len().iter_rows():
+        model = prices.model(name)
+        served[name if model is None else model.name, task] += count
+    return expected_of(served, prices.measured)
 
 
 def _no_label(name: str, there: Collection[str]) -> str:

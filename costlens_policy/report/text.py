@@ -10,6 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from costlens_policy.diagnostics.text import printable
+from costlens_policy.replay.expected import Expected
+from costlens_policy.replay.tables import expected_line, expected_table
 from costlens_policy.report.figures import Figures, Grouping
 from costlens_policy.report.summarize import Report
 from costlens_policy.report.timeline import shown_start
@@ -45,6 +47,8 @@ def text_parts(report: Report) -> Iterator[Table | str]:
     for grouping in report.groupings:
         if grouping.recorded:
             yield _grouping(report, grouping)
+    if report.expected is not None:
+        yield from _expected(report.expected)
     yield f"\nforecast: {forecast_sentence(report)}"
     yield from _anomalies(report)
     yield from _notes(report)
@@ -101,6 +105,18 @@ def _grouping(report: Report, grouping: Grouping) -> Table:
         bar = _bar(measure(grouping.others), most)
         table.add_row(f"[dim]{grouping.left:,} others[/dim]", bar, *_cells(report, grouping.others))
     return table
+
+
+def _expected(expected: Expected) -> Iterator[Table | str]:
+    yield f"\nexpected quality: {expected_line(expected)}"
+    if expected.measured:
+        found = expected_table(expected)
+        table = Table(title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        for place, name in enumerate(found.headings):
+            table.add_column(name, justify="right" if place in found.numbers else "left", no_wrap=place > 1)
+        for row in found.rows:
+            table.add_row(*(escape(printable(cell)) for cell in row))
+        yield table
 
 
 def _measure(report: Report) -> Callable[[Figures], Decimal]:

@@ -34,6 +34,25 @@ def test_text(run, log):
     assert "2026-11-02 01:00" in result.stdout
 
 
+def test_quality_of_a_catalogue_is_shown_beside_the_cost(run, write_log, tmp_path):
+    head = 'apiVersion: costlens-policy/v1\nkind: Catalogue\nmetadata: {name: c, version: "1"}\n'
+    quality = "{chat: {value: 0.8, low: 0.75, high: 0.85}}"
+    models = f"models: {{openai/gpt-5-mini: {{quality: {quality}}}}}"
+    prices = tmp_path / "measured.yaml"
+    prices.write_text(f"{head}imports: [{{source: genai-prices, models: ['openai/gpt-5*']}}]\n{models}\n")
+    rows = [call(at, model="gpt-5-mini", task="chat" if at < 3 else "code") for at in range(4)]
+    options = ("--traffic", write_log(rows), "--prices", prices, "--by", "team")
+    result = run("report", *options, "--format", "json")
+    expected = json.loads(result.stdout)["expected_quality"]
+    assert (expected["requests"], expected["measured"], expected["quality"]) == (4, 3, 0.8)
+    assert [(part["task"], part["requests"], part["low"]) for part in expected["parts"]] == [
+        ("chat", 3, 0.75), ("code", 1, None)
+    ]  # fmt: skip
+    text = run("report", *options).stdout
+    assert "expected quality: 80.00% (75.00% to 85.00%), measured for 3 of 4" in text
+    assert "not measured" in text
+
+
 def test_bad_rows_decide_the_exit_code(run, write_log, tmp_path):
     log = write_log([call(1), call(2, output_tokens=-1)])
     rejects = tmp_path / "rejects.csv"

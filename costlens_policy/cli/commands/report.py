@@ -172,10 +172,12 @@ def command(options: _ReportOptions, html: Path | None, output: str) -> ExitCode
 
     too_many_rejects(0, 0, options.max_rejects)  # a wrong number is reported before anything runs
     settings = _settings_of(options)
-    read = _read_calls(options, settings.by)
+    prices = _prices(options.prices)
+    labels = settings.by if prices.measured is None else tuple(dict.fromkeys((*settings.by, "model", "task")))
+    read = _read_calls(options, labels, prices)
     write_rejects(read.rejects, options.rejects, len(read.rejects))
     if read.frame.height:
-        report = summarize(read, settings)
+        report = summarize(read, settings, prices)
         if html is not None:  # before anything is printed, since whoever reads that may stop early
             _write_page(report, html)
         _FORMATS.print(report, output)
@@ -226,13 +228,12 @@ def _settings_of(options: _ReportOptions) -> Settings:
     return Settings(by, options.top, options.unit, zone, options.window, now)  # type: ignore[arg-type]  # click has checked the words
 
 
-def _read_calls(options: _ReportOptions, by: tuple[str, ...]) -> Read:
-    """Read all calls. Raises ``TrafficError``, ``LedgerError``, ``PolicyError``, ``InputError``."""
+def _read_calls(options: _ReportOptions, by: tuple[str, ...], prices: Prices) -> Read:
+    """Read all calls, with some labels. Raises ``TrafficError``, ``LedgerError``, ``PolicyError``, ``InputError``."""
     from costlens_policy.cli.sources import ledger_at
     from costlens_policy.cli.traffic import progress
     from costlens_policy.report import CallQuery, LedgerSource
 
-    prices = _prices(options.prices)
     baseline = None if options.baseline is None else _baseline(options.baseline, prices)
     query = CallQuery(by, options.since, options.until)
     with progress() as shown:

@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from costlens_policy.diagnostics.text import printable
 from costlens_policy.frozen import frozen
+from costlens_policy.replay.tables import expected_line
 from costlens_policy.report.figures import Figures, Grouping
 from costlens_policy.report.html.charts import (
     Spec,
@@ -197,6 +198,8 @@ def _basis(report: Report) -> _Card:
         lines.append(f"not recorded: {', '.join(report.not_recorded)}")
     if report.anomalies.skipped and report.anomalies.judged:
         lines.append(f"series too short to be judged for anomalies: {report.anomalies.skipped}")
+    if report.expected is not None:
+        lines.insert(0, f"expected quality by the catalogue: {expected_line(report.expected)}")
     return _Card("Assumptions and notes", lines=(*lines, *report.notes, *report.assumptions), wide=True)
 
 
