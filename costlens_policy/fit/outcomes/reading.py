@@ -89,9 +89,29 @@ def _read_all(names: Sequence[str], joining: Joining, models: Models) -> list[So
         sources.append(source)
         readers.append(reader)
     _check_columns([reader for reader in readers if reader.has_rows], joining)
+    _rate(readers, joining)
     if not joining.scored and (unscored := [reader.unscored for reader in readers if reader.unscored]):
         raise OutcomesError(unscored[0])
     return sources
+
+
+def _rate(readers: Sequence[RowReader], joining: Joining) -> None:
+    """Give the scores of calls to the calls, which are in other files."""
+    callers: dict[str, RowReader] = {}
+    for reader in readers:
+        for id, (_, place) in reader.calls.items():
+            if callers.setdefault(id, reader) is not reader:
+                joining.dropped.add("calls with the id of an earlier one", place)
+    rated = set()
+    for id, score, place in (rating for reader in readers for rating in reader.ratings):
+        if id in callers:
+            callers[id].rate(id, score, place)
+            rated.add(id)
+        else:
+            joining.unjoined.add("scores of calls that no file has", place)
+    for id, caller in callers.items():
+        if id not in rated:
+            caller.describe(id)
 
 
 def _check_columns(readers: Sequence[RowReader], joining: Joining) -> None:

@@ -28,6 +28,7 @@ _tokens: Final = lru_cache(maxsize=1 << 16, typed=True)(tokens_of)
 _cost: Final = lru_cache(maxsize=1 << 16, typed=True)(cost_of)
 """Tables repeat their numbers, and reading one takes long."""
 _WHOLE: Final = ("csv", "parquet")
+_DESCRIBES: Final = ("prompt", "task", "model")
 _WIDE: Final = "."
 """Between a field and a model, as in `score.gpt-5`."""
 
@@ -92,7 +93,12 @@ class RowReader:
     models: Models
     format: Format
     unscored: str = ""
-    """Why the file has no scores, where it has prompts or tasks by id instead."""
+    """Why rows are no scores of a model by themselves: they describe cases or calls, or rate calls of another file."""
+    calls: dict[str, tuple[Mapping[str, Any], Place]] = field(default_factory=dict)
+    """Calls by id that another file may rate."""
+    ratings: list[tuple[str, Any, Place]] = field(default_factory=list)
+    """The id of a call, and its score."""
+    _rates: bool = False
     _columns: dict[str, str] = field(init=False)
     _constants: dict[str, Any] = field(init=False)
     _wide: dict[str, dict[str, str]] | None = None
@@ -127,7 +133,33 @@ class RowReader:
                 return
         if self._wide is None:
             self._wide = self._by_model(fields, place)
-        self._read(fields, place)
+        if self.unscored:
+            self._keep(fields, place)
+        else:
+            self._read(fields, place)
+
+    def _keep(self, fields: Mapping[str, Any], place: Place) -> None:
+        """Keep a row until all files are read: a rating, a call that may be rated, or what is known of a case."""
+        id = self._value(fields, "id")
+        if id is None:
+            self.joining.dropped.add("rows without an id, by which they would join", place)
+        elif self._rates:
+            self.ratings.append((text_of(id), self._value(fields, "score"), place))
+        elif self._value(fields, "model") is None:
+            self._read(fields, place)
+        elif self.calls.setdefault(text_of(id), (fields, place))[1] != place:
+            self.joining.dropped.add("calls with the id of an earlier one", place)
+
+    def describe(self, id: str) -> None:
+        """Take what a call that nobody rated shows of its case."""
+        self._take(*self.calls[id], False, [])
+
+    def rate(self, id: str, score: Any, place: Place) -> None:
+        """Take a call with the score that another file has for it."""
+        fields, _ = self.calls[id]
+        model = text_of(self._value(fields, "model"))
+        answer = self._answer(fields, model, score, place)
+        self._take(fields, place, False, [] if answer is None else [answer])
 
     @property
     def has_rows(self) -> bool:
@@ -143,8 +175,10 @@ class RowReader:
 
     def _read(self, fields: Mapping[str, Any], place: Place) -> None:
         whole, answers = (False, []) if self.unscored else self._answers(fields, place)
-        if not answers and not self.unscored:
-            return
+        if answers or self.unscored:
+            self._take(fields, place, whole, answers)
+
+    def _take(self, fields: Mapping[str, Any], place: Place, whole: bool, answers: list[Answer]) -> None:
         id, task = self._value(fields, "id"), self._value(fields, "task")
         prompt, run = self._value(fields, "prompt"), self._value(fields, "run")
         time = self._value(fields, "time")
@@ -254,6 +288,11 @@ class RowReader:
             or (self._has(fields, "model") and self._has(fields, "score"))
         ):
             return wide
+        if self._has(fields, "id") and self._has(fields, "score"):
+            self._rates = True
+            self.unscored = f"`{self.file}` has scores of no model; map `model`, or set it with `--set model=NAME`"
+            self.joining.remarks.add("files with scores of calls by id, whose models another file has", self.file)
+            return wide
         likely = self._likely_scores(fields)
         named = {name: name for name in likely if self.models.catalogue is not None and self.models.find(name)}
         if not named:
@@ -262,9 +301,9 @@ class RowReader:
                 f"`{self.file}` has no scores; map `model` and `score`, or `score.MODEL` for the column of each "
                 f"model{such}; the columns are {listed(self._seen)}"
             )
-            if not (self._has(fields, "id") and (self._has(fields, "prompt") or self._has(fields, "task"))):
+            if not self._has(fields, "id") or not any(self._has(fields, name) for name in _DESCRIBES):
                 raise OutcomesError(self.unscored)
-            self.joining.remarks.add("files without scores, read for prompts and tasks by id", self.file)
+            self.joining.remarks.add("files without scores, read for what others score by id", self.file)
             return wide
         self.joining.remarks.add("columns with the name of a model, read as its scores", None, len(named))
         for name in likely:

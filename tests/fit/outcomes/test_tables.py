@@ -111,11 +111,33 @@ def test_prompts_and_tasks_may_be_in_a_file_of_their_own(read: Read) -> None:
     assert [(case.id, case.task, case.prompt) for case in found.cases] == [("1", "chat", "Hello"), ("2", None, None)]
     assert _notes(found.notes.unjoined) == ["cases without any score: 1"]
     assert _notes(found.notes.remarks)[:2] == [
-        "files without scores, read for prompts and tasks by id: 1", "cases without a task: 1"
+        "files without scores, read for what others score by id: 1", "cases without a task: 1"
     ]  # fmt: skip
     assert "cases without a prompt: 1" in _notes(found.notes.remarks)
     with pytest.raises(OutcomesError, match=r"`.*prompts\.csv` has no scores; map"):
         read(prompts)
+
+
+def test_ratings_join_the_calls_of_a_log(read: Read) -> None:
+    log = "id,model,task,cost\na,large,chat,0.02\nb,small,chat,0.01\nc,small,code,0.01\nc,large,code,0.02\n"
+    ratings = "request,stars\na,5\nb,3\nz,1\n"
+    columns = {"id": "id|request", "score": "stars"}
+    for files in ((("log.csv", log), ("r.csv", ratings)), (("r.csv", ratings), ("log.csv", log))):
+        found = read(*files, columns=columns, scale=Scale.parse("1..5"))
+        assert [(case.id, case.task) for case in found.cases] == [("a", "chat"), ("b", "chat")]
+        assert found.scores == {"large": (1.0, None), "small": (None, 0.5)}
+        assert found.costs == {"large": (Decimal("0.02"), None), "small": (None, Decimal("0.01"))}
+        assert _notes(found.notes.dropped) == ["calls with the id of an earlier one: 1"]
+        assert _notes(found.notes.unjoined)[:2] == ["scores of calls that no file has: 1", "cases without any score: 1"]
+    with pytest.raises(OutcomesError, match=r"r\.csv` has scores of no model; map `model`, or set it with"):
+        read(("r.csv", ratings), columns=columns)
+
+
+def test_a_log_describes_the_cases_that_others_score(read: Read) -> None:
+    log = ("log.csv", "id,model,task,prompt\n1,large,chat,Hello\n")
+    found = read(("a.csv", "id,model,score\n1,large,1\n1,small,0\n"), log)
+    assert [(case.task, case.prompt) for case in found.cases] == [("chat", "Hello")]
+    assert found.scores == {"large": (1.0,), "small": (0.0,)}
 
 
 def test_a_column_that_one_of_several_files_has(read: Read) -> None:
