@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,7 @@ __all__ = ["open_traffic", "replay_files"]
 
 _WHOLE_ROWS: Final = ("prefix", "request.prompt", "request.messages", "request.prompt_tokens")
 """Fields that no batch holds."""
+_SHOW_SIGNALS: Final = ("request.prompt", "request.messages", "request.signals")
 _NOT_RESUMABLE: Final = (
     "this traffic is replayed row by row and cannot be resumed; resuming needs Polars, files instead of `-`, and token "
     "counts instead of texts, outcomes or prefixes"
@@ -44,13 +46,14 @@ def replay_files(
     """
     shown = Silent() if progress is None else progress
     mapping = with_requests(mapping, files, plan.attributes)
+    result = None
     if _in_columns(plan, mapping, files):
         result = _streamed(plan, files, mapping, settings, shown, checkpoint)
-        if result is not None:
-            return result
-    if checkpoint is not None:
+    if result is None and checkpoint is not None:
         raise TrafficError(_NOT_RESUMABLE)
-    return _row_by_row(plan, files, mapping, settings, shown)
+    result = result or _row_by_row(plan, files, mapping, settings, shown)
+    result.notes.extend(_on_signals(plan, mapping))
+    return result
 
 
 @contextmanager
@@ -72,7 +75,15 @@ def open_traffic(
             with suppress(UnfitError):
                 copied = copied_traffic(files, mapping, plan, settings, _attributes(mapping), shown)
                 traffic = stack.enter_context(copied)
-        yield traffic or _read(plan, files, mapping, settings, shown)
+        traffic = traffic or _read(plan, files, mapping, settings, shown)
+        yield replace(traffic, notes=(*traffic.notes, *_on_signals(plan, mapping)))
+
+
+def _on_signals(plan: Plan, mapping: ColumnMapping) -> Iterator[str]:
+    """Report that rules read signals of which the traffic shows nothing."""
+    if plan.reads_signals and not {*mapping.columns, *mapping.constants}.intersection(_SHOW_SIGNALS):
+        names = ", ".join(f"`signals.{name}`" for name in sorted(plan.reads_signals))
+        yield f"rules read {names}, and the traffic has no texts: each of them is absent, or has its default"
 
 
 def _read(plan: Plan, files: Sequence[str], mapping: ColumnMapping, settings: Settings, progress: Progress) -> Traffic:

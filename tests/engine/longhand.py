@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from fractions import Fraction
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
@@ -24,8 +26,12 @@ from costlens_policy.engine.access import refused_model
 from costlens_policy.engine.candidate import Candidate, obstacle
 from costlens_policy.engine.context import Context
 from costlens_policy.engine.facts import Exclusion
+from costlens_policy.engine.signals import SignalValues
 from costlens_policy.expressions.runtime import CelError
 from costlens_policy.rewrites import Content, Step, combine, content_tokens
+from costlens_policy.signals import Signal
+from costlens_policy.signals.measures import Length
+from costlens_policy.signals.terms import Labels, Term
 from costlens_policy.tokens import TokenCounter, Tokenizer
 from costlens_policy.units import Measure
 
@@ -34,8 +40,9 @@ __all__ = ["longhand"]
 
 @contextmanager
 def longhand() -> Iterator[None]:
-    """Decide without shortcuts: each model of a choice judged by itself, each budget read for each candidate, routes
-    asked one by one, rewrites combined and tokens counted anew for every model.
+    """Decide without shortcuts: signals read off their texts by plain expressions, each model of a choice judged by
+    itself, each budget read for each candidate, routes asked one by one, rewrites combined and tokens counted anew for
+    every model.
     """
     never, always = property(lambda _: False), property(lambda _: True)
     with ExitStack() as patches:
@@ -55,6 +62,7 @@ def longhand() -> Iterator[None]:
             (decide, "drawn", _drawn),
             (decide, "following", _following),
             (decide, "admit_request", request._admit_each),
+            (SignalValues, "_worked_out", _signal),
         ):
             patches.enter_context(patch.object(owner, name, value))
         yield
@@ -141,6 +149,54 @@ def _task(context: Context) -> Any:
         return context.evaluate(formula, len(context.plan.layers))
     except CelError:
         return None
+
+
+def _signal(values: SignalValues, signal: Signal) -> Any:
+    """Work out a signal as S-SIG-2, S-SIG-3 and S-SIG-6 say: labels by words and patterns, lengths in words."""
+    text = _text_of(values._request, signal)
+    if text is None:
+        return signal.default
+    if isinstance(signal.kind, Length):
+        return len(text.split())
+    assert isinstance(signal.kind, Labels)
+    sums = {label: sum(map(partial(_adds, text), terms)) for label, terms in signal.kind.terms.items()}
+    total = sum(sums.values())
+    best = min((label for label in sums if sums[label] == max(sums.values())), default=None)
+    sure = total and best is not None and sums[best] / total >= signal.min_confidence
+    return best if sure else signal.default
+
+
+def _adds(text: str, term: Term) -> float:
+    if term.pattern:
+        return term.weight if re.search(term.pattern, text) else 0.0
+    found = [
+        re.search(rf"(?<!\w){re.escape(word)}(?!\w)", " ".join(text.split()), re.IGNORECASE) for word in term.words
+    ]
+    return term.weight * sum(match is not None for match in found)
+
+
+def _text_of(request: Mapping[str, Any], signal: Signal) -> str | None:
+    if "prompt" in request:
+        return str(request["prompt"])[: signal.max_characters]
+    texts = []
+    for message in request.get("messages", ()):
+        user = not isinstance(message, dict) or message.get("role", "user") == "user"
+        if user or signal.reads == "all_messages":
+            texts.append("\n".join(_texts(message)))
+    texts = [text for text in texts if text]
+    if not texts:
+        return None
+    return (texts[-1] if signal.reads == "last_user_message" else "\n".join(texts))[: signal.max_characters]
+
+
+def _texts(part: Any) -> list[str]:
+    if isinstance(part, str):
+        return [part] if part else []
+    if isinstance(part, list):
+        return [text for item in part for text in _texts(item)]
+    if isinstance(part, dict):
+        return [text for key in ("text", "content", "parts", "input", "output") for text in _texts(part.get(key))]
+    return []
 
 
 def _following(context: Context, route: RouteStep) -> RouteStep:

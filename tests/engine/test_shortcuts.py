@@ -27,8 +27,16 @@ _EXAMPLES: Final = 3000 if os.environ.get("COSTLENS_SOAK") else 150
 _SET: Final = POLICY_SET % {
     "files": "p0.yaml", "attributes": "  tags: {type: list(string), default: []}", "access": "allow",
     "route": "{models: [mini, nano]}", "fallbacks": 2,
-    "more": "admit: {unpriced_models: false, unknown_models: true, deprecated_models: false}",
+    "more": "signals: [signals.yaml]\nadmit: {unpriced_models: false, unknown_models: true, deprecated_models: false}",
 }  # fmt: skip
+_SIGNALS: Final = """\
+apiVersion: costlens-policy/v1
+kind: Signals
+metadata: {name: signals, version: "1"}
+signals:
+  task: {labels: {chat: [{words: [hi, a b]}], x: [{pattern: '[b-y]', weight: 2}]}, min_confidence: 0.4}
+  words: {length: words, reads: all_messages, max_characters: 30}
+"""
 
 _MODELS: Final[dict[str, dict[str, Any]]] = {
     "bare": {},
@@ -73,6 +81,7 @@ def _loaded(text: str) -> Engine | None:
     folder = Path(tempfile.mkdtemp())
     try:
         (folder / "catalogue.yaml").write_text(_catalogue(), encoding="utf-8")
+        (folder / "signals.yaml").write_text(_SIGNALS, encoding="utf-8")
         (folder / "policy-set.yaml").write_text(_SET, encoding="utf-8")
         (folder / "p0.yaml").write_text(HEAD % "p0" + text, encoding="utf-8")
         return load(folder, cache=False)
@@ -107,7 +116,16 @@ def _choices(draw: st.DrawFn) -> dict[str, Any]:
     )
 
 
-@given(policy_texts(), st.none() | _choices(), budget_texts(), requests(), balances())
+_SIGNALLED: Final = st.none() | st.sampled_from(
+    ['signals.task == "chat"', "has(signals.task) && has(request.team)", "signals.?words.orValue(9) < 3"]
+)
+_KNOWN_SIGNALS: Final = st.sampled_from([{}, {"task": "chat"}, {"task": None, "words": 1}, {"task": "x y"}, 5])
+
+
+@given(
+    policy_texts(), st.none() | _choices(), budget_texts(), requests(), balances(), _SIGNALLED,
+    st.none() | _KNOWN_SIGNALS,
+)  # fmt: skip
 @settings(max_examples=_EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 def test_the_long_way_decides_the_same(
     policy: dict[str, Any],
@@ -115,8 +133,14 @@ def test_the_long_way_decides_the_same(
     budgets: list[Any],
     request: dict[str, Any],
     states: dict[tuple[str, str], Balance],
+    signalled: str | None,
+    signals: Any,
 ) -> None:
     routes = policy["routes"] if choice is None else [*policy["routes"][:1], choice]
+    if signalled is not None:
+        routes = [{"id": "signalled", "when": signalled, "models": ["twin", "nano"]}, *routes]
+    if signals is not None:
+        request = {**request, "signals": signals}
     engine = _loaded(_text({**policy, "routes": routes, "budgets": budgets}))
     assume(engine is not None)
     assert engine is not None
