@@ -57,7 +57,7 @@ def _verdict(folder: Path) -> object:
 
 def test_the_reference_policies_keep_what_they_promise() -> None:
     found = prove([ROOT / "policies"], now=NOW)
-    assert len(found.of(Holds)) == len(found.proofs) == 14
+    assert len(found.of(Holds)) == len(found.proofs) >= 14
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from costlens_policy.diagnostics.model import PolicyError
 from costlens_policy.patterns import compile_pattern
 from costlens_policy.proof import Holds, Refuted, prove
 from costlens_policy.proof.doubts import doubt_about
-from costlens_policy.proof.patterns import UntranslatableError, pattern_for
 from costlens_policy.proof.solver import Impossible, Possible, Solver
+from costlens_policy.proof.solver.patterns import UntranslatableError, pattern_for
 from costlens_policy.proof.ways import reaching
 from tests.proof.worlds import World, worlds
 
