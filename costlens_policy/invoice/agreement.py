@@ -157,6 +157,10 @@ def agree(
     outside = _tally_of(
         tally for cell, tally in recorded.cells.items() if not _within(cell, span) and _in_months(cell, span, zone)
     )
+    if recorded.begins is not None and recorded.begins > invoice.start:
+        notes.append(
+            f"the history of {source} begins at {recorded.begins:%Y-%m-%d %H:%M} UTC, after the first day billed"
+        )
     if not invoice.is_whole:
         notes.append("the files announce further pages that are not among them, so the invoice is not whole")
     notes += _partial(invoice, zone, outside)
@@ -228,25 +232,47 @@ def _in_months(cell: Cell, span: tuple[datetime, datetime], zone: ZoneInfo) -> b
 
 
 def _grouped(
-    cells: Mapping[Cell, Tally], by: Sequence[str], zone: ZoneInfo, span: tuple[datetime, datetime], shift: int = 0
+    cells: Mapping[Cell, Tally], by: Sequence[str], zone: ZoneInfo, span: tuple[datetime, datetime]
 ) -> dict[Place, Tally]:
-    """Return tallies by place; ``shift`` is by how many half hours the calls are taken as later than they were."""
+    """Return tallies by place."""
     found: defaultdict[Place, Tally] = defaultdict(Tally)
-    days: dict[int, str] = {}
-    for cell, tally in cells.items():
-        moved = cell._replace(half_hour=cell.half_hour + shift)
-        if not _within(moved, span):
-            continue
-        if moved.half_hour not in days:
-            days[moved.half_hour] = f"{day_at(_instant(moved), zone)}" if "day" in by else ""
-        at = Place(
-            days[moved.half_hour],
-            cell.provider if "provider" in by else "",
-            cell.model if "model" in by else "",
-            cell.key if "key" in by else "",
-        )
+    for at, tally in _placed(cells, by, zone, span, 0):
         found[at].include(tally)
     return dict(found)
+
+
+def _amounts(
+    cells: Mapping[Cell, Tally], by: Sequence[str], zone: ZoneInfo, span: tuple[datetime, datetime], shift: int
+) -> dict[Place, Decimal]:
+    """Return amounts by place, if calls were so many half hours later than they were."""
+    found: dict[Place, Decimal] = {}
+    for at, tally in _placed(cells, by, zone, span, shift):
+        found[at] = add(found.get(at, ZERO), tally.amount)
+    return found
+
+
+def _placed(
+    cells: Mapping[Cell, Tally], by: Sequence[str], zone: ZoneInfo, span: tuple[datetime, datetime], shift: int
+) -> Iterator[tuple[Place, Tally]]:
+    """Yield the tallies of the span with their places; calls count as ``shift`` half hours later."""
+    first, last = (-(-int(each.timestamp()) // HALF_HOUR) for each in span)
+    days: dict[int, str] = {}
+    for cell, tally in cells.items():
+        half_hour = cell.half_hour + shift
+        if not first <= half_hour < last:
+            continue
+        if half_hour not in days:
+            instant = datetime.fromtimestamp(half_hour * HALF_HOUR, UTC)
+            days[half_hour] = f"{day_at(instant, zone)}" if "day" in by else ""
+        yield (
+            Place(
+                days[half_hour],
+                cell.provider if "provider" in by else "",
+                cell.model if "model" in by else "",
+                cell.key if "key" in by else "",
+            ),
+            tally,
+        )
 
 
 def _corrected(
@@ -323,7 +349,7 @@ def _overall(
         billed = {row.at: row.billed.amount for row in rows}
 
         def amounts(shift: int) -> dict[Place, Decimal]:
-            return {at: tally.amount for at, tally in _grouped(cells, by, zone, span, shift).items()}
+            return _amounts(cells, by, zone, span, shift)
 
         found.append(shifted_days(billed, amounts, _SHIFTS, tolerance.covers))
     return tuple(cause for cause in found if cause is not None)

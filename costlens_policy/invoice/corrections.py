@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 from costlens_policy.frozen import frozen
@@ -20,6 +20,7 @@ from costlens_policy.invoice.recorded import RECONCILED, Corrected, Place
 from costlens_policy.ledger import Account, Adjustment, AdjustmentError, Store
 from costlens_policy.ledger.amounts import amount_of
 from costlens_policy.money import plain, subtract
+from costlens_policy.periods import start_of_day
 
 __all__ = ["Correction", "Corrections", "Made", "correct", "corrections_of"]
 
@@ -37,7 +38,7 @@ class Correction:
 
 @frozen
 class Corrections:
-    """``unassigned`` are rows of which no budget in US dollars has counted a call."""
+    """``unassigned`` are rows of which no budget in US dollars has counted a call, or calls may be missing."""
 
     made: tuple[Correction, ...]
     unassigned: tuple[Row, ...]
@@ -65,11 +66,20 @@ def corrections_of(agreement: Agreement) -> Corrections:
     made: list[Correction] = []
     unassigned: list[Row] = []
     for row in agreement.rows:
-        found = tuple(_of_row(agreement, row))
+        found = () if _is_cut_off(agreement, row) else tuple(_of_row(agreement, row))
         made += found
         if not found and not row.within:
             unassigned.append(row)
     return Corrections(tuple(made), tuple(unassigned))
+
+
+def _is_cut_off(agreement: Agreement, row: Row) -> bool:
+    """Whether the history of the ledger begins within the row, so that some of its calls may be missing."""
+    begins = agreement.recorded.begins
+    if begins is None:
+        return False
+    starts = start_of_day(date.fromisoformat(row.at.day), agreement.zone) if row.at.day else agreement.start
+    return starts < begins
 
 
 def _of_row(agreement: Agreement, row: Row) -> Iterator[Correction]:

@@ -119,6 +119,8 @@ class Recorded:
     corrections: Mapping[tuple[Place, str], Corrected] = field(default_factory=dict)
     targets: Mapping[Place, Decimal] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    begins: datetime | None = None
+    """When the first entry of a ledger was made; what came before was deleted, or never recorded."""
 
 
 @frozen
@@ -148,7 +150,9 @@ def read_recorded(store: Store, prices: Prices, chosen: Selection, tick: Callabl
                 reader.take_correction(entry)
         if tick is not None:
             tick()
-    return Recorded(reader.cells, reader.corrections, reader.targets, tuple(reader.notes()))
+    first = store.entries(EntryQuery(limit=1)).items
+    begins = first[0].at if first else None
+    return Recorded(reader.cells, reader.corrections, reader.targets, tuple(reader.notes()), begins)
 
 
 def read_logged(source: TrafficSource, prices: Prices, chosen: Selection) -> Recorded:

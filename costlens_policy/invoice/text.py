@@ -110,8 +110,14 @@ def _made_tables(result: Reconciled) -> Iterator[SummaryTable]:
         rows = [_correction_cells(item, "") for item in result.made.done]
         rows += [_correction_cells(item, reason) for item, reason in result.made.refused]
         yield SummaryTable("Corrections", ("day", "model", "budget", "key", "by", "refused"), rows, frozenset({4}))
-    left = [(_at(by, row), change(row.difference)) for row in result.corrections.unassigned]
-    yield SummaryTable("Not corrected: no budget has counted a call", ("row", "difference"), left, frozenset({1}))
+    left = [(_at(by, row), change(row.difference), _why(row)) for row in result.corrections.unassigned]
+    yield SummaryTable("Not corrected", ("row", "difference", "why"), left, frozenset({1}))
+
+
+def _why(row: Row) -> str:
+    if row.recorded.charged:
+        return "the history of the ledger begins later"
+    return "no budget in US dollars has counted a call"
 
 
 def _correction_cells(item: Correction, refused: str) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ import pytest
 from costlens_policy.catalogue import Usage
 from costlens_policy.invoice import Agreement, Invoice, Selection, agree, read_invoice, read_recorded
 from costlens_policy.invoice.agreement import span_of
-from costlens_policy.ledger import Account, Charge, Settlement, Store, amount_of, open_ledger
+from costlens_policy.ledger import Account, Adjustment, Charge, Settlement, Store, amount_of, open_ledger
 from costlens_policy.money import plain
 from costlens_policy.periods import schedule_of, zone_of
 from costlens_policy.report import Prices
@@ -24,6 +24,7 @@ __all__ = [
     "DAY",
     "USAGE",
     "account",
+    "begun",
     "charge",
     "comparing",
     "costs_page",
@@ -44,7 +45,14 @@ _MONTHS = schedule_of(
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    return open_ledger(f"sqlite:///{tmp_path}/spend.db")
+    return begun(open_ledger(f"sqlite:///{tmp_path}/spend.db"))
+
+
+def begun(store: Store) -> Store:
+    """Let the history of a ledger begin long before the calls of the tests."""
+    at = DAY - timedelta(days=60)
+    store.adjust(Adjustment("begin", "set", account(at), 0, "ann", "the beginning", at))
+    return store
 
 
 def account(at: datetime = DAY, budget: str = "org/all", key: str = "") -> Account:

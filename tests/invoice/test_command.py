@@ -69,7 +69,7 @@ def test_what_no_budget_has_counted_stays_a_difference(run, url, write):
     file = write(costs_page((DAY, "gpt-5, input", "3"), (DAY, "o3, input", "4")))
     result = run("reconcile", file, "--ledger", url, "--correct", "--reason", "x", "--author", "ann")
     assert result.exit_code == 9
-    assert "Not corrected: no budget has counted a call" in " ".join(result.stdout.split())
+    assert "no budget in US dollars has counted a call" in " ".join(result.stdout.split())
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from costlens_policy.clock import system_now
 from costlens_policy.invoice import InvoiceError, correct, corrections_of
 from costlens_policy.ledger import Adjustment, EntryQuery, open_ledger
-from tests.invoice.conftest import DAY, account, charge, comparing, costs_page
+from tests.invoice.conftest import DAY, account, begun, charge, comparing, costs_page
 
 DOLLAR = 10**15
 _HARMLESS = HealthCheck.function_scoped_fixture
@@ -87,7 +88,7 @@ def test_what_was_cut_off_in_the_middle_is_completed(store, write, reconciled):
 def test_the_last_invoice_counts_whatever_came_before(tmp_path_factory, write, invoices):
     """Preliminary invoices go up and down, and come back to what they were."""
     folder = tmp_path_factory.mktemp("ledger")
-    store = open_ledger(f"sqlite:///{folder}/spend.db")
+    store = begun(open_ledger(f"sqlite:///{folder}/spend.db"))
     charge(store, "a", cost=Decimal(3), keys=["red"])
     charge(store, "b", cost=Decimal(4), keys=["blue"])
     compare = comparing(store)
@@ -133,3 +134,16 @@ def test_corrections_for_a_whole_month_do_not_hide_those_by_day(store, write, re
     assert any("corrected for other days or another `--by`" in note for note in agreement.notes)
     with pytest.raises(InvoiceError, match="another `--by`"):
         corrections_of(agreement)
+
+
+def test_a_day_in_which_the_history_begins_is_left(tmp_path, write):
+    """Its first calls may have been deleted; the days after it are corrected."""
+    store = open_ledger(f"sqlite:///{tmp_path}/cut.db")
+    later = DAY + timedelta(days=1)
+    charge(store, "a", cost=Decimal(3))
+    charge(store, "b", later + timedelta(hours=1), cost=Decimal(3))
+    agreement = comparing(store)(write(costs_page((DAY, "gpt-5, input", "5"), (later, "gpt-5, input", "7"))))
+    assert any("begins at 2026-06-03 09:00 UTC" in note for note in agreement.notes)
+    corrections = corrections_of(agreement)
+    assert [item.at.day for item in corrections.made] == ["2026-06-04"]
+    assert [row.at.day for row in corrections.unassigned] == ["2026-06-03"]

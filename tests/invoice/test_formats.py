@@ -250,3 +250,15 @@ class TestSeveralFiles:
 )  # fmt: skip
 def test_one_model_under_many_names(name):
     assert model_stem(name) == "claude-haiku-4-5"
+
+
+def test_maps_of_parquet_are_read(tmp_path):
+    row = {
+        "line_item_usage_start_date": "2026-06-03T10:00:00Z", "line_item_usage_end_date": "2026-06-03T11:00:00Z",
+        "line_item_line_item_type": "Usage", "line_item_product_code": "x", "line_item_unblended_cost": 0.25,
+        "line_item_usage_type": "USE1-MP:USE1_OutputTokenCount-Units", "line_item_currency_code": "USD",
+        "product": [{"key": "product_name", "value": "Claude Haiku 4.5 (Amazon Bedrock Edition)"}],
+    }  # fmt: skip
+    pl.DataFrame([row]).write_parquet(tmp_path / "cur.parquet")
+    (line,) = read_invoice([str(tmp_path / "cur.parquet")]).lines
+    assert (model_stem(line.model), line.amount, line.kind_of_token) == ("claude-haiku-4-5", Decimal("0.25"), "output")

@@ -278,13 +278,15 @@ def _recorded(
 ) -> tuple[Recorded, str]:
     """Return what a ledger or logs have recorded, and their name. Raises ``LedgerError`` and ``TrafficError``."""
     from costlens_policy.cli.sources import ledger_at
+    from costlens_policy.cli.traffic import progress
     from costlens_policy.invoice import read_logged, read_recorded
     from costlens_policy.report import TrafficSource
 
     chosen = _selection(options, invoice, zone, same)
     if options.ledger is not None:
-        with ledger_at(options.ledger, read_only=True) as store:
-            return read_recorded(store, prices, chosen), "the ledger"
+        with ledger_at(options.ledger, read_only=True) as store, progress() as shown:
+            shown.start("reading", None, "calls")
+            return read_recorded(store, prices, chosen, lambda: shown.advance(1)), "the ledger"
     return read_logged(_log(options, prices, TrafficSource), prices, chosen), "the log"
 
 

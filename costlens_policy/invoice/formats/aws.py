@@ -36,7 +36,7 @@ _OWN_MODEL: Final = re.compile(r"^[A-Z0-9]+-(?P<model>[A-Za-z][A-Za-z0-9.]*(?:-[
 
 def cur(fields: Fields) -> Iterator[BilledLine]:
     """Yield the line of a row that bills Bedrock; other services have none."""
-    name, code = fields.text(_NAME), fields.text("line_item_product_code")
+    name, code = _product(fields) or fields.text(_NAME), fields.text("line_item_product_code")
     if "bedrock" not in f"{name} {code}".lower():
         return
     start, end = fields.span("line_item_usage_start_date", "line_item_usage_end_date")
@@ -53,6 +53,15 @@ def cur(fields: Fields) -> Iterator[BilledLine]:
         about=" ".join(filter(None, (kind, word, fields.text("line_item_operation"),
                                      fields.text("identity_line_item_id")))),
     )  # fmt: skip
+
+
+def _product(fields: Fields) -> str:
+    """Return the product's name from a column of type map, as Parquet has it: a list of keys and values."""
+    pairs = fields.row.fields.get("product")
+    if not isinstance(pairs, list):
+        return ""
+    named = [pair.get("value") for pair in pairs if isinstance(pair, dict) and pair.get("key") == "product_name"]
+    return str(named[0]) if named and named[0] else ""
 
 
 def token_kind(text: str) -> str:
