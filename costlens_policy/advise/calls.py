@@ -132,8 +132,12 @@ class Task:
 
     def accuracy(self, *names: str | None) -> Decimal | None:
         """Return the accuracy of a model, by any of its names; None if it was not recorded."""
-        found = next((self._outcomes[name] for name in names if name in self._outcomes), None)
-        return None if found is None else Decimal(repr(round(sum(found) / len(found), 4)))
+        found = self.recorded(*names)
+        return Decimal(repr(round(sum(found) / len(found), 4))) if found else None
+
+    def recorded(self, *names: str | None) -> Sequence[float]:
+        """Return the recorded outcomes of a model, by any of its names."""
+        return next((self._outcomes[name] for name in names if name in self._outcomes), ())
 
     def shared(self, block_tokens: int) -> int | None:
         """Return how many tokens at the start nearly all prompts share; None where too few prompts were recorded.

@@ -13,6 +13,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from costlens_policy.advise.calls import Seen, Task, volume_of
+from costlens_policy.advise.evidence import cannot_tell, measured
 from costlens_policy.advise.inputs import Range
 from costlens_policy.advise.strategies import Contest, Query, Setting, query_cost
 from costlens_policy.catalogue import Model
@@ -219,16 +220,32 @@ def _others(task: Task, found: Contenders, per_month: int, notes: _Notes) -> Ite
         notes.assumed.append(f"`{name}` is not considered, since an average call exceeds its context window")
     if found.small is None:
         notes.assumed.append("no smaller model, since none is known to be as good; set one with --small")
+        if found.undecided is not None:
+            notes.assumed.append(f"{_alike(task, found.undecided, found.current)}, so --small might name it")
     else:
         yield "small", _contender(task, found.small)
+        notes.assumed.extend(_noise(task, found.small, found.current))
     if found.trained is None:
         notes.assumed.append("no model to fine-tune, since none is known to cost less; set one with --fine-tuned")
         return
     if found.base is not None:
         notes.assumed.append(f"a fine-tuned model costs as much per token as its base, `{found.base}`")
     notes.assumed.append("a month of recorded answers serves as labels, and checking them costs nothing extra")
+    for other in (found.small, found.current):
+        notes.assumed.extend(() if other is None else _noise(task, found.trained, other))
     labeling = {"at_hand": max(task.calls, per_month), "usd_each": Decimal(0)}
     yield "fine_tuned", {**_contender(task, found.trained), "labeling": labeling}
+
+
+def _noise(task: Task, one: Contest, other: Contest) -> Iterator[str]:
+    """Yield that a comparison of two models rests on a difference within the noise, if so."""
+    if one.model.name != other.model.name and cannot_tell(measured(task, one.model), measured(task, other.model)):
+        yield _alike(task, one, other)
+
+
+def _alike(task: Task, one: Contest, other: Contest) -> str:
+    first, second = (f"`{item.model.name}` ({measured(task, item.model)})" for item in (one, other))
+    return f"the evidence does not tell {first} from {second}"
 
 
 def _needs(task: Task, found: Contenders, notes: _Notes) -> dict[str, Any]:
@@ -267,6 +284,10 @@ class Contenders:
     base: str | None
     too_small: tuple[str, ...] = ()
     """Named models whose context window does not hold an average call."""
+    undecided: Contest | None = None
+    """The cheapest model that may be as good as the current one, as far as the evidence shows; with a ``small`` one,
+    None.
+    """
 
 
 def contenders(task: Task, current: Model, market: Market, day: date) -> Contenders:
@@ -280,9 +301,12 @@ def contenders(task: Task, current: Model, market: Market, day: date) -> Contend
     trained = _named(market.trained or ready, task, day) or next(iter(cheaper), None)
     named = [model for model in (market.small, market.trained) if model is not None]
     too_small = tuple(dict.fromkeys(model.name for model in named if not _fits(model, task)))
+    wanted = measured(task, serving.model)
+    alike = (item for item in cheaper if small is None and cannot_tell(measured(task, item.model), wanted))
+    undecided = next(alike, None)
     if trained is None or trained.model.base is not None:
-        return Contenders(serving, small, trained, None, too_small)
-    return Contenders(serving, small, _trained_from(trained), trained.model.name, too_small)
+        return Contenders(serving, small, trained, None, too_small, undecided)
+    return Contenders(serving, small, _trained_from(trained), trained.model.name, too_small, undecided)
 
 
 def _cheaper(task: Task, serving: Contest, market: Market, day: date) -> list[Contest]:
@@ -305,7 +329,7 @@ def _fits(model: Model, task: Task) -> bool:
 def _trained_from(base: Contest) -> Contest:
     """Return a model that is not there yet: the prices of its base, and nothing known of how good it will be."""
     name = f"{base.model.name}-trained"
-    return Contest(replace(base.model, name=name, aliases=(), quality={}, labels={}), base.period)
+    return Contest(replace(base.model, name=name, aliases=(), quality={}, evidence={}, labels={}), base.period)
 
 
 def _named(model: Model | None, task: Task, day: date) -> Contest | None:
