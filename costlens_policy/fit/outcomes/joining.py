@@ -79,6 +79,7 @@ class Joining:
     _by_task_and_id: dict[tuple[str, str], int] = field(default_factory=dict)
     _of_several_tasks: set[str] = field(default_factory=set)
     _by_prompt: dict[tuple[str | None, str], int] = field(default_factory=dict)
+    _task_of_prompt: dict[str, str | None] = field(default_factory=dict)
     _scores: dict[str, dict[_Key, float]] = field(default_factory=dict)
     _contradicted: dict[tuple[str, _Key], list[float]] = field(default_factory=dict)
     _facts: dict[str, dict[str, dict[_Key, Any]]] = field(default_factory=dict)
@@ -154,6 +155,8 @@ class Joining:
         group = group_of(prompt)
         at = self._by_prompt.get((row.task, group))
         if at is None:
+            if self._task_of_prompt.setdefault(group, row.task) != row.task:
+                self._of_several_tasks.add(group)
             at = self._by_prompt[row.task, group] = self._new(row, group)
             return at
         known = [(self._scores.get(answer.model, {}).get(at), answer.score) for answer in row.answers]
@@ -242,7 +245,7 @@ class Joining:
                 del self._scores[model][key]
 
     def _closed(self, case: _Open) -> Case:
-        id = f"{case.task}/{case.id}" if case.id in self._of_several_tasks else case.id
+        id = f"{case.task or ''}/{case.id}" if case.id in self._of_several_tasks else case.id
         return Case(id, case.task, case.prompt, case.input_tokens, id if case.prompt is None else group_of(case.prompt))
 
     def _known(self, name: str, kept: Sequence[int], mean: Callable[[list[Any]], Any]) -> dict[str, tuple[Any, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
@@ -56,9 +56,18 @@ def _content(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
+def _listed(names: Sequence[str]) -> str | None:
+    """Return the first of several names that the installed price list knows."""
+    if len(names) == 1:
+        return None
+    from costlens_policy.catalogue.price_list import meant_by  # takes a moment to load
+
+    return next((name for name in names if meant_by(name)), None)
+
+
 @dataclass(slots=True)
 class Models:
-    """Which model a name of the files means. Without a catalogue, each name is a model."""
+    """Which model a name of the files means. Without a catalogue, each name is a model, as a price list has it."""
 
     catalogue: Catalogue | None
     given: Mapping[str, str]
@@ -67,7 +76,9 @@ class Models:
     def find(self, name: str, others: Callable[[str], Iterable[str]] = lambda name: ()) -> str | None:
         """Return the own name of the model, or None where the catalogue has none of that name or of the others."""
         if name not in self._known:
-            self._known[name] = next(filter(None, map(self._found, (name, *others(name)))), None)
+            options = (name,) if name in self.given else (name, *others(name))
+            found = _listed(options) if self.catalogue is None else None
+            self._known[name] = found or next(filter(None, map(self._found, options)), None)
         return self._known[name]
 
     def _found(self, name: str) -> str | None:

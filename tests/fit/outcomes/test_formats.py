@@ -61,7 +61,10 @@ def test_promptfoo(name: str, catalogue: Catalogue) -> None:
 
 
 def test_promptfoo_by_another_score(tmp_path: Path) -> None:
-    assert _read("promptfoo.json", columns={"score": "success"}).scores == {"openai:chat:gpt-5-mini": (1.0, 0.0)}
+    assert _read("promptfoo.json", columns={"score": "success"}).scores == {"openai/gpt-5-mini": (1.0, 0.0)}
+
+    named = _read("promptfoo.json", models={"openai:chat:gpt-5-mini": "mine"})
+    assert named.models == ("mine",)
 
     def cache(document: Any) -> None:
         for result in document["results"]["results"]:

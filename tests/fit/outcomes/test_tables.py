@@ -217,6 +217,13 @@ def test_rows_of_all_models_that_repeat_a_prompt_are_cases_of_one_group(read: Re
     ]
 
 
+def test_a_prompt_of_two_tasks_is_a_case_of_each(read: Read) -> None:
+    found = read(("a.csv", "task,prompt,model,score\nchat,Hello,large,1\ncode,Hello,large,0\n"))
+    (first, second), group = found.cases, found.cases[0].group
+    assert (first.id, second.id) == (f"chat/{group}", f"code/{group}")
+    assert second.group == group
+
+
 def test_rows_of_some_models_each_join_by_their_prompt(read: Read) -> None:
     text = "prompt,l,s\nHello,1,\nHello,1,0\n"
     found = read(("a.csv", text), columns={"score.large": "l", "score.small": "s"})
