@@ -10,7 +10,7 @@ from costlens_policy.assurance.domain import ABSENT, Assignment, Every, Found, G
 from costlens_policy.assurance.others import Others
 from costlens_policy.assurance.subject import Rule, Subject
 from costlens_policy.assurance.witness import Witness
-from costlens_policy.compiler.rules import ByExpression, RouteStep, routes_in
+from costlens_policy.compiler.rules import ByExpression, BySplit, RouteStep, drawn_by, routes_in
 from costlens_policy.engine.context import Refusal
 from costlens_policy.engine.decide import candidates_on
 from costlens_policy.engine.facts import Exclusion
@@ -20,13 +20,15 @@ from costlens_policy.frozen import frozen
 __all__ = ["Tried", "tried_routes"]
 
 _MOST_TRIED: Final = 60
+_MOST_DRAWN: Final = 40
+_LISTS: Final = ("tools", "modalities", "messages")
 
 
 @frozen
 class Tried:
     """A route, a request that it matches, as it was decided, and the candidates that every one tried excludes.
 
-    ``goal`` is that the condition of the route is true.
+    ``goal`` is that the condition of the route is true. ``share`` is which target of its split was tried alone, if so.
     """
 
     route: Rule
@@ -34,6 +36,7 @@ class Tried:
     witness: Witness
     never: tuple[Exclusion, ...]
     all_refused: bool
+    share: int | None = None
 
 
 def tried_routes(subject: Subject) -> tuple[Tried, ...]:
@@ -47,10 +50,11 @@ def tried_routes(subject: Subject) -> tuple[Tried, ...]:
         if named and not subject.is_diagnosed(route):
             goal = Every([_true(route.goal), subject.allowed])
             first = others.find(goal)
-            if isinstance(first, Found) and not _is_served(subject, step, first.values):
+            is_split = isinstance(step.target, BySplit)
+            if isinstance(first, Found) and (is_split or not _is_served(subject, step, first.values)):
                 matched = Every([goal, *(other.otherwise for other in others.beside(goal))])
                 tried = _tried(subject, route, first.values, matched)
-                found += [tried] if tried is not None else []
+                found += [tried] if tried is not None else _refused_shares(subject, route, first.values, matched)
         if not route.passes_on:
             others.add(route)
     return tuple(found)
@@ -92,9 +96,49 @@ def _tried(subject: Subject, route: Rule, first: Assignment, matched: Goal) -> T
     return found
 
 
+def _refused_shares(subject: Subject, route: Rule, first: Assignment, matched: Goal) -> list[Tried]:
+    """Return the shares of a split of which every one refuses each request tried, with a caller who draws it."""
+    assert isinstance(route.step, RouteStep)
+    target = route.step.target
+    if not isinstance(target, BySplit) or subject.plan.stages.allows_by_model:
+        return []
+    variants = list(islice(_variants(subject, first, matched), _MOST_TRIED))
+    found: list[Tried] = []
+    for at, share in enumerate(target.shares):
+        if target.bounds[at] > (target.bounds[at - 1] if at else 0) and not any(
+            _serves(subject, share, values) for values in variants
+        ):
+            for caller in range(_MOST_DRAWN):
+                witness = subject.situated({**first, **_callers(subject, route.step, caller)})
+                if witness is not None and witness.decision.rule == route.id and witness.decision.model is None:
+                    found.append(Tried(route, _true(route.goal), witness, (), True, at))
+                    break
+    return found
+
+
+def _callers(subject: Subject, route: RouteStep, number: int) -> Assignment:
+    """Return who draws from a split: another one for each number, as far as values are not declared."""
+    declared = {name: subject.plan.attributes[name].values for name in drawn_by(route)}
+    return {
+        ("request", name): values[number % len(values)] if values else f"caller-{number}"
+        for name, values in declared.items()
+    }
+
+
+def _serves(subject: Subject, share: RouteStep, values: Assignment) -> bool:
+    """Say whether a share has a candidate for a request, or it asks for nothing that one could lack."""
+    situation = subject.situation(values)
+    if any(situation.request.get(name) == [] for name in _LISTS):
+        return False
+    try:
+        return bool(candidates_on(subject.context(situation), share)[0])
+    except (CostlensPolicyError, Refusal):
+        return False
+
+
 def _asks_nothing(witness: Witness) -> bool:
     """Say whether a request has an empty list where a condition may ask whether there is one: nobody sends that."""
-    return any(witness.request.get(name) == [] for name in ("tools", "modalities", "messages"))
+    return any(witness.request.get(name) == [] for name in _LISTS)
 
 
 def _variants(subject: Subject, values: Assignment, matched: Goal) -> Iterator[Assignment]:

@@ -25,6 +25,7 @@ attributes:
   tier: {{type: string, default: standard, values: [free, standard, premium]}}
   data_class: {{type: string, default: internal, values: [public, internal, restricted]}}
   region: {{type: string, default: us, values: [us, eu]}}
+  labels: {{type: list(string), max_size: 3}}
 defaults: {{access: {access}, route: {route}, max_output_tokens: 1024}}
 """
 

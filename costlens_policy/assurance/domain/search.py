@@ -227,9 +227,16 @@ class Domain:
         if attribute.max_size is not None:
             most, before = attribute.max_size, len(found.values)
             found = _kept(found, lambda value: not isinstance(value, str | list | dict) or len(value) <= most)
-            if len(found.values) < before and not found.why:
+            if len(found.values) < before and not found.why and not _is_told_by_size(self.uses.by_read[read]):
                 found = replace(found, why=f"the size of `{read[1]}` is at most {most}")
         return found if attribute.default is None else _ending_with(attribute.default, found)
+
+
+def _is_told_by_size(use: Use) -> bool:
+    """Say whether those values that are not too long stand for all: of lists, and of texts by their size alone."""
+    if use.type.name == "list":
+        return not use.searched
+    return not (use.literals or use.prefixes or use.suffixes or use.parts or use.patterns or use.has_children)
 
 
 def _kept(found: Critical, keep: Callable[[Any], bool]) -> Critical:

@@ -30,6 +30,7 @@ _MIRRORED: Final = {"_<_": "_>_", "_<=_": "_>=_", "_>_": "_<_", "_>=_": "_<=_"}
 _THOUSANDS: Final = frozenset({16, 32, 64, 128, 256})
 """Sizes of context windows, in thousands of tokens."""
 _PERCENT: Final = frozenset({50, 60, 70, 75, 80, 85, 90, 95})
+_CACHED: Final = ("cached_input", "cache_read", "cache_write", "cache_write_1h")
 _FEW_TOKENS: Final = 8
 _SMALLEST_PROMPT: Final = 128
 _LOWEST_RATIO: Final = 0.02
@@ -61,6 +62,7 @@ def _written(subject: Subject) -> Iterator[_Slip]:
     for policy in subject.policies:
         for index, budget in enumerate(policy.document.budgets):
             yield from _budget(budget, Place(policy, ("budgets", index)))
+            yield from _discounted(budget, Place(policy, ("budgets", index)))
             limit, place = budget.hard_limit_usd, Place(policy, ("budgets", index, "hard_limit_usd"))
             if isinstance(budget.window, CallWindow) and isinstance(limit, Decimal) and limit > _dearest_call(subject):
                 yield f"`hard_limit_usd` is in US dollars, and no single call costs {limit}", place
@@ -81,6 +83,14 @@ def _facts(name: str, model: CatalogueModel) -> Iterator[tuple[str, tuple[str, .
     for key, size in (("context_window", model.context_window), ("max_output_tokens", model.max_output_tokens)):
         if size is not None and size < 256:
             yield f"`{key}` of `{name}` counts single tokens, and {size} is very little", (key,)
+
+
+def _discounted(budget: Budget, place: Place) -> Iterator[_Slip]:
+    """Warn of a lower weight for a part of the input where the rest of it counts nothing."""
+    weights = budget.count or {}
+    for kind, weight in weights.items():
+        if kind in _CACHED and weight < 1 and "input" not in weights:
+            yield f"`{kind}` has a weight of {weight}, and `input`, of which it is a part, counts nothing", place.at("count", kind)
 
 
 def _budget(budget: Budget, place: Place) -> Iterator[_Slip]:

@@ -23,9 +23,13 @@ def find_unservable_routes(subject: Subject) -> Iterator[Diagnostic]:
         if tried.all_refused:
             witness = subject.smallest(tried.witness, partial(_is_refused, subject, tried))
             why = "; ".join(f"`{item.model}`: {item.reason}" for item in witness.decision.excluded[:2])
+            place, which = tried.route.span, f"`{tried.route.id}`"
+            if tried.share is not None:
+                place = tried.route.place.at("split", "targets", tried.share).key_span
+                which = f"share {tried.share + 1} of {which}"
             yield _FOUND.mistake(
-                f"no candidate of `{tried.route.id}` can serve what it matches, such as `{shown(witness.request)}`",
-                tried.route.span,
+                f"no candidate of {which} can serve what it matches, such as `{shown(witness.request)}`",
+                place,
                 why or "no candidate is left",
                 "add a candidate or a fallback that can, or narrow the condition",
                 witnesses=[witness.shown],
