@@ -49,6 +49,7 @@ from costlens_policy.frozen import frozen
 __all__ = ["Rule", "Step", "Subject", "Witness", "shown"]
 
 _ALWAYS: Final = Every(())
+_BESIDE: Final = (MAY_BE_MISSING, "CL484")
 _SECTIONS: Final = ("access", "routes", "rewrites", "budgets")
 _EXAMPLES: Final[Mapping[str, Any]] = {
     "string": "other", "int": 1000, "uint": 1000, "double": 1.0, "bool": True, "list": [], "map": {},
@@ -139,12 +140,12 @@ class Subject:
     def is_diagnosed(self, rule: Rule) -> bool:
         """Say whether a check has reported something about a rule: what is found on top is likely the same.
 
-        That an attribute may be missing says nothing about what the rule does where it is there.
+        That an attribute may be missing, or a quality was not measured, says nothing about what the rule does then.
         """
         whole = rule.place.document.located.root.span_of(rule.place.path)
         return any(
             item.span is not None
-            and item.code != MAY_BE_MISSING
+            and item.code not in _BESIDE
             and item.span.file == whole.file
             and whole.start.offset <= item.span.start.offset < whole.end.offset
             for item in self.bundle.warnings

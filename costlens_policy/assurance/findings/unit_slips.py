@@ -90,7 +90,10 @@ def _discounted(budget: Budget, place: Place) -> Iterator[_Slip]:
     weights = budget.count or {}
     for kind, weight in weights.items():
         if kind in _CACHED and weight < 1 and "input" not in weights:
-            yield f"`{kind}` has a weight of {weight}, and `input`, of which it is a part, counts nothing", place.at("count", kind)
+            yield (
+                f"`{kind}` has a weight of {weight}, and `input`, of which it is a part, counts nothing",
+                place.at("count", kind),
+            )
 
 
 def _budget(budget: Budget, place: Place) -> Iterator[_Slip]:
