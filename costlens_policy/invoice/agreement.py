@@ -82,7 +82,9 @@ class Agreement:
     recorded: Recorded = field(repr=False, default_factory=lambda: Recorded({}))
     is_whole: bool = True
     corrected_otherwise: int = 0
-    """Rows that were corrected for other days that overlap with these, or by other names."""
+    """Rows that were corrected for other days that overlap with these, or by another ``by``."""
+    providers: str = ""
+    """Those of the invoice, by which its corrections are known."""
 
     @property
     def days(self) -> str:
@@ -145,7 +147,7 @@ def agree(
     billed, apart = _billed(invoice, by, zone, names, key_of)
     span = invoice.start, invoice.end
     held = _grouped(recorded.cells, by, zone, span)
-    corrected, others = _corrected(recorded.targets, by, invoice, zone)
+    corrected, finer, others = _corrected(recorded.targets, by, invoice, zone)
     if others:
         notes.append(f"{others:,} rows were corrected for other days or another `--by`, and do not count here")
     rows = [
@@ -166,7 +168,7 @@ def agree(
     notes += _partial(invoice, zone, outside)
     return Agreement(
         source, *span, zone, by, tuple(rows), total, apart, outside, overall, tolerance, tuple(notes),
-        recorded, invoice.is_whole, others,
+        recorded, invoice.is_whole, finer + others, billed_by(invoice.providers),
     )  # fmt: skip
 
 
@@ -277,27 +279,39 @@ def _placed(
 
 def _corrected(
     targets: Mapping[Place, Decimal], by: Sequence[str], invoice: Invoice, zone: ZoneInfo
-) -> tuple[dict[Place, Decimal], int]:
-    """Return what earlier corrections have added by place, and how many there are that no row here can show."""
+) -> tuple[dict[Place, Decimal], int, int]:
+    """Return what earlier corrections have added by place, how many of them were made by finer rows than these, and how
+    many there are of these days and providers that no row here can show.
+    """
     days = _days(invoice.start, invoice.end, zone)
-    first, _, last = days.partition("/")
+    providers = invoice.providers if "provider" in by else {billed_by(invoice.providers)}
     found: dict[Place, Decimal] = {}
-    others = 0
+    finer = others = 0
     for at, target in targets.items():
-        if at.provider and at.provider not in invoice.providers:
+        those = frozenset(at.provider.split("+"))
+        if those.isdisjoint(invoice.providers) or not _overlap(at.day, days):
             continue
-        if "/" in at.day:
-            if at.day != days or "day" in by:
-                others += at.day.partition("/")[0] <= last and first <= at.day.partition("/")[2]
-                continue
-        elif not first <= at.day <= last:
-            continue
-        if any(getattr(at, name) == "" and name in by and name != "key" for name in DIMENSIONS):
+        whole = "/" in at.day
+        coarser = (whole and ("day" in by or at.day != days)) or ("model" in by and not at.model)
+        if coarser or not those <= invoice.providers or ("provider" in by and len(those) > 1):
             others += 1
             continue
         here = Place(*(getattr(at, name) if name in by else "" for name in DIMENSIONS))
+        finer += (not whole and "day" not in by) or at.provider not in providers
+        finer += any(getattr(at, name) and name not in by for name in ("model", "key"))
         found[here] = add(found.get(here, ZERO), target)
-    return found, others
+    return found, finer, others
+
+
+def _overlap(day: str, days: str) -> bool:
+    first, _, last = days.partition("/")
+    begins, _, ends = day.partition("/")
+    return begins <= last and first <= (ends or begins)
+
+
+def billed_by(providers: frozenset[str]) -> str:
+    """Return the one text for the providers of an invoice by which its corrections are known."""
+    return "+".join(sorted(providers))
 
 
 def _days(start: datetime, end: datetime, zone: ZoneInfo) -> str:

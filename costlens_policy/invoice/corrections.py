@@ -83,7 +83,7 @@ def _is_cut_off(agreement: Agreement, row: Row) -> bool:
 
 
 def _of_row(agreement: Agreement, row: Row) -> Iterator[Correction]:
-    at = row.at if row.at.day else row.at._replace(day=agreement.days)
+    at = row.at._replace(day=row.at.day or agreement.days, provider=row.at.provider or agreement.providers)
     known = agreement.recorded.targets.get(at)
     if row.within and known is None:
         return

@@ -20,7 +20,7 @@ from costlens_policy.catalogue import BUCKETS
 from costlens_policy.catalogue.versions import provider_named
 from costlens_policy.frozen import frozen
 from costlens_policy.invoice.recorded import RECONCILED, Place, Selection, call_cost, call_usage, entries_of
-from costlens_policy.ledger import Entry, Store
+from costlens_policy.ledger import Entry, Store, decimal_of
 from costlens_policy.money import ZERO, add, plain
 from costlens_policy.replay.traffic.cells import text_of
 from costlens_policy.report import Prices
@@ -78,7 +78,7 @@ class _Sum:
 def focus_rows(store: Store, prices: Prices, settings: FocusSettings) -> Iterator[dict[str, str]]:
     """Yield rows by ``COLUMNS``, in order of day, provider and model; what is null is empty. Raises ``LedgerError``."""
     sums: dict[_Key, _Sum] = {}
-    corrections: dict[Place, tuple[Decimal, Entry]] = {}
+    corrections: dict[Place, _Correction] = {}
     seen: set[str] = set()
     chosen = Selection(None, settings.since, settings.until, budget=settings.budget)
     for (kind, call), group in groupby(entries_of(store, chosen), key=lambda entry: (entry.kind, entry.call)):
@@ -91,9 +91,10 @@ def focus_rows(store: Store, prices: Prices, settings: FocusSettings) -> Iterato
             _count(sums, entries, prices, settings)
     for key, found in sorted(sums.items()):
         yield _usage_row(key, found, settings)
-    for place, (target, entry) in sorted(corrections.items()):
-        if target:
-            yield _correction_row(place, target, entry, prices, settings)
+    for place, correction in sorted(corrections.items()):
+        amount = correction.target if settings.budget is None else decimal_of(correction.entered, "usd")
+        if amount:
+            yield _correction_row(place, amount, correction.last, prices, settings)
 
 
 def _count(sums: dict[_Key, _Sum], entries: tuple[Entry, ...], prices: Prices, settings: FocusSettings) -> None:
@@ -113,7 +114,16 @@ def _count(sums: dict[_Key, _Sum], entries: tuple[Entry, ...], prices: Prices, s
         found.tokens = list(map(int.__add__, found.tokens, usage))
 
 
-def _keep_correction(entry: Entry, settings: FocusSettings, found: dict[Place, tuple[Decimal, Entry]]) -> None:
+@frozen
+class _Correction:
+    """``target`` is what the row of an invoice was corrected by in the end, ``entered`` the sum of its entries."""
+
+    target: Decimal
+    entered: int
+    last: Entry
+
+
+def _keep_correction(entry: Entry, settings: FocusSettings, found: dict[Place, _Correction]) -> None:
     """Keep the last target of each row of an invoice; several budgets are corrected by one difference."""
     about = entry.facts.get(RECONCILED)
     if not isinstance(about, Mapping):
@@ -121,7 +131,8 @@ def _keep_correction(entry: Entry, settings: FocusSettings, found: dict[Place, t
     place = Place(*(str(about.get(name, "")) for name in Place._fields))
     day = _day_of(place)
     if day is not None and settings.since <= _start(day) < settings.until:
-        found[place] = Decimal(str(about.get("target", "0"))), entry
+        before = found[place].entered if place in found else 0
+        found[place] = _Correction(Decimal(str(about.get("target", "0"))), before + entry.amount, entry)
 
 
 def _day_of(place: Place) -> date | None:
@@ -163,12 +174,13 @@ def _usage_row(key: _Key, found: _Sum, settings: FocusSettings) -> dict[str, str
 
 
 def _correction_row(
-    place: Place, target: Decimal, entry: Entry, prices: Prices, settings: FocusSettings
+    place: Place, amount: Decimal, entry: Entry, prices: Prices, settings: FocusSettings
 ) -> dict[str, str]:
     day = _day_of(place)
     assert day is not None
-    provider = place.provider or provider_named(prices.provider(place.model) or _UNKNOWN)
-    row = _row(day, provider, target, settings)
+    known = place.provider if place.provider and "+" not in place.provider else prices.provider(place.model)
+    provider = provider_named(known or place.provider or _UNKNOWN)
+    row = _row(day, provider, amount, settings)
     late = entry.at.astimezone(UTC).date().replace(day=1) > day.replace(day=1)
     reason = text_of(entry.facts.get("reason", ""))
     return row | {

@@ -99,8 +99,10 @@ class Corrected:
 
 
 class Place(NamedTuple):
-    """A row of an invoice that was corrected: its day, or the days of the invoice as ``first/last``; what is not
-    compared by is empty.
+    """A row of an agreement; what is not compared by is empty.
+
+    Corrections are known by the day or, without one, the days of the invoice as ``first/last``, and by the provider or
+    all of the invoice, as ``anthropic+openai``.
     """
 
     day: str = ""

@@ -46,7 +46,7 @@ def test_a_difference_is_shared_as_the_charges_were(store, write, reconciled):
     assert {entry.kind for entry in after[len(before) :]} == {"correct"}
     assert after[-1].facts["reason"] == "invoice 7"
     assert after[-1].facts["reconciled"] == {
-        "day": "2026-06-03", "provider": "", "model": "gpt-5", "key": "", "target": "2",
+        "day": "2026-06-03", "provider": "openai", "model": "gpt-5", "key": "", "target": "2",
     }  # fmt: skip
 
 
@@ -147,3 +147,29 @@ def test_a_day_in_which_the_history_begins_is_left(tmp_path, write):
     corrections = corrections_of(agreement)
     assert [item.at.day for item in corrections.made] == ["2026-06-04"]
     assert [row.at.day for row in corrections.unassigned] == ["2026-06-03"]
+
+
+def test_corrections_of_one_provider_are_not_those_of_another(store, write, reconciled):
+    charge(store, "a", cost=Decimal(3))
+    charge(store, "b", model="claude-haiku-4-5", cost=Decimal(1))
+    openai = write(costs_page((DAY, "gpt-5, input", "10")), "openai.json")
+    anthropic = write("usage_date_utc,model,cost_usd\n2026-06-03,Claude Haiku 4.5,2.00\n", "anthropic.csv")
+    for by in (("day",), ("day", "model")):
+        assert [row.corrected for row in reconciled(anthropic, by=by).rows] == [0]
+        if by == ("day",):
+            enter(store, reconciled(openai, by=by))
+    enter(store, reconciled(anthropic))
+    assert used(store, account()) == [12 * DOLLAR]
+    assert [row.corrected for row in reconciled(openai, by=("day",)).rows] == [7]
+    with pytest.raises(InvoiceError, match="another `--by`"):
+        corrections_of(reconciled(openai, anthropic))
+
+
+def test_finer_corrections_are_shown_by_coarser_rows_and_not_made_again(store, write, reconciled):
+    charge(store, "a", cost=Decimal(3))
+    file = write(costs_page((DAY, "gpt-5, input", "10")))
+    enter(store, reconciled(file))
+    agreement = reconciled(file, by=("day",))
+    assert (agreement.agrees, agreement.total.corrected) == (True, 7)
+    with pytest.raises(InvoiceError, match="another `--by`"):
+        corrections_of(agreement)
