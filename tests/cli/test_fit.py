@@ -181,3 +181,16 @@ def test_a_signal_needs_prompts(run: Run, answers: Path) -> None:
     done = run("fit", "answers.csv", *WIDE, "--prices", "models.yaml", "--signal", "task")
     assert done.exit_code == 6
     assert "two tasks with 10 distinct prompts each are needed, got none" in done.stderr
+
+
+def test_the_page_has_the_curve_and_loads_nothing(run: Run, answers: Path) -> None:
+    done = run("fit", "answers.csv", *WIDE, "--prices", "models.yaml", "--html", "fit.html")
+    assert done.exit_code == 0, done.output
+    page = Path("fit.html").read_text(encoding="utf-8")
+    assert "<h1>What recorded outcomes support</h1>" in page
+    assert "<svg" in page
+    assert "a coin with the same shares: score 0." in page
+    assert "http" not in page.replace("http-equiv", "").replace("http://www.w3.org", "")
+    refused = run("fit", "answers.csv", *WIDE, "--check", "models.yaml", "--html", "fit.html")
+    assert refused.exit_code == 2
+    assert "`--check` writes nothing" in refused.stderr

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from costlens_policy.fit.measurements import Assumed, Measurements
     from costlens_policy.fit.outcomes import Case, Outcomes, OutcomeSettings
     from costlens_policy.fit.target import Target
+    from costlens_policy.fit.told import Told
     from costlens_policy.replay.tables import Summary
 
 __all__ = ["command"]
@@ -183,6 +184,7 @@ _target_options = gathered(
             "the same for requests that do not name their task",
             "fit evals/answers.jsonl --signal task --write policies/fitted",
         ),
+        ("with the curve of cost against quality as a page", "fit evals/answers.csv --html fit.html"),
         ("whether a fit still holds, for CI", "fit evals/this_week.csv --check policies/fitted"),
         ("scores of 1 to 5, reported on other cases", "fit ratings.csv --scale 1..5 --holdout last_week.csv"),
     ],
@@ -196,13 +198,18 @@ _target_options = gathered(
     help="Write a policy set with its policy, measured quality and suite into DIR.",
 )  # fmt: skip
 @click.option(
+    "--html", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write an HTML page with the curve of cost against quality.",
+)  # fmt: skip
+@click.option(
     "--check", "policies", metavar="PATH", type=click.Path(path_type=Path, exists=True),
     help="Compare OUTCOMES with the deployed policy set in PATH: whether its quality and savings still hold.",
 )  # fmt: skip
 @_FORMATS.option
 def command(
-    files: tuple[str, ...], reading: _Reading, wanted: _Wanted, folder: Path | None, policies: Path | None, output: str
-) -> ExitCode:
+    files: tuple[str, ...], reading: _Reading, wanted: _Wanted, folder: Path | None, html: Path | None,
+    policies: Path | None, output: str,
+) -> ExitCode:  # fmt: skip
     """Choose, for each task, the model that is good enough, by scores of models on recorded cases.
 
     OUTCOMES are files of scores: a table with a row for each case, or for each case and model, as CSV, JSON lines or
@@ -216,12 +223,20 @@ def command(
     if find_spec("numpy") is None:
         raise InputError("`numpy` is not installed; pip install 'costlens-policy[fit]'")
     if policies is not None:
+        if folder is not None or html is not None:
+            raise click.UsageError("`--check` writes nothing; leave `--write` and `--html` out")
         return _check(files, reading, wanted, policies, output)
-    _fit(files, reading, wanted, folder, output)
+    if html is not None and (find_spec("vl_convert") is None or find_spec("jinja2") is None):
+        raise InputError(
+            "`vl-convert-python` and `Jinja2` are needed for a page; pip install 'costlens-policy[report]'"
+        )
+    _fit(files, reading, wanted, folder, html, output)
     return ExitCode.OK
 
 
-def _fit(files: tuple[str, ...], reading: _Reading, wanted: _Wanted, folder: Path | None, output: str) -> None:
+def _fit(
+    files: tuple[str, ...], reading: _Reading, wanted: _Wanted, folder: Path | None, html: Path | None, output: str
+) -> None:
     from costlens_policy.fit.fitting import fit
     from costlens_policy.fit.summary import summary_of
 
@@ -232,19 +247,32 @@ def _fit(files: tuple[str, ...], reading: _Reading, wanted: _Wanted, folder: Pat
         return
     catalogue = _listed(outcomes.models) if catalogue is None else catalogue
     inside, aside, notes = _parts(outcomes, reading, wanted, catalogue)
-    told = None
-    if wanted.signal is not None:
-        from costlens_policy.fit.told import told_of
-
-        source = ", ".join(item.name for item in outcomes.sources)
-        told = told_of(inside, aside, source, str(outcomes.measured or _day(reading)), wanted.seed)
-        notes = [*notes, *(f"signal: {text}" for text in told.signal.labeled.notes)]
+    told, more = _told(outcomes, inside, aside, reading, wanted)
     fitted = fit(inside, aside, target, wanted.seed, told)
-    _FORMATS.print(_Page(fitted, summary_of(fitted, [*_notes(outcomes), *notes])), output)
+    summary = summary_of(fitted, [*_notes(outcomes), *notes, *more])
+    _FORMATS.print(_Page(fitted, summary), output)
+    if html is not None:
+        from costlens_policy.fit.html import page_of_fit
+
+        write_file(html, page_of_fit(fitted, summary).encode())
+        note(f"wrote `{html}`")
     if folder is not None:
         from costlens_policy.fit.documents import documents_of
 
         _write(documents_of(fitted, catalogue, _origin(files, outcomes, reading, wanted, folder)), folder)
+
+
+def _told(
+    outcomes: Outcomes, inside: Measurements, aside: Measurements, reading: _Reading, wanted: _Wanted
+) -> tuple[Told | None, list[str]]:
+    """Return the signal that was asked for, and what was left out of its training."""
+    if wanted.signal is None:
+        return None, []
+    from costlens_policy.fit.told import told_of
+
+    source = ", ".join(item.name for item in outcomes.sources)
+    told = told_of(inside, aside, source, str(outcomes.measured or _day(reading)), wanted.seed)
+    return told, [f"signal: {text}" for text in told.signal.labeled.notes]
 
 
 def _show_strengths(outcomes: Outcomes, origin: Origin, folder: Path | None, output: str) -> None:

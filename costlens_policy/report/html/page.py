@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from importlib.resources import files
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import vl_convert
 from jinja2 import Environment, StrictUndefined, Template
@@ -47,7 +47,10 @@ from costlens_policy.report.words import (
     title_of,
 )
 
-__all__ = ["as_html"]
+__all__ = ["Card", "Cell", "Chart", "NumberTable", "Tile", "as_html", "drawn", "render"]
+
+Tile: TypeAlias = tuple[str, str, str, bool]
+"""A figure: its name, its value, what to know of it, and whether it is known."""
 
 _WIDE: Final = 1040
 _HALF: Final = 490
@@ -56,7 +59,7 @@ _MOST_STEPS: Final = 200
 _MOST_ANOMALIES: Final = 25
 
 
-class _Cell(NamedTuple):
+class Cell(NamedTuple):
     """A cell of a table, and the class of its text in the style sheet."""
 
     text: str
@@ -64,17 +67,17 @@ class _Cell(NamedTuple):
 
 
 @frozen
-class _NumberTable:
+class NumberTable:
     """What a chart shows, in numbers."""
 
     headings: Sequence[str]
-    rows: Sequence[Sequence[_Cell]]
+    rows: Sequence[Sequence[Cell]]
     kind: str = "figures"
     after: str = ""
 
 
 @frozen
-class _Chart:
+class Chart:
     """A chart twice: for broad screens, and with the same size of text for narrow ones."""
 
     legend: Sequence[tuple[str, str]]
@@ -83,13 +86,13 @@ class _Chart:
 
 
 @frozen
-class _Card:
+class Card:
     """One card of the page. A table beside a chart is folded away."""
 
     title: str
     under: str = ""
-    chart: _Chart | None = None
-    table: _NumberTable | None = None
+    chart: Chart | None = None
+    table: NumberTable | None = None
     lines: Sequence[str] = ()
     wide: bool = False
 
@@ -97,12 +100,20 @@ class _Card:
 def as_html(report: Report) -> str:
     """Return the page. The same report gives the same page; nothing in it is loaded from elsewhere."""
     absent = (NOT_RECORDED, NOT_KNOWN, "none")
+    figures = [(name, value, more, value not in absent) for name, value, more in tiles(report)]
+    title = title_of(report)
+    return render(f"LLM spend, {title}", "Where the money went", f"{report.source}, {title}", figures, _cards(report))
+
+
+def render(title: str, heading: str, under: str, tiles: Iterable[Tile], cards: Iterable[Card]) -> str:
+    """Return a page in the style of the report."""
     return _template().render(
         style=Markup(_resource("style.css")),  # a file of this package
-        title=title_of(report),
-        source=report.source,
-        tiles=[(name, value, more, value not in absent) for name, value, more in tiles(report)],
-        cards=list(_cards(report)),
+        title=title,
+        heading=heading,
+        under=under,
+        tiles=list(tiles),
+        cards=list(cards),
     )
 
 
@@ -124,14 +135,14 @@ def _visible(value: object) -> object:
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def _cards(report: Report) -> Iterator[_Card]:
+def _cards(report: Report) -> Iterator[Card]:
     what = "Spend" if report.priced else "Tokens"
     layers = f" and {report.stack.dimension}" if report.priced and report.stack else ""
     if len(report.timeline) > 1:
         title = f"{what} by {report.unit}{layers}"
-        chart = _chart(title, "spend", partial(spend_over_time, report), _WIDE)
+        chart = drawn(title, "spend", partial(spend_over_time, report), _WIDE)
         under = "hover over a mark for its numbers; a triangle marks an anomaly" if _marked(report) else ""
-        yield _Card(title, under, chart, _time_table(report), wide=True)
+        yield Card(title, under, chart, _time_table(report), wide=True)
     yield from _groups(report)
     yield _forecast(report)
     if len(report.timeline) > 1:
@@ -144,14 +155,14 @@ def _marked(report: Report) -> bool:
     return any(item.dimension == "total" for item in report.anomalies.found) and report.anomalies.unit == report.unit
 
 
-def _groups(report: Report) -> Iterator[_Card]:
+def _groups(report: Report) -> Iterator[Card]:
     what = "Spend" if report.priced else "Tokens"
     for place, grouping in enumerate(report.groupings):
         title = f"{what} by {grouping.dimension}"
         if not grouping.recorded:
             continue
-        chart = _chart(title, f"group{place}", partial(group_bars, report, grouping), _HALF)
-        yield _Card(title, _beside(report, grouping), chart, _group_table(report, grouping))
+        chart = drawn(title, f"group{place}", partial(group_bars, report, grouping), _HALF)
+        yield Card(title, _beside(report, grouping), chart, _group_table(report, grouping))
 
 
 def _beside(report: Report, grouping: Grouping) -> str:
@@ -164,35 +175,35 @@ def _beside(report: Report, grouping: Grouping) -> str:
     return f"the first {len(grouping.groups)}; {grouping.left:,} others: {amount}{f', {share}' if share else ''}"
 
 
-def _forecast(report: Report) -> _Card:
+def _forecast(report: Report) -> Card:
     title = f"Forecast to the end of the {report.forecast.window.unit}"
     chart = None
     if forecast_chart(report, _HALF) is not None:
-        chart = _chart(title, "forecast", lambda width: forecast_chart(report, width) or {}, _HALF)
-    return _Card(title, forecast_sentence(report), chart)
+        chart = drawn(title, "forecast", lambda width: forecast_chart(report, width) or {}, _HALF)
+    return Card(title, forecast_sentence(report), chart)
 
 
-def _over_time(report: Report) -> Iterator[_Card]:
+def _over_time(report: Report) -> Iterator[Card]:
     totals = report.totals
-    yield _Card("Tokens", "", _chart("Tokens", "tokens", partial(tokens_over_time, report), _HALF))
+    yield Card("Tokens", "", drawn("Tokens", "tokens", partial(tokens_over_time, report), _HALF))
     if totals.cache_known_tokens:
         under = "cached input tokens as a share of input tokens"
-        chart = _chart("Cache hit rate", "cache", partial(cache_over_time, report), _HALF)
-        yield _Card("Cache hit rate", under, chart)
+        chart = drawn("Cache hit rate", "cache", partial(cache_over_time, report), _HALF)
+        yield Card("Cache hit rate", under, chart)
     if totals.latency is not None:
-        chart = _chart("Latency", "latency", partial(latency_over_time, report), _HALF)
-        yield _Card("Latency", f"of {totals.latency.calls:,} calls", chart)
+        chart = drawn("Latency", "latency", partial(latency_over_time, report), _HALF)
+        yield Card("Latency", f"of {totals.latency.calls:,} calls", chart)
 
 
-def _anomalies(report: Report) -> _Card:
+def _anomalies(report: Report) -> Card:
     anomalies = report.anomalies
     if anomalies.found:
         under = f"{len(anomalies.found)} in {anomalies.judged} series by {anomalies.unit}"
-        return _Card("Anomalies", under, table=_anomaly_table(report), wide=True)
-    return _Card("Anomalies", no_anomalies(report), wide=True)
+        return Card("Anomalies", under, table=_anomaly_table(report), wide=True)
+    return Card("Anomalies", no_anomalies(report), wide=True)
 
 
-def _basis(report: Report) -> _Card:
+def _basis(report: Report) -> Card:
     lines = [f"left out: {count:,} {reason}" for reason, count in report.left_out.items()]
     if report.not_recorded:
         lines.append(f"not recorded: {', '.join(report.not_recorded)}")
@@ -200,56 +211,57 @@ def _basis(report: Report) -> _Card:
         lines.append(f"series too short to be judged for anomalies: {report.anomalies.skipped}")
     if report.expected is not None:
         lines.insert(0, f"expected quality by the catalogue: {expected_line(report.expected)}")
-    return _Card("Assumptions and notes", lines=(*lines, *report.notes, *report.assumptions), wide=True)
+    return Card("Assumptions and notes", lines=(*lines, *report.notes, *report.assumptions), wide=True)
 
 
-def _chart(title: str, name: str, spec: Callable[[int], Spec], width: int) -> _Chart:
+def drawn(title: str, name: str, spec: Callable[[int], Spec], width: int) -> Chart:
+    """Draw a chart of a width, and once more for narrow screens; ``name`` keeps its ids apart from others'."""
     broad = spec(width)
     names = series_names(broad)
     legend = [(item, color_of(item, names)) for item in names]
-    return _Chart(legend, _draw(broad, f"{name}-broad", title), _draw(spec(_NARROW), f"{name}-narrow", title))
+    return Chart(legend, _draw(broad, f"{name}-broad", title), _draw(spec(_NARROW), f"{name}-narrow", title))
 
 
-def _group_table(report: Report, grouping: Grouping) -> _NumberTable:
+def _group_table(report: Report, grouping: Grouping) -> NumberTable:
     """Return a row for each group, and one for all others."""
     rows = [
-        (_Cell(NOT_RECORDED, "absent") if group.value is None else _Cell(group.value), group.figures)
+        (Cell(NOT_RECORDED, "absent") if group.value is None else Cell(group.value), group.figures)
         for group in grouping.groups
     ]
     if grouping.others is not None:
-        rows.append((_Cell(f"{grouping.left:,} others", "absent"), grouping.others))
+        rows.append((Cell(f"{grouping.left:,} others", "absent"), grouping.others))
     return _figures(report, grouping.dimension, rows)
 
 
-def _time_table(report: Report) -> _NumberTable:
+def _time_table(report: Report) -> NumberTable:
     """Return a row for each step of time, the latest first."""
     steps = list(reversed(report.timeline))[:_MOST_STEPS]
-    rows = [(_Cell(shown_start(step.start, report.unit, report.zone)), step.figures) for step in steps]
+    rows = [(Cell(shown_start(step.start, report.unit, report.zone)), step.figures) for step in steps]
     all_shown = len(report.timeline) <= len(steps)
     after = "" if all_shown else f"The latest {len(steps)} of {len(report.timeline):,} steps."
     return replace(_figures(report, report.unit, rows), after=after)
 
 
-def _anomaly_table(report: Report) -> _NumberTable:
+def _anomaly_table(report: Report) -> NumberTable:
     """Return a row for each anomaly, those about the most money first."""
     anomalies = report.anomalies
     rows = [
         (
-            _Cell(shown_start(item.start, anomalies.unit, report.zone)),
-            _Cell(f"{item.dimension} {item.value}".strip()),
-            _Cell(shown_usd(item.spend), "up"),
-            _Cell(shown_usd(item.usual)),
-            _Cell(f"{item.deviations:+.1f}"),
+            Cell(shown_start(item.start, anomalies.unit, report.zone)),
+            Cell(f"{item.dimension} {item.value}".strip()),
+            Cell(shown_usd(item.spend), "up"),
+            Cell(shown_usd(item.usual)),
+            Cell(f"{item.deviations:+.1f}"),
         )
         for item in anomalies.found[:_MOST_ANOMALIES]
     ]
-    return _NumberTable((anomalies.unit, "series", "spend", "usual", "deviations"), rows, "words")
+    return NumberTable((anomalies.unit, "series", "spend", "usual", "deviations"), rows, "words")
 
 
-def _figures(report: Report, heading: str, rows: Iterable[tuple[_Cell, Figures]]) -> _NumberTable:
+def _figures(report: Report, heading: str, rows: Iterable[tuple[Cell, Figures]]) -> NumberTable:
     headings = (heading, *(name for name, _ in _cells(report, report.totals)))
-    return _NumberTable(
-        headings, [(first, *(_Cell(text) for _, text in _cells(report, figures))) for first, figures in rows]
+    return NumberTable(
+        headings, [(first, *(Cell(text) for _, text in _cells(report, figures))) for first, figures in rows]
     )
 
 
