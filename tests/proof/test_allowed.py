@@ -213,7 +213,7 @@ def _of(way: Way) -> str | None:
 
 
 @given(_promises())
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 def test_requests_that_break_a_promise_go_ways_that_are_asked(
     promise: tuple[World, bool, tuple[Part, ...], dict[str, Any]],
 ) -> None:
