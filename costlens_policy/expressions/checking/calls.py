@@ -147,7 +147,16 @@ def _operator(walk: Walk, node: Call, types: Sequence[Type]) -> Type:
     if sign == "+" and "string" in (left.name, right.name):
         other = node.arguments[0 if right.name == "string" else 1]
         advice = f"write `string({walk.text(other)})`"
+    advice = advice or _element(walk, node, left, right)
     return walk.report("CL304", f"cannot {verb} {left} and {right}", node.function_extent, label, advice)
+
+
+def _element(walk: Walk, node: Call, left: Type, right: Type) -> str:
+    """A map next to a value of its own kind stands for one of its values, such as a quality for that of a task."""
+    for argument, own, other in zip(node.arguments, (left, right), (right, left), strict=True):
+        if own.name == "map" and own.parameters[1] == other:
+            return f"a map has several values; read one by its key, as in `{walk.text(argument)}[…]`"
+    return ""
 
 
 def _comparison(walk: Walk, node: Call, left: Type, right: Type, label: str) -> Type:
