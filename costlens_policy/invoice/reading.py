@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from itertools import pairwise
@@ -149,22 +149,20 @@ def _conversions(by_file: Iterable[Iterable[BilledLine]], rates: Mapping[str, De
             yield f"{count:,} lines in {currency} count at {rates[currency]:f} US dollars, the rate that was given"
 
 
-@frozen
+@dataclass(slots=True)
 class _Sum:
-    """What the lines of one file with one identity say together."""
+    """What the lines of one file with one identity come to together; equal sums are the same lines."""
 
     amount: Decimal | None = None
     usage: Usage | None = None
     requests: int | None = None
-    lines: tuple[BilledLine, ...] = field(default=(), compare=False)
+    lines: list[BilledLine] = field(default_factory=list, compare=False)
 
-    def plus(self, line: BilledLine) -> _Sum:
-        return _Sum(
-            _added(self.amount, line.amount, add),
-            _added(self.usage, line.usage, _usage_added),
-            _added(self.requests, line.requests, int.__add__),
-            (*self.lines, line),
-        )
+    def include(self, line: BilledLine) -> None:
+        self.amount = _added(self.amount, line.amount, add)
+        self.usage = _added(self.usage, line.usage, _usage_added)
+        self.requests = _added(self.requests, line.requests, int.__add__)
+        self.lines.append(line)
 
 
 def _added(one: Any, other: Any, plus: Any) -> Any:
@@ -185,7 +183,7 @@ def _once(by_file: Iterable[Iterable[BilledLine]]) -> tuple[tuple[BilledLine, ..
     for lines in by_file:
         own: defaultdict[tuple[Any, ...], _Sum] = defaultdict(_Sum)
         for line in lines:
-            own[line.identity] = own[line.identity].plus(line)
+            own[line.identity].include(line)
         for identity, found in own.items():
             before = known.setdefault(identity, found)
             if before is not found:
