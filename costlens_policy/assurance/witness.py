@@ -88,9 +88,22 @@ def _amounts(balance: Balance) -> dict[str, str]:
 
 
 def shown(request: Mapping[str, Any]) -> str:
-    """Return a request in one line, as YAML reads it."""
-    parts = (f"{name}: {json.dumps(value, ensure_ascii=False, default=str)}" for name, value in request.items())
+    """Return a request in one line, as YAML reads it, with very long texts cut short."""
+    short = ((name, _cut(value)) for name, value in request.items())
+    parts = (f"{name}: {json.dumps(value, ensure_ascii=False, default=str)}" for name, value in short)
     return "{" + ", ".join(parts) + "}"
+
+
+_LONGEST: Final = 300
+"""Characters of a text that is shown as a whole."""
+
+
+def _cut(value: Any) -> Any:
+    if isinstance(value, str) and len(value) > _LONGEST:
+        return f"{value[:60]}… ({len(value):,} characters)"
+    if isinstance(value, Mapping):
+        return {key: _cut(item) for key, item in value.items()}
+    return [_cut(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _time(now: datetime) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from costlens_policy.assurance import Every, Nothing, Subject, Undecided, Witness
+from costlens_policy.assurance.witness import shown
 from costlens_policy.engine.decide import decide
 from tests.assurance.conftest import checked
 
@@ -93,3 +94,10 @@ def test_a_witness_is_data(tmp_path: Path) -> None:
     assert (data["request"], data["now"]) == ({}, "2026-01-05T12:00:00Z")
     assert [(item["budget"], item["key"], item["held"]) for item in data["balances"]] == [("p/b", "none", "0")]
     assert all(balance.used > Decimal(25) for balance in found.balances.values())
+
+
+def test_very_long_texts_are_cut_where_they_are_shown() -> None:
+    request = {"messages": [{"role": "user", "content": "x" * 200_000}], "prompt_tokens": 1}
+    assert len(shown(request)) < 200
+    assert "200,000 characters" in shown(request)
+    assert shown({"prompt": "x" * 300}) == '{prompt: "' + "x" * 300 + '"}'
