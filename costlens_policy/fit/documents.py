@@ -24,21 +24,19 @@ from costlens_policy.fit.choosing import FEWEST
 from costlens_policy.fit.estimate import Estimate, measured
 from costlens_policy.fit.fitting import Fitted
 from costlens_policy.fit.measurements import Measurements
-from costlens_policy.fit.told import MIN_CONFIDENCE
+from costlens_policy.fit.told import MIN_CONFIDENCE, Told
 from costlens_policy.fit.words import headline
 from costlens_policy.frozen import frozen
 from costlens_policy.signals.learned import written
 from costlens_policy.source.formatting import format_text
 
-__all__ = ["DATA_LABEL", "MADE_BY", "MAX_LOSS_LABEL", "MODEL", "Origin", "documents_of", "qualities_of", "quality_of"]
+__all__ = ["DATA_LABEL", "MADE_BY", "MAX_LOSS_LABEL", "Origin", "documents_of", "qualities_of", "quality_of"]
 
 MAX_LOSS_LABEL: Final = "costlens-policy/fit-max-loss"
 """Label of a policy with the loss, in score, that it was fitted to; ``fit --check`` reads it."""
 
 DATA_LABEL: Final = "costlens-policy/fit-data"
 """Label of a policy with the digest of the outcomes that it was fitted to."""
-MODEL: Final = "task.json"
-"""The file with the weights of the signal."""
 MADE_BY: Final = "Made by `"
 """How the comment begins that heads each document, before the command that made it."""
 _DIGIT: Final = Decimal("0.0001")
@@ -65,7 +63,8 @@ class Origin:
 def documents_of(fitted: Fitted, catalogue: Catalogue, origin: Origin) -> dict[str, str]:
     """Return the text of each document, by the name of its file."""
     qualities = qualities_of(fitted.inside)
-    quality = ("quality.yaml",) if set(fitted.inside.tasks) != {None} else ()
+    by_task = fitted.inside if fitted.told is None or fitted.told.by_task is None else fitted.told.by_task
+    quality = ("quality.yaml",) if set(by_task.tasks) != {None} else ()
     own = () if origin.catalogues else ("models.yaml",)
     found = {
         "policy-set.yaml": _policy_set(fitted, (*origin.catalogues, *own, *quality), origin),
@@ -73,13 +72,14 @@ def documents_of(fitted: Fitted, catalogue: Catalogue, origin: Origin) -> dict[s
         "routing_test.yaml": _suite(fitted, origin),
     }
     if quality:
-        found["quality.yaml"] = _quality(fitted, qualities, origin)
+        found["quality.yaml"] = _quality(by_task, origin)
     if own:
         found["models.yaml"] = _models(fitted, catalogue, origin)
-    model = {} if fitted.told is None else {MODEL: written(fitted.told.signal.model)}
-    if model:
-        found["signals.yaml"] = _signals(model[MODEL], origin)
-    return {name: format_text(text, name) for name, text in found.items()} | model
+    if fitted.told is None:
+        return {name: format_text(text, name) for name, text in found.items()}
+    model = written(fitted.told.signal.model)
+    found["signals.yaml"] = _signals(fitted.told, model, origin)
+    return {**{name: format_text(text, name) for name, text in found.items()}, _model_of(fitted.told): model}
 
 
 def qualities_of(measurements: Measurements) -> dict[tuple[str | None, str], Estimate]:
@@ -100,7 +100,7 @@ _Qualities = Mapping[tuple[str | None, str], Estimate]
 
 
 def _policy_set(fitted: Fitted, catalogues: Sequence[str], origin: Origin) -> str:
-    default = _ranked(fitted, range(len(fitted.inside.models)))
+    default = _ranked(fitted, range(len(fitted.inside.tasks)))
     head: dict[str, Value] = {
         "apiVersion": "costlens-policy/v1",
         "kind": "PolicySet",
@@ -136,13 +136,21 @@ def _policy(fitted: Fitted, qualities: _Qualities, origin: Origin) -> str:
         },
         "on_error": "skip",
     }
-    task = _TASK if fitted.told is None else _TASK_OR_SIGNAL
-    lines = [*_made_by(origin), *yaml_lines(head), "variables:", f"  task: {task}", ""]
+    lines = [*_made_by(origin), *yaml_lines(head), *_variables(fitted.told), ""]
     lines += [comment(line) for text in _explained(fitted) for line in wrap(text, _WIDTH + 16)]
     lines.append("routes:")
     for model, tasks in _groups(fitted):
         lines += _route(fitted, qualities, model, tasks)
     return "\n".join(lines) + "\n"
+
+
+def _variables(told: Told | None) -> Iterator[str]:
+    yield "variables:"
+    if told is not None and told.edges:
+        yield "  task: >-"
+        yield from (f"    {line}" for line in _bands(told))
+    else:
+        yield f"  task: {_TASK if told is None else _TASK_OR_SIGNAL}"
 
 
 def _explained(fitted: Fitted) -> Iterator[str]:
@@ -231,13 +239,14 @@ def _ranked(fitted: Fitted, tasks: Iterable[int]) -> list[str]:
     return [measurements.models[place] for place in order]
 
 
-def _quality(fitted: Fitted, qualities: _Qualities, origin: Origin) -> str:
-    entries: dict[str, dict[str, Value]] = {model: {} for model in fitted.inside.models}
-    for place, model in enumerate(fitted.inside.models):
-        for task, name in enumerate(fitted.inside.tasks):
+def _quality(measurements: Measurements, origin: Origin) -> str:
+    qualities = qualities_of(measurements)
+    entries: dict[str, dict[str, Value]] = {model: {} for model in measurements.models}
+    for place, model in enumerate(measurements.models):
+        for task, name in enumerate(measurements.tasks):
             if (name, model) in qualities and name is not None:
-                entries[model][name] = _entry(qualities[name, model], origin, _digest(fitted.inside, task, place))
-    return _catalogue(f"Quality by task, measured on {len(fitted.inside):,} cases with 95% intervals.", entries, origin)
+                entries[model][name] = _entry(qualities[name, model], origin, _digest(measurements, task, place))
+    return _catalogue(f"Quality by task, measured on {len(measurements):,} cases with 95% intervals.", entries, origin)
 
 
 def quality_of(estimates: Mapping[tuple[str, str], Estimate], description: str, origin: Origin) -> str:
@@ -300,21 +309,35 @@ def _found(names: Iterable[str], catalogue: Catalogue) -> Iterator[Model]:
         yield replace(model, name=name, aliases=(), base=None, trained_for=(), quality={}, evidence={})
 
 
-def _signals(model: str, origin: Origin) -> str:
+def _model_of(told: Told) -> str:
+    """Return the file with the weights of a signal."""
+    return f"{told.signal.model.tells}.json"
+
+
+def _bands(told: Told) -> Iterator[str]:
+    """Yield the lines of the expression that names the band of a request's difficulty."""
+    yield '!has(signals.difficulty) ? ""'
+    for edge, name in zip(told.edges, told.names, strict=False):
+        yield f': signals.difficulty < {edge:.3f} ? "{name}"'
+    yield f': "{told.names[-1]}"'
+
+
+def _signals(told: Told, model: str, origin: Origin) -> str:
+    digest = f"sha256:{hashlib.sha256(model.encode()).hexdigest()}"
+    signal: dict[str, Value] = {"learned": {"model": _model_of(told), "digest": digest}}
+    description = "How much better the best model is likely to answer than the cheapest."
+    if not told.edges:
+        signal["min_confidence"] = Decimal(str(MIN_CONFIDENCE))
+        description = "The task of a request that names none, recognized by its text."
     head: dict[str, Value] = {
         "apiVersion": "costlens-policy/v1",
         "kind": "Signals",
         "metadata": {
             "name": "fitted-signals",
             "version": _version(origin),
-            "description": "The task of a request that names none, recognized by its text.",
+            "description": description,
         },
-        "signals": {
-            "task": {
-                "learned": {"model": MODEL, "digest": f"sha256:{hashlib.sha256(model.encode()).hexdigest()}"},
-                "min_confidence": Decimal(str(MIN_CONFIDENCE)),
-            }
-        },
+        "signals": {told.signal.model.tells: signal},
     }
     return "\n".join([*_made_by(origin), *yaml_lines(head)]) + "\n"
 
@@ -335,24 +358,31 @@ def _suite(fitted: Fitted, origin: Origin) -> str:
     lines += ["covers: [fitted-routing]", "coverage: 100", "", "cases:"]
     for model, served in _groups(fitted):
         for task in served:
-            lines += _case(tasks[task], names[model], _id(names[model]))
-            if fitted.told is not None and tasks[task] in fitted.told.signal.model.labels:
-                lines += _case(tasks[task], names[model], _id(names[model]), by_signal=True)
-    lines += _case(_unlike(tasks), _ranked(fitted, range(len(tasks)))[0], "default")
+            for name, request in _requests(fitted, task):
+                lines += _case(name, request, names[model], f"fitted-routing/{_id(names[model])}")
+    other = _unlike(tasks)
+    lines += _case(f"a request of {other}", f"{{task: {other}}}", _ranked(fitted, range(len(tasks)))[0], "default")
     return "\n".join(lines) + "\n"
 
 
-def _case(task: str | None, model: str, rule: str, *, by_signal: bool = False) -> Iterator[str]:
-    name = "a request without a task" if task is None else f"a request of {task}"
-    if by_signal:
-        yield f"  - name: {flow(f'{name}, recognized by the signal')}"
-        yield f"    request: {{signals: {{task: {flow(task or '')}}}}}"
-        yield f"    expect: {{model: {flow(model)}, rule: fitted-routing/{rule}}}"
+def _requests(fitted: Fitted, place: int) -> Iterator[tuple[str, str]]:
+    """Yield requests of a task or band, each with its name."""
+    task, told = fitted.inside.tasks[place], fitted.told
+    if told is not None and told.edges:
+        yield f"a request of difficulty {task}", f"{{signals: {{difficulty: {told.value_in(place)}}}}}"
         return
-    reference = rule if rule == "default" else f"fitted-routing/{rule}"
+    if task is None:
+        yield "a request without a task", "{}"
+        return
+    yield f"a request of {task}", f"{{task: {flow(task)}}}"
+    if told is not None and task in told.signal.model.labels:
+        yield f"a request of {task}, recognized by the signal", f"{{signals: {{task: {flow(task)}}}}}"
+
+
+def _case(name: str, request: str, model: str, rule: str) -> Iterator[str]:
     yield f"  - name: {flow(name)}"
-    yield "    request: {}" if task is None else f"    request: {{task: {flow(task)}}}"
-    yield f"    expect: {{model: {flow(model)}, rule: {reference}}}"
+    yield f"    request: {request}"
+    yield f"    expect: {{model: {flow(model)}, rule: {rule}}}"
 
 
 def _unlike(tasks: Sequence[str | None]) -> str:

@@ -58,8 +58,8 @@ class Fitted:
 
     ``choice`` is what is to be deployed: that of ``chosen``, or the best single model where the data does not support
     another. ``ways`` are the policy, the best single model, the cheapest, a coin with the shares of the policy, and the
-    oracle, in this order, and last, where a signal is in ``told``, the policy by its tasks. ``over_coin`` is the gain
-    of the policy over that coin, in score.
+    oracle, in this order, and last, where ``told`` has a signal of tasks, the policy by these. ``over_coin`` is the
+    gain of the policy over that coin, in score.
     """
 
     inside: Measurements
@@ -110,7 +110,7 @@ def fit(inside: Measurements, aside: Measurements, target: Target, seed: int = 0
     choice = means.best_everywhere() if chosen is None else chosen.choice
     named = {
         **dict(_contestants(choice, means, aside)),
-        **({} if told is None else {BY_SIGNAL: _by_signal(choice, aside, told)}),
+        **({} if told is None or told.edges else {BY_SIGNAL: _by_signal(choice, aside, told)}),
         **{str(at): _of(p.choice, aside) for at, p in enumerate(points)},
     }
     ways, over_coin = _judge(named, aside, seed)

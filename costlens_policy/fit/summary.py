@@ -22,7 +22,12 @@ def summary_of(fitted: Fitted, notes: Sequence[str] = ()) -> Summary:
     return Summary(
         "What recorded outcomes support",
         _verdict(fitted),
-        [_ways(fitted), _tasks(fitted), *([] if fitted.told is None else [_signal(fitted.told)]), _curve(fitted)],
+        [
+            _ways(fitted),
+            _tasks(fitted),
+            *([] if fitted.told is None or fitted.told.edges else [_signal(fitted.told)]),
+            _curve(fitted),
+        ],
         [*notes, *fitted.inside.notes],
         list(_assumptions(fitted)),
         lambda: _data(fitted, notes),
@@ -84,7 +89,10 @@ def _tasks(fitted: Fitted) -> SummaryTable:
 def _told(fitted: Fitted, told: Told) -> Iterator[str]:
     """Yield what the signal is good for, or that it is good for nothing."""
     way, found = fitted.ways[-1], told.signal.held_out
-    yield f"with tasks recognized by the signal it saves {percent(way.saving)} at {points(way.gain)}"
+    if told.edges:
+        yield f"the signal of difficulty explains {found.skill:.1%} of the variance on prompts it has not seen"
+    else:
+        yield f"with tasks recognized by the signal it saves {percent(way.saving)} at {points(way.gain)}"
     if found.verdict:
         yield found.verdict
 
@@ -229,7 +237,7 @@ def _point_data(fitted: Fitted, item: Held) -> dict[str, Any]:
 def _signal_data(told: Told) -> dict[str, Any]:
     found = told.signal.held_out
     return {
-        "verdict": found.verdict, "absent": told.absent, **found.facts(),
+        "recognizes": told.signal.model.tells, "verdict": found.verdict, "absent": told.absent, **found.facts(),
         "tasks": {
             name: {"cases": cases, "recall": recall, "precision": precision}
             for name, (cases, recall, precision) in found.by_class.items()

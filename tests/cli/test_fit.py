@@ -194,3 +194,27 @@ def test_the_page_has_the_curve_and_loads_nothing(run: Run, answers: Path) -> No
     refused = run("fit", "answers.csv", *WIDE, "--check", "models.yaml", "--html", "fit.html")
     assert refused.exit_code == 2
     assert "`--check` writes nothing" in refused.stderr
+
+
+def test_a_signal_of_difficulty_takes_the_place_of_tasks(run: Run, answers: Path) -> None:
+    _with_words(answers)
+    arguments = ("--prices", "models.yaml", "--models", "large", "--models", "small", "--max-loss", "0.05")
+    done = run("fit", "answers.csv", *WIDE, *arguments, "--signal", "difficulty", "--write", "fitted")
+    assert done.exit_code == 0, done.output
+    assert "the signal of difficulty explains" in done.stdout
+    assert "saves" in done.stdout
+    assert run("check", "--strict", "fitted").exit_code == 0
+    assert run("test", "fitted").exit_code == 0
+    assert run("fmt", "--check", "fitted").exit_code == 0
+    for prompt, model in (("write a python function please", "large"), ("hello friend how was it", "small")):
+        decided = run("eval", "fitted", "--request", "-", "--format", "json", input=json.dumps({"prompt": prompt}))
+        assert json.loads(decided.stdout)["model"] == model
+    assert run("fit", "answers.csv", *WIDE, *arguments, "--check", "fitted").exit_code == 0
+
+
+def test_where_the_cheapest_is_the_best_no_difficulty_decides(run: Run, answers: Path) -> None:
+    answers.write_text(answers.read_text().replace("tiny", "t").replace("large", "tiny").replace("t\n", "large\n"))
+    columns = [f"--column=score.{name}={name}" for name in ("tiny", "small")]
+    done = run("fit", "answers.csv", *columns, "--prices", "models.yaml", "--signal", "difficulty")
+    assert done.exit_code == 6
+    assert "`tiny` is the best and the cheapest" in done.stderr

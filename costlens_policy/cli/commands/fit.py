@@ -153,8 +153,9 @@ _target_options = gathered(
             help="Keep this share of the cases aside to report on, or report on the outcomes in a FILE.",
         ),
         click.option(
-            "--signal", type=click.Choice(["task"]), metavar="task",
-            help="Learn, from the prompts, a signal that recognizes the task of a request which names none.",
+            "--signal", type=click.Choice(["task", "difficulty"]), metavar="task|difficulty",
+            help="Learn a signal from the prompts: the task of a request which names none, or how much better the best "
+            "model is likely to answer than the cheapest, by which the policy then chooses.",
         ),
         click.option(
             "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N",
@@ -247,7 +248,8 @@ def _fit(
         return
     catalogue = _listed(outcomes.models) if catalogue is None else catalogue
     inside, aside, notes = _parts(outcomes, reading, wanted, catalogue)
-    told, more = _told(outcomes, inside, aside, reading, wanted)
+    inside, aside, told = _told(outcomes, inside, aside, reading, wanted)
+    more = [] if told is None else [f"signal: {text}" for text in told.signal.labeled.notes]
     fitted = fit(inside, aside, target, wanted.seed, told)
     summary = summary_of(fitted, [*_notes(outcomes), *notes, *more])
     _FORMATS.print(_Page(fitted, summary), output)
@@ -264,15 +266,17 @@ def _fit(
 
 def _told(
     outcomes: Outcomes, inside: Measurements, aside: Measurements, reading: _Reading, wanted: _Wanted
-) -> tuple[Told | None, list[str]]:
-    """Return the signal that was asked for, and what was left out of its training."""
+) -> tuple[Measurements, Measurements, Told | None]:
+    """Return the signal that was asked for, and the cases: by bands where it is a difficulty."""
     if wanted.signal is None:
-        return None, []
-    from costlens_policy.fit.told import told_of
+        return inside, aside, None
+    from costlens_policy.fit.told import by_difficulty, told_of
 
     source = ", ".join(item.name for item in outcomes.sources)
-    told = told_of(inside, aside, source, str(outcomes.measured or _day(reading)), wanted.seed)
-    return told, [f"signal: {text}" for text in told.signal.labeled.notes]
+    day = str(outcomes.measured or _day(reading))
+    if wanted.signal == "difficulty":
+        return by_difficulty(inside, aside, source, day, wanted.seed)
+    return inside, aside, told_of(inside, aside, source, day, wanted.seed)
 
 
 def _show_strengths(outcomes: Outcomes, origin: Origin, folder: Path | None, output: str) -> None:

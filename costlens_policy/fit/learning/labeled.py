@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from costlens_policy.fit.outcomes import Outcomes, OutcomesError, group_of
+from costlens_policy.fit.outcomes import Case, Outcomes, OutcomesError, group_of
 from costlens_policy.frozen import frozen
 from costlens_policy.signals.learned.model import DIFFICULTY, Tells
 
-__all__ = ["FEWEST", "Labeled", "difficulty_of", "labeled_tasks", "tasks_of"]
+__all__ = ["FEWEST", "Labeled", "difficulty_of", "labeled_difficulty", "labeled_tasks", "tasks_of"]
 
 FEWEST: Final = 10
 """Distinct prompts that a label needs; one with fewer is left out."""
@@ -105,10 +105,19 @@ def difficulty_of(outcomes: Outcomes, model: str | None = None, strong: str | No
             raise OutcomesError(f"no scores of model `{name}`; there are those of {measured}")
     if strong is not None and model is None:
         raise OutcomesError("a strong model needs one to be compared with")
+    values = (_difficulty(outcomes, at, model, strong) for at in range(len(outcomes.cases)))
+    return labeled_difficulty(zip(outcomes.cases, values, strict=True), _source(outcomes))
+
+
+def labeled_difficulty(values: Iterable[tuple[Case, float | None]], source: str) -> Labeled:
+    """Return the prompts of cases with their difficulty. Equal prompts count once, with their mean.
+
+    Raises ``OutcomesError`` for fewer than 100 prompts, and where all are equally difficult.
+    """
     found: dict[str, tuple[str, list[float]]] = {}
-    lost = 0
-    for at, case in enumerate(outcomes.cases):
-        value = _difficulty(outcomes, at, model, strong)
+    lost = rows = 0
+    for case, value in values:
+        rows += 1
         if case.prompt is None or not case.prompt.strip() or value is None:
             lost += 1
             continue
@@ -123,10 +132,10 @@ def difficulty_of(outcomes: Outcomes, model: str | None = None, strong: str | No
         tuple(prompt for prompt, _ in found.values()),
         tuple(found),
         tuple((1.0 - value, value) for value in hard),
-        _source(outcomes),
+        source,
         (
             *_counted(lost, "cases have no prompt or no score"),
-            *_counted(len(outcomes.cases) - lost - len(found), "cases repeat a prompt"),
+            *_counted(rows - lost - len(found), "cases repeat a prompt"),
         ),
     )
 

@@ -29,7 +29,7 @@ _MOST_FEATURES: Final = 4_000
 _MOST_WEIGHTS: Final = 18_000
 """Of all classes together, so that the file stays below 300 kB."""
 _MOST_PROMPTS: Final = 50_000
-_STRENGTHS: Final = {"task": (10.0,), "difficulty": (0.1, 0.3, 1.0, 3.0)}
+_STRENGTHS: Final = {"task": (10.0,), "difficulty": (0.1, 0.3, 1.0)}
 """The fits to choose from, by the loss on held-out prompts. Tasks differ too little to try several."""
 
 
