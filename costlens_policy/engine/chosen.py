@@ -48,7 +48,7 @@ def notes_on_choice(decision: Decided, context: Context) -> Iterator[str]:
                 scores[name], text = _score(context, route, target, candidate)
                 yield f"`{name}` {text}"
                 if _asks_for_quality(target):
-                    yield f"`{name}` {_quality(candidate.priced, target, task_of(context))}"
+                    yield f"`{name}` {_quality(candidate.priced, task_of(context))}"
     except (CelError, Refusal):  # another decision by the same inputs would have failed there, too
         return
     for (one, first), (other, second) in pairwise(scores.items()):
@@ -117,7 +117,7 @@ def _asks_for_quality(target: ByChoice) -> bool:
     return reads or limits.within is not None or limits.min_quality is not None
 
 
-def _quality(priced: PricedModel, target: ByChoice, task: str) -> str:
+def _quality(priced: PricedModel, task: str) -> str:
     value = priced.model.quality.get(task)
     if value is None:
         return "has no measured quality for the task"
