@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 from costlens_policy.api import Engine
+from costlens_policy.checker.attributes import SIGNALS
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.decision_log.entries import VERSION
@@ -122,6 +123,10 @@ def _doubt(
     read = _attributes_read(plan) & masked
     if read:
         return f"rules read what is masked: {_named(read)}"
+    known = dict(entry["request"]).get(SIGNALS) or {}
+    unknown = decision.request.get(SIGNALS, {}).keys() - known
+    if unknown and masked & {"prompt", "messages"}:
+        return f"signals are worked out from what is masked: {_named(f'signals.{name}' for name in unknown)}"
     if entry.get("rewrites") or decision.rewrites:
         return f"rewrites change what is masked: {_named(masked)}"
     return f"the answer depends on what is masked: {_named(masked)}" if differences else ""

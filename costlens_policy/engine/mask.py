@@ -156,13 +156,13 @@ class Mask:
                 raise ValueError(f"the mask names `{name}`, which is not an attribute" + (f"; {hint}" if hint else ""))
 
     def mode_of(self, name: str, plan: Plan) -> MaskMode:
-        """Return how an attribute is shown: by ``attributes``, else labels, fixed values and times as they are."""
+        """Return how an attribute is shown: by ``attributes``, else labels, signals, fixed values and times as they are."""
         if name in self.attributes:
             return self.attributes[name]
         known = STANDARD_ATTRIBUTES.get(name)
         declared = plan.attributes.get(name)
         plain = name == "model" or (known is not None and known.label)
-        if declared is not None and (declared.values or declared.type in _TIMES):
+        if declared is not None and (declared.values or declared.type in _TIMES or declared.signals):
             plain = True
         return "keep" if plain else self.texts
 
@@ -256,7 +256,7 @@ class Mask:
         name = part["text"].removeprefix("request.")
         known = STANDARD_ATTRIBUTES.get(name)
         is_label = known is not None and known.label and self.attributes.get(name, "keep") == "keep"
-        if part["text"].startswith("model.") or is_label or part["value"][:1] not in ('"', "[", "{"):
+        if part["text"].startswith(("model.", "signals.")) or is_label or part["value"][:1] not in ('"', "[", "{"):
             return part
         return {**part, "value": _size(part["value"])}
 
