@@ -133,7 +133,7 @@ class Context:
         return SignalValues(self.plan.signals, self.request, self._signal_failed)
 
     def _signal_failed(self, name: str, problem: str) -> None:
-        self.add(Failure(f"signals.{name}", "signals", "CL933", problem, None))
+        self.add(Failure(f"signals.{name}", "request", "CL933", problem, None))
 
     def priced_model(self, name: str) -> PricedModel:
         """Return a model on the day of ``now``, also one that the catalogue does not list."""

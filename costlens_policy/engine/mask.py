@@ -156,7 +156,7 @@ class Mask:
                 raise ValueError(f"the mask names `{name}`, which is not an attribute" + (f"; {hint}" if hint else ""))
 
     def mode_of(self, name: str, plan: Plan) -> MaskMode:
-        """Return how an attribute is shown: by ``attributes``, else labels, signals, fixed values and times as they are."""
+        """Return how an attribute is shown: by ``attributes``, else labels, signals, fixed values and times plainly."""
         if name in self.attributes:
             return self.attributes[name]
         known = STANDARD_ATTRIBUTES.get(name)

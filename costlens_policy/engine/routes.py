@@ -428,7 +428,7 @@ def task_of(context: Context) -> str:
     try:
         return str(context.evaluate(formula, len(context.plan.layers)))
     except CelError as error:
-        context.note(formula, "default", "task", error)
+        context.note(formula, "default", "routes", error)
         return ""
 
 

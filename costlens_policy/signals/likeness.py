@@ -1,7 +1,7 @@
-"""How much a text is like examples: the cosine of the sets of their words and of the three-letter parts of these.
+"""How much a text is like examples: the cosine of the sets of their words, and of the beginnings and endings of these.
 
-Words in other forms share parts, so that `refunds` is like `refunded`. Nothing is learned and nothing downloaded; what
-means the same in other words is not found.
+Words in other forms share their beginning, so that `refunds` is like `refunded`. Scripts without spaces count by pairs
+of characters. Nothing is learned and nothing downloaded; what means the same in other words is not found.
 """
 
 from __future__ import annotations
@@ -9,16 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from math import sqrt
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from costlens_policy.frozen import frozen
 from costlens_policy.signals.terms import MOST_WORDS
 from costlens_policy.signals.weighed import ABSENT, Weighed
-from costlens_policy.signals.words import folded, words_of
+from costlens_policy.signals.words import folded, has_no_spaces, words_of
 
 __all__ = ["Likeness", "Nearest"]
 
 _Parts: TypeAlias = frozenset[str]
+_NONE: Final[_Parts] = frozenset()
+_BEGINNING: Final = 4
+_ENDING: Final = 3
+"""Letters of a word that count as its beginning and its ending, if it is longer."""
 
 
 @frozen
@@ -79,12 +83,13 @@ def _shared(one: _Parts, other: _Parts) -> tuple[tuple[str, float], ...]:
 
 
 def _parts_of(text: str) -> _Parts:
-    words = set(words_of(folded(text)))
-    return frozenset(words.union(*map(_parts_of_word, words)))
+    words = frozenset(words_of(folded(text)))
+    return words.union(*map(_parts_of_word, words))
 
 
 @lru_cache(65_536)
-def _parts_of_word(word: str) -> tuple[str, ...]:
+def _parts_of_word(word: str) -> _Parts:
     """Return the parts of a word, marked by a space so that none is taken for a word."""
-    marked = f"^{word[:40]}$"
-    return tuple(f" {marked[at : at + 3]}" for at in range(len(marked) - 2))
+    if has_no_spaces(word):
+        return frozenset([f" {word[at : at + 2]}" for at in range(len(word) - 1)])
+    return frozenset((f" {word[:_BEGINNING]}-", f" -{word[-_ENDING:]}")) if len(word) > _BEGINNING else _NONE

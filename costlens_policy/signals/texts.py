@@ -47,7 +47,7 @@ def text_of(request: Mapping[str, Any], reads: Reads, longest: int) -> str | Non
 def _of_user(message: Any, longest: int) -> str:
     if isinstance(message, Mapping):
         role = message.get("role", "user")
-        if role not in _USERS or message.get("type") in _OF_TOOLS:
+        if not (isinstance(role, str) and role in _USERS) or _is_of_tools(message):
             return ""
         content = message.get("content")
         if isinstance(content, str):
@@ -85,4 +85,5 @@ def _texts(value: Any, *, tools: bool, levels: int = _MOST_LEVELS) -> Iterator[s
 
 
 def _is_of_tools(part: Mapping[Any, Any]) -> bool:
-    return part.get("type") in _OF_TOOLS or "toolResult" in part or "functionResponse" in part
+    kind = part.get("type")
+    return (isinstance(kind, str) and kind in _OF_TOOLS) or "toolResult" in part or "functionResponse" in part

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["folded", "is_one_word", "occurs", "words_of"]
+__all__ = ["folded", "has_no_spaces", "is_one_word", "occurs", "words_of"]
 
 _WORD: Final = re.compile(r"\w+")
 _SPACES: Final = re.compile(r"\s+")
@@ -25,15 +25,20 @@ def words_of(text: str) -> list[str]:
     return _WORD.findall(text)
 
 
+def has_no_spaces(word: str) -> bool:
+    """Return whether a word is of a script that writes no spaces, so that it may be a whole sentence."""
+    return _WITHOUT_SPACES.search(word) is not None
+
+
 def is_one_word(word: str) -> bool:
     """Return whether a folded word is found by itself among the words of a text."""
-    return _WORD.fullmatch(word) is not None and _WITHOUT_SPACES.search(word) is None
+    return _WORD.fullmatch(word) is not None and not has_no_spaces(word)
 
 
 def occurs(phrase: str, text: str) -> bool:
     """Return whether a folded phrase stands in a folded text, and not inside of longer words."""
     at = text.find(phrase)
-    if at < 0 or _WITHOUT_SPACES.search(phrase):
+    if at < 0 or has_no_spaces(phrase):
         return at >= 0
     while at >= 0:
         end = at + len(phrase)
