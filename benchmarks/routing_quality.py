@@ -34,6 +34,7 @@ from costlens_policy.fit.fitting import Fitted, fit, parts_of
 from costlens_policy.fit.measurements import Assumed, Measurements, gather
 from costlens_policy.fit.outcomes import OutcomeSettings, read_outcomes
 from costlens_policy.fit.target import SURE, Target
+from costlens_policy.fit.told import told_of
 
 __all__ = ["TABLES", "measure", "read"]
 
@@ -55,7 +56,7 @@ _NINE: Final = {
 @dataclass(frozen=True, slots=True)
 class Published:
     """A public table: its file, how it is read, the prices of its models in dollars per million tokens, and what to
-    leave out: prompts that leaked, or a task."""
+    leave out: prompts that leaked, or a task; whether a signal learns to tell its tasks."""
 
     title: str
     file: str
@@ -63,11 +64,12 @@ class Published:
     prices: Mapping[str, tuple[str, str]]
     drop: tuple[str, ...] = ()
     without: str = ""
+    signal: bool = False
 
 
 TABLES: Final = {
     "nine models on fourteen tasks (LLMRouter)": Published(
-        "nine", "llmrouter/train.jsonl.gz", {}, {name: (price, price) for name, price in _NINE.items()}
+        "nine", "llmrouter/train.jsonl.gz", {}, {name: (price, price) for name, price in _NINE.items()}, signal=True,
     ),
     "GPT-4 and Mixtral on MMLU (RouteLLM)": Published(
         "mmlu", "routellm/mmlu_dev_half.csv", {**_COLUMNS, "task": "domain"}, _ROUTELLM,
@@ -94,23 +96,28 @@ def read(table: Published, folder: Path = DATA) -> tuple[Measurements, Catalogue
 
 
 def measure(*, quick: bool, seed: int = 0) -> Iterator[Section]:
-    """Yield a section for each table; ``quick`` leaves the learned routers out."""
+    """Yield a section for each table; ``quick`` leaves out all that learns from words."""
     for title, table in TABLES.items():
         if not (DATA / table.file).exists():
             yield Section("routing_quality", f"{title}: not measured", (), (), (f"{DATA / table.file} is not there",))
             continue
-        yield _section(title, *read(table), quick, seed)
+        yield _section(title, *read(table), quick, table.signal and not quick, seed)
 
 
-def _section(title: str, measurements: Measurements, catalogue: Catalogue, quick: bool, seed: int) -> Section:
+def _section(
+    title: str, measurements: Measurements, catalogue: Catalogue, quick: bool, by_signal: bool, seed: int
+) -> Section:
     inside, aside = parts_of(measurements, 0.2, seed)
-    fitted = fit(inside, aside, Target(max_loss=MAX_LOSS), seed)
+    told = told_of(inside, aside, title, DAY.isoformat(), seed) if by_signal else None
+    fitted = fit(inside, aside, Target(max_loss=MAX_LOSS), seed, told)
     best = fitted.means.best
     chosen: dict[str, Any] = {"the policy that fit writes": _by_engine(fitted, catalogue)}
+    if told is not None:
+        chosen["the same, tasks told by the signal alone"] = _by_engine(fitted, catalogue, named=False)
     if not quick:
         chosen |= {f"{name} on words": _learned(make, inside, aside, best, seed) for name, make in _ROUTERS.items()}
     rows = [_row(name, *_beside(aside, served, best)) for name, served in chosen.items()]
-    rows += [_row(way.name, way.gain, way.saving) for way in fitted.ways[1:]]
+    rows += [_row(way.name, way.gain, way.saving) for way in fitted.ways[1:5]]
     coin = _coin_at(fitted, MAX_LOSS)
     rows.append(("a coin that loses one point", f"{-100 * MAX_LOSS:+.1f}", "", f"{coin:.1%}", ""))
     finding = "supported" if fitted.supported else f"nothing to save: {fitted.reasons[0]}"
@@ -130,8 +137,11 @@ def _row(name: str, gain: Estimate, saving: Estimate) -> tuple[Cell, ...]:
     )  # fmt: skip
 
 
-def _by_engine(fitted: Fitted, catalogue: Catalogue) -> Any:
-    """Write the documents, load them, and return the model that the engine takes for each case kept aside."""
+def _by_engine(fitted: Fitted, catalogue: Catalogue, *, named: bool = True) -> Any:
+    """Write the documents, load them, and return the model that the engine takes for each case kept aside.
+
+    Unless ``named``, requests do not name their tasks.
+    """
     aside = fitted.aside
     origin = Origin(("published outcomes",), "0" * 64, DAY, "python -m benchmarks.routing_quality")
     with tempfile.TemporaryDirectory() as folder:
@@ -139,7 +149,7 @@ def _by_engine(fitted: Fitted, catalogue: Catalogue) -> Any:
             Path(folder, name).write_text(text, encoding="utf-8")
         engine = load(folder, cache=False)
     now = datetime(DAY.year, DAY.month, DAY.day, tzinfo=UTC)
-    requests = ({"prompt": case.prompt, **({"task": case.task} if case.task else {})} for case in aside.cases)
+    requests = ({"prompt": case.prompt, **({"task": case.task} if case.task and named else {})} for case in aside.cases)
     return np.array([aside.models.index(engine.decide(request, now=now).model or "") for request in requests])
 
 

@@ -175,7 +175,7 @@ def _beside(judged: Measurements, served: Places, best: int) -> tuple[Estimate, 
 def _failures(qualities: Sequence[Quality], gain: Estimate, saving: Estimate, max_loss: float) -> Iterator[str]:
     if gain.high < -max_loss:
         yield f"the policy loses more than {100 * max_loss:g} points to the best single model"
-    if saving.high <= 0:
+    if saving.high < 0:
         yield "the policy costs more than the best single model"
     for item in qualities:
         if item.serves and item.moved and item.change.value < 0:

@@ -68,7 +68,7 @@ class Fitted:
     target: Target
     seed: int
     curve: tuple[Held, ...]
-    chosen: Held | None
+    chosen: Held
     knee: Held | None
     ways: tuple[Way, ...]
     over_coin: Estimate
@@ -83,7 +83,7 @@ class Fitted:
 
     @property
     def choice(self) -> Choice:
-        if self.chosen is None or (self.reasons and self.target.max_loss is not None):
+        if self.reasons and self.target == Target(max_loss=self.target.max_loss):
             return self.means.best_everywhere()
         return self.chosen.point.choice
 
@@ -98,7 +98,7 @@ def fit(inside: Measurements, aside: Measurements, target: Target, seed: int = 0
     """Choose by the cases ``inside``, and report on those ``aside``, which have the same models and tasks.
 
     ``told`` are the tasks that a signal told of the latter: what they make of the policy is reported, too.
-    Raises ``OutcomesError`` where there are too few cases for either.
+    Raises ``OutcomesError`` where there are too few cases for either, and where no choice meets the target.
     """
     if len(aside) < FEWEST:
         raise OutcomesError(
@@ -107,7 +107,9 @@ def fit(inside: Measurements, aside: Measurements, target: Target, seed: int = 0
         )
     means, points = means_of(inside), points_of(inside, seed)
     chosen, knee = choose_for(target, points), knee_of(points)
-    choice = means.best_everywhere() if chosen is None else chosen.choice
+    if chosen is None:
+        raise OutcomesError(_unmet(target, points))
+    choice = chosen.choice
     named = {
         **dict(_contestants(choice, means, aside)),
         **({} if told is None or told.edges else {BY_SIGNAL: _by_signal(choice, aside, told)}),
@@ -115,7 +117,8 @@ def fit(inside: Measurements, aside: Measurements, target: Target, seed: int = 0
     }
     ways, over_coin = _judge(named, aside, seed)
     curve = tuple(Held(point, way) for point, way in zip(points, ways[-len(points) :], strict=True))
-    held, bend = (next((item for item in curve if item.point is point), None) for point in (chosen, knee))
+    held = next(item for item in curve if item.point is chosen)
+    bend = next((item for item in curve if item.point is knee), None)
     reasons = tuple(_against(target, held, means, over_coin, points))
     if means.best == means.cheapest:
         reasons = (f"`{inside.models[means.best]}` is the best and the cheapest",)
@@ -178,12 +181,8 @@ def _judge(named: Mapping[str, _Columns], aside: Measurements, seed: int) -> tup
     return ways, drawn.estimate(lambda means: means[..., 0] - means[..., 6])
 
 
-def _against(
-    target: Target, chosen: Held | None, means: Means, over_coin: Estimate, points: Sequence[Point]
-) -> list[str]:
+def _against(target: Target, chosen: Held, means: Means, over_coin: Estimate, points: Sequence[Point]) -> list[str]:
     """Return why the data does not support what was asked; nothing where it does."""
-    if chosen is None:
-        return ["no choice meets the target by cross-validation"]
     point, way = chosen.point, chosen.way
     if target.max_loss is None:
         return [] if _is_single(point) or over_coin.low > 0 else [_as_a_coin(over_coin)]
@@ -199,6 +198,13 @@ def _against(
     return reasons
 
 
+def _unmet(target: Target, points: Sequence[Point]) -> str:
+    """Return why no point meets a target, which is one of cost or share: no loss is met by the best single model."""
+    cheapest = min(points, key=lambda point: point.cost)
+    asked = "" if target.max_cost_usd is None else f" at ${1000 * target.max_cost_usd:.4g} for 1,000 calls"
+    return f"no choice meets the target{asked}; the cheapest model costs ${1000 * cheapest.cost:.4g} for 1,000 calls"
+
+
 def _is_single(point: Point) -> bool:
     """Whether one model serves everything, where a coin with the same shares is the same."""
     return bool((point.choice.models == point.choice.default).all()) or len(set(point.choice.models)) == 1
@@ -210,7 +216,8 @@ def _as_a_coin(over_coin: Estimate) -> str:
 
 def _nothing_saved(max_loss: float, points: Sequence[Point]) -> str:
     """Return that no choice keeps within the loss, and how many cases would show whether the nearest one does."""
-    text = f"by cross-validation no cheaper choice keeps within a loss of {100 * max_loss:g} points with certainty"
+    lost = f"{100 * max_loss:g} point{'' if max_loss == 0.01 else 's'}"
+    text = f"by cross-validation no cheaper choice keeps within a loss of {lost} with enough certainty"
     near = min(
         (point for point in points if point.saving > 0 and point.gain > -max_loss),
         key=lambda point: point.cost,

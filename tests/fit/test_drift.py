@@ -83,3 +83,8 @@ def test_what_cannot_be_compared_is_counted() -> None:
         compare(measurements(cases=300), _stating(), lambda case: None, 0.03)
     with pytest.raises(OutcomesError, match="the catalogue states no quality that these outcomes measure"):
         compare(measurements(cases=300), catalogue(), _serve, 0.03)
+
+
+def test_a_policy_that_sends_everything_to_the_best_model_holds() -> None:
+    drift = compare(measurements(), _stating(), lambda case: "large", 0.03)
+    assert (drift.failures, drift.saving.value) == ((), 0)

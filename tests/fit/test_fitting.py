@@ -24,8 +24,6 @@ def test_what_is_kept_aside_takes_no_part() -> None:
     before = fit(inside, aside, Target(max_loss=0.02))
     aside.scores[:] = 1 - aside.scores
     after = fit(inside, aside, Target(max_loss=0.02))
-    assert before.chosen is not None
-    assert after.chosen is not None
     assert after.chosen.point.choice.same_as(before.chosen.point.choice)
     assert before.supported
     assert not after.supported
@@ -48,7 +46,6 @@ def test_intervals_cover_what_is_true() -> None:
     covered = []
     for seed in range(40):
         fitted = _fitted(Target(max_loss=0.05), cases=120, seed=seed)
-        assert fitted.chosen is not None
         names = [fitted.inside.models[place] for place in fitted.chosen.point.choice.models]
         score = float(np.mean([true[name][task] for task, name in enumerate(names)]))
         if set(names) != {"large"}:
@@ -94,3 +91,8 @@ def test_too_few_cases_are_refused() -> None:
     drawn = measurements(cases=12)
     with pytest.raises(OutcomesError, match="a report needs 30 cases that are kept aside, got 9"):
         fit(*parts_of(drawn, 0.25, 0), Target(max_loss=0.01))
+
+
+def test_a_target_that_no_choice_meets_is_refused() -> None:
+    with pytest.raises(OutcomesError, match=r"no choice meets the target at \$1e-06 for 1,000 calls; the cheapest"):
+        _fitted(Target(max_cost_usd=1e-9))
