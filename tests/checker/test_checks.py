@@ -54,7 +54,7 @@ def test_a_fact_that_no_model_has_is_told_behind_a_default_too(tmp_path: Path, c
 
 @pytest.mark.parametrize("folder", SETS, ids=lambda path: path.name)
 def test_our_own_policies_are_without_fault(folder: Path) -> None:
-    assert [(item.code, item.message) for item in check_all(folder, on=DAY).diagnostics] == []
+    assert [(item.code, item.message) for item in check_all(folder, on=date(2026, 12, 1)).diagnostics] == []
 
 
 @pytest.mark.parametrize(
