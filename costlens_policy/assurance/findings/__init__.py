@@ -13,6 +13,7 @@ from costlens_policy.assurance.findings.dead_end_downgrades import find_dead_end
 from costlens_policy.assurance.findings.dead_shares import find_dead_shares
 from costlens_policy.assurance.findings.denied_rules import find_denied_rules
 from costlens_policy.assurance.findings.dropped_prompts import find_dropped_prompts
+from costlens_policy.assurance.findings.empty_lists import find_empty_lists
 from costlens_policy.assurance.findings.endless_overflows import find_endless_overflows
 from costlens_policy.assurance.findings.evaded_budgets import find_evaded_budgets
 from costlens_policy.assurance.findings.evaded_denies import find_evaded_denies
@@ -98,6 +99,7 @@ FINDINGS: Final[tuple[Find, ...]] = (
     find_wrong_orders,
     find_ambiguous_keys,
     find_repeated_parts,
+    find_empty_lists,
     find_searched_conditions,
 )
 """CL430, CL431 and so on. None depends on another; the order is that of their codes."""
