@@ -156,7 +156,7 @@ def _least(loss: _Loss, point: Floats) -> Floats:
             break
         new_point, value, new_slope = moved
         change, turn = new_point - point, new_slope - slope
-        if (curvature := float(change @ turn)) > 1e-12:
+        if (curvature := _product(change, turn)) > 1e-12:
             past.append((change, turn, curvature))
         point, slope = new_point, new_slope
     return point
@@ -166,7 +166,7 @@ def _searched(
     loss: _Loss, point: Floats, value: float, slope: Floats, direction: Floats, *, first: bool
 ) -> tuple[Floats, float, Floats] | None:
     """Go along a direction until the loss has fallen enough (Armijo), halving the step; None where it never does."""
-    descent = float(direction @ slope)
+    descent = _product(direction, slope)
     step = 1.0 / max(1.0, float(np.abs(slope).sum())) if first else 1.0
     for _ in range(30):
         moved = point + step * direction
@@ -177,16 +177,21 @@ def _searched(
     return None
 
 
+def _product(one: Floats, other: Floats) -> float:
+    """Return the sum of products, in an order that does not depend on how many threads a BLAS has."""
+    return float((one * other).sum())
+
+
 def _direction(slope: Floats, past: deque[_Step]) -> Floats:
     """Return the direction of descent, by the curvature of the last steps."""
     direction = -slope
     shares = []
     for change, turn, curvature in reversed(past):
-        shares.append(float(change @ direction) / curvature)
+        shares.append(_product(change, direction) / curvature)
         direction = direction - shares[-1] * turn
     if past:
         _, turn, curvature = past[-1]
-        direction = direction * (curvature / float(turn @ turn))
+        direction = direction * (curvature / _product(turn, turn))
     for (change, turn, curvature), share in zip(past, reversed(shares), strict=True):
-        direction = direction + (share - float(turn @ direction) / curvature) * change
+        direction = direction + (share - _product(turn, direction) / curvature) * change
     return direction
