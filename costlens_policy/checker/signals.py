@@ -185,7 +185,7 @@ class _Reader:
         try:
             model = read_model(source.text)
         except ValueError as problem:
-            self._report(f"`{given.model}` is not a model: {problem}", "learned", "model", code="CL230")
+            self._report(f"`{given.model}` cannot be used: {problem}", "learned", "model", code="CL230")
             return None
         return Learned(source.text, tuple(model.labels), model.range)
 

@@ -89,3 +89,21 @@ def test_invariants_over_signals_are_proved_and_refuted_with_values_of_signals(t
     verdicts = {name: proof["verdict"] for name, proof in found.items()}
     assert verdicts == {"code": "holds", "risk": "refuted", "rest": "holds"}
     assert found["risk"]["witness"]["request"]["signals"]["risk"] == 80.0
+
+
+@pytest.mark.parametrize(
+    ("condition", "code"),
+    [
+        ('has(signals.task) && signals.task == "cod"', "CL313"),
+        ('signals.?task.orValue("") == "cod"', "CL313"),
+        ('signals.?task.orValue("none") == "none"', ""),
+        ('has(signals.task) && signals.task in ["code", "chats"]', "CL313"),
+        ('signals.task == "code"', "CL314"),
+    ],
+)
+def test_labels_that_are_not_declared_and_unguarded_reads_are_reported(
+    condition: str, code: str, tmp_path: Path
+) -> None:
+    write(tmp_path, f"  - {{id: a, when: '{condition}', model: large}}\n")
+    codes = {item.code for item in check(tmp_path).warnings} - {"CL232"}
+    assert codes == ({code} if code else set())

@@ -364,16 +364,25 @@ def _text(node: Node) -> str | None:
     return node.value if isinstance(node, Literal) and isinstance(node.value, str) else None
 
 
+def _defaulted(node: Node) -> tuple[Node, str | None]:
+    """Return what is read, and the text that stands in where it is missing, as in ``request.?tier.orValue("none")``."""
+    if isinstance(node, Call) and node.function == "orValue" and node.target is not None:
+        default = _text(node.arguments[0])
+        return (node, None) if default is None else (node.target, default)
+    return node, None
+
+
 def _check_declared_values(walk: Walk, function: str, arguments: Sequence[Node]) -> None:
     """Warn of ``request.tier == "gold"`` where the tiers are declared and that is none of them."""
     if function not in ("_==_", "_!=_", "@in"):
         return
     for attribute, other in (tuple(arguments), tuple(reversed(arguments))):
-        field = walk.fields.get(attribute)
+        read, default = _defaulted(attribute)
+        field = walk.fields.get(read)
         if field is None or not field.values:
             continue
         for literal in _texts(other):
-            if literal.value not in field.values:
+            if literal.value not in field.values and literal.value != default:
                 known = ", ".join(f"`{value}`" for value in field.values[:12])
                 advice = did_you_mean(literal.value, field.values) or f"it is one of {known}"
                 message = f"`{walk.text(attribute)}` is never `{shortened(literal.value)}`"
