@@ -20,7 +20,18 @@ from costlens_policy.checker.attributes import (
 from costlens_policy.checker.reads import expressions_of, marks_of
 from costlens_policy.documents.document import IsExpression, Section
 from costlens_policy.documents.policy_set import Admission
-from costlens_policy.expressions import BOOL, DEFAULT_LIMITS, DOUBLE, INT, STRING, Environment, analyze
+from costlens_policy.expressions import (
+    BOOL,
+    DEFAULT_LIMITS,
+    DOUBLE,
+    INT,
+    STRING,
+    Environment,
+    Field,
+    Record,
+    Type,
+    analyze,
+)
 from costlens_policy.expressions.functions.costs import Sizes
 from tests.checker.repository import bundle, codes, diagnostics, write
 
@@ -193,7 +204,10 @@ def test_examples_of_expressions_are_without_fault() -> None:
     for name, mark, example in _marked_examples():
         variables = {root: ROOT_TYPES[root] for root in mark.roots}
         request = request_record(STANDARD_ATTRIBUTES, Sizes(DEFAULT_LIMITS))
-        records = {record.name: record for record in (request, model_record(), ESTIMATE)}
+        signals = Record("signals", {"task": Field(STRING, optional=True)})
+        records = {record.name: record for record in (request, model_record(), ESTIMATE, signals)}
+        if "request" in mark.roots:
+            variables["signals"] = Type("signals")
         analyzed = analyze(example, Environment(variables, records))
         problems = [item for item in analyzed.problems if not (item.code == "CL314" and "model" in mark.roots)]
         assert problems == [], (name, example)

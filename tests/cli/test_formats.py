@@ -20,7 +20,7 @@ def _tables() -> dict[str, Formats]:
 def test_commands_have_tables() -> None:
     tables = _tables()
     assert SUMMARY_FORMATS in tables.values()
-    assert len(set(tables.values())) == 4, "of replay and both diffs, of report, of advise, of fit"
+    assert len(set(tables.values())) == 5, "of replay and both diffs, of report, of advise, of fit, of reconcile"
 
 
 @pytest.mark.parametrize(("table", "format"), [(table, format) for table in _tables().values() for format in table])

@@ -186,7 +186,7 @@ _target_options = gathered(
             "fit evals/answers.jsonl --signal task --write policies/fitted",
         ),
         ("with the curve of cost against quality as a page", "fit evals/answers.csv --html fit.html"),
-        ("whether a fit still holds, for CI", "fit evals/this_week.csv --check policies/fitted"),
+        ("whether a fit still holds, for CI", "fit evals/this_week.csv --check policies/measured"),
         ("scores of 1 to 5, reported on other cases", "fit ratings.csv --scale 1..5 --holdout last_week.csv"),
     ],
     exits=[ExitCode.INVALID, ExitCode.GATE],
