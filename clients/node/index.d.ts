@@ -184,6 +184,11 @@ export class DeniedError extends ServiceError {
   readonly budget: string | null;
   readonly key: string | null;
   readonly resetsAt: Date | null;
+  readonly unit: string | null;
+  readonly used: string | null;
+  readonly held: string | null;
+  readonly limit: string | null;
+  readonly holdEndsAt: Date | null;
   readonly reasons: string[];
 }
 

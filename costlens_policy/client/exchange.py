@@ -53,7 +53,11 @@ class ServiceError(CostlensPolicyError):
 
 
 class ServiceDeniedError(ServiceError):
-    """A call was denied. ``rule`` decided, or ``budget`` had no room for ``key`` until ``resets_at``."""
+    """A call was denied. ``rule`` decided, or ``budget`` had no room for ``key`` until ``resets_at``.
+
+    That share had ``used`` and ``held`` so much of ``limit``, in ``unit``; the next of its holds ends by itself at
+    ``hold_ends_at``.
+    """
 
     def __init__(self, status: int, facts: wire.ProblemFacts) -> None:
         super().__init__(status, facts.code, facts.message)
@@ -61,6 +65,11 @@ class ServiceDeniedError(ServiceError):
         self.budget = facts.budget
         self.key = facts.key
         self.resets_at: datetime | None = facts.resets_at
+        self.unit = facts.unit
+        self.used = None if facts.used is None else Decimal(facts.used)
+        self.held = None if facts.held is None else Decimal(facts.held)
+        self.limit = None if facts.limit is None else Decimal(facts.limit)
+        self.hold_ends_at: datetime | None = facts.hold_ends_at
 
 
 class ServiceUnavailableError(ServiceError):

@@ -357,6 +357,11 @@ class ProblemFacts(Told):
     budget: str | None
     key: str | None
     resets_at: datetime | None
+    unit: str | None = None
+    used: Amount | None = None
+    held: Amount | None = None
+    limit: Amount | None = None
+    hold_ends_at: datetime | None = None
 
 
 class Problem(Told):

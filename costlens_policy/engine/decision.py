@@ -27,6 +27,7 @@ from costlens_policy.expressions import Value
 from costlens_policy.expressions.runtime import to_python
 from costlens_policy.money import plain
 from costlens_policy.rewrites import Change
+from costlens_policy.units import Unit
 
 if TYPE_CHECKING:
     from costlens_policy.engine.mask import Mask
@@ -50,6 +51,7 @@ __all__ = [
 _LABELS: Final = frozenset(item.name for item in STANDARD_ATTRIBUTES.values() if item.label)
 """Attributes that say whose a request is, and for what: no words of the request itself."""
 _MICROSECOND: Final = timedelta(microseconds=1)
+_NOTHING: Final = Balance()
 
 
 class Decision(Decided):
@@ -122,20 +124,55 @@ class DeniedError(CostlensPolicyError):
     """A call was refused.
 
     ``decision`` says why, ``rule`` which rule decided; ``budget`` names the budget that refused it, and ``key`` whose
-    share of it, where one did.
+    share of it, where one did. ``hold_ends_at`` is when the next of the holds on that share ends by itself, in UTC, if
+    its call is not settled before; None where nothing is held, or no ledger was asked.
     """
 
-    def __init__(self, decision: Decision) -> None:
-        super().__init__("; ".join(decision.reasons) or "denied")
+    def __init__(self, decision: Decision, hold_ends_at: datetime | None = None) -> None:
         self.decision = decision
         budgets = decision.plan.budgets
         refusal = next((item for item in decision.excluded if item.by in budgets), None)
         self.budget = None if refusal is None else refusal.by
         self.key = None if refusal is None else refusal.key
+        self.hold_ends_at = hold_ends_at
+        said = "; ".join(decision.reasons) or "denied"
+        if hold_ends_at is not None:
+            whose = f" of `{self.key}`" if self.key else ""
+            said += f"; the next hold on budget `{self.budget}`{whose} ends at {hold_ends_at.isoformat()}"
+        super().__init__(said)
 
     @property
     def rule(self) -> str:
         return self.decision.rule
+
+    @property
+    def unit(self) -> Unit | None:
+        """The unit of ``used``, ``held`` and ``limit``; None where no budget refused the call."""
+        return None if self.budget is None else self.decision.plan.budgets[self.budget][1].unit
+
+    @property
+    def used(self) -> Decimal | None:
+        """What that share of the budget has spent; None where none refused the call, or it cannot be read."""
+        return None if self._balance is None else self._balance.used
+
+    @property
+    def held(self) -> Decimal | None:
+        """What is merely held there, for calls under way: it is free again once they are settled. None as ``used``."""
+        return None if self._balance is None else self._balance.held
+
+    @property
+    def limit(self) -> Decimal | None:
+        """The limit in force there. None as ``used``."""
+        if self.budget is None or self._balance is None:
+            return None
+        layer, step = self.decision.plan.budgets[self.budget]
+        return self._balance.limit_in_force(self.decision._context.limit(step, layer))
+
+    @property
+    def _balance(self) -> Balance | None:
+        if self.budget is None or self.key is None:
+            return None
+        return self.decision.balances_read.get((self.budget, self.key), _NOTHING)
 
     @property
     def resets_at(self) -> datetime | None:
@@ -151,8 +188,8 @@ class DeniedError(CostlensPolicyError):
         ends = [None if period is None else period.resets_at for period in periods]
         return None if None in ends else min(end for end in ends if end is not None)
 
-    def __reduce__(self) -> tuple[type[DeniedError], tuple[Decision]]:
-        return DeniedError, (self.decision,)
+    def __reduce__(self) -> tuple[type[DeniedError], tuple[Decision, datetime | None]]:
+        return DeniedError, (self.decision, self.hold_ends_at)
 
 
 def _exported(decision: Decision) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from costlens_policy.ledger import (
     CallState,
     HoldLine,
     LedgerBusyError,
+    LedgerError,
     LedgerUnavailableError,
     Reservation,
     UnknownCallError,
@@ -52,7 +53,10 @@ def hold_call(shared: Shared, asked: Asked, versions: Sequence[Shared] = ()) -> 
         return shared, _hold_without_ledger(shared, asked, fault)
     except DeniedError as denied:
         _report_denied(shared, denied.decision, snapshot)
-        raise
+        ends_at = _next_end(shared, denied, asked.now)
+        if ends_at is None:
+            raise
+        raise DeniedError(denied.decision, ends_at) from denied.__cause__
     if reserved.decision.alerts:
         _report_reached(shared, reserved.decision)
     return shared, reserved
@@ -200,6 +204,19 @@ def _hold_without_ledger(shared: Shared, asked: Asked, fault: LedgerUnavailableE
     hold = f"{asked.id}~{os.urandom(16).hex()}" if asked.named else asked.id  # the ledger may know the id already
     may_be_held = shared.link.keep_hold(hold)
     return Reserved(decision.noted(reason, alone), hold, to_hold, None, local=True, asked=may_be_held)
+
+
+def _next_end(shared: Shared, denied: DeniedError, now: datetime) -> datetime | None:
+    """Return when the next hold ends on the budget that refused a call; None where nothing is held there."""
+    if not denied.held or denied.budget is None or denied.key is None:
+        return None
+    account = shared.accounts.account(denied.budget, denied.key, now)
+    if account is None:
+        return None
+    try:
+        return shared.link.ask(lambda store: store.next_end(account, now))
+    except LedgerError:  # the call is refused all the same
+        return None
 
 
 def _report_reached(shared: Shared, decision: Decision) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from costlens_policy.engine.decision import DeniedError
@@ -18,6 +19,7 @@ from costlens_policy.errors import RequestError
 from costlens_policy.frozen import frozen
 from costlens_policy.guard.errors import GuardError, UnguardedCallError
 from costlens_policy.ledger.errors import CallConflictError, LedgerUnavailableError, UnknownCallError
+from costlens_policy.money import plain
 
 __all__ = ["Refusal", "refusal_of"]
 
@@ -30,7 +32,9 @@ class Refusal:
     """An answer of HTTP that says why a request was refused.
 
     ``rule`` is what decided (``policy/rule``), ``budget`` and ``key`` the budget without room and whose share of it,
-    ``resets_at`` when its period ends: each None where there is none. ``retry_after`` is in seconds.
+    ``resets_at`` when its period ends: each None where there is none. ``used`` is what that share has spent, ``held``
+    what calls under way merely hold, and ``limit`` the limit in force, in ``unit``; ``hold_ends_at`` is when the next
+    of those holds ends by itself. ``retry_after`` is in seconds.
     """
 
     status: int
@@ -41,6 +45,11 @@ class Refusal:
     budget: str | None = None
     key: str | None = None
     resets_at: datetime | None = None
+    unit: str | None = None
+    used: Decimal | None = None
+    held: Decimal | None = None
+    limit: Decimal | None = None
+    hold_ends_at: datetime | None = None
     retry_after: int | None = None
 
     @property
@@ -59,7 +68,12 @@ class Refusal:
             "rule": self.rule,
             "budget": self.budget,
             "key": self.key,
-            "resets_at": None if self.resets_at is None else self.resets_at.isoformat(),
+            "resets_at": _time(self.resets_at),
+            "unit": self.unit,
+            "used": _amount(self.used),
+            "held": _amount(self.held),
+            "limit": _amount(self.limit),
+            "hold_ends_at": _time(self.hold_ends_at),
         }
         return {"type": "error", "error": error}
 
@@ -72,6 +86,14 @@ class Refusal:
         if self.retry_after is not None:
             headers["retry-after"] = str(self.retry_after)
         return headers
+
+
+def _time(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()
+
+
+def _amount(amount: Decimal | None) -> str | None:
+    return None if amount is None else plain(amount)
 
 
 def refusal_of(error: BaseException) -> Refusal | None:
@@ -113,5 +135,10 @@ def _denial(denied: DeniedError) -> Refusal:
         budget=denied.budget,
         key=denied.key,
         resets_at=resets_at,
+        unit=denied.unit,
+        used=denied.used,
+        held=denied.held,
+        limit=denied.limit,
+        hold_ends_at=denied.hold_ends_at,
         retry_after=None if seconds is None else max(1, math.ceil(seconds)),
     )

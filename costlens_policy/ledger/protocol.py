@@ -50,6 +50,12 @@ class Store(Protocol):
     def balances(self, accounts: Sequence[Account], now: datetime) -> tuple[AccountBalance, ...]:
         """Return the balances of accounts, in their order; zero for one that was never touched. Writes nothing."""
 
+    def next_end(self, account: Account, now: datetime) -> datetime | None:
+        """Return when the next of the holds that the account has at ``now`` ends by itself; None where it has none.
+
+        Writes nothing.
+        """
+
     def accounts(self, query: AccountQuery, now: datetime) -> Page[AccountBalance]:
         """Return balances of all accounts that were ever touched and that the query names. Writes nothing."""
 

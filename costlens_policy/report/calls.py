@@ -64,8 +64,9 @@ _NOTHING: Final = (None, None)
 class ReportedCall:
     """``labels`` are by dimension; what was not recorded is absent. ``usage`` is None for a denied call.
 
-    ``cache_known`` is true if the cached part of the prompt is recorded. ``cost`` and ``baseline`` are in US dollars,
-    ``latency`` in microseconds; each is None where it is not known.
+    ``cache_known`` is true if the cached part of the prompt is recorded. ``cost``, ``baseline`` and ``held``, what was
+    held for the call until it was charged, are in US dollars, ``latency`` in microseconds; each is None where it is not
+    known.
     """
 
     time: datetime
@@ -76,6 +77,7 @@ class ReportedCall:
     baseline: Decimal | None = None
     latency: int | None = None
     denied: bool = False
+    held: Decimal | None = None
 
 
 def micros(instant: datetime) -> int:
@@ -101,13 +103,14 @@ class Columns:
             tokens = usage.prompt_tokens, cached, output
         cost = _NOTHING if call.cost is None else _limbs(call.cost)
         baseline = _NOTHING if call.baseline is None else _limbs(call.baseline)
+        held = _NOTHING if call.held is None else _limbs(call.held)
         labels = (_storable(call.labels.get(name)) for name in self.dimensions)
-        self._rows.append((micros(call.time), call.denied, *tokens, call.latency, *cost, *baseline, *labels))
+        self._rows.append((micros(call.time), call.denied, *tokens, call.latency, *cost, *baseline, *held, *labels))
         if len(self._rows) >= _CHUNK:
             self._flush()
 
     def close(self) -> pl.DataFrame:
-        """Return all calls: time, denied, tokens (input, cached, output), latency, cost, baseline, and labels."""
+        """Return all calls: time, denied, tokens (input, cached, output), latency, cost, baseline, held, and labels."""
         self._flush()
         frame = pl.concat(self._chunks)
         self._chunks.clear()
@@ -131,6 +134,7 @@ def _schema(dimensions: tuple[str, ...]) -> dict[str, Any]:
     return {
         "time": pl.Int64, "denied": pl.Boolean, "input": pl.Int64, "cached": pl.Int64, "output": pl.Int64,
         "latency": pl.Int64, **_amount_columns("cost"), **_amount_columns("baseline"),
+        **_amount_columns("held"),
         **{f"{LABEL}{name}": pl.Categorical for name in dimensions},
     }  # fmt: skip
 

@@ -69,6 +69,9 @@ def _export_figures(figures: Figures) -> dict[str, Any]:
         "baseline_cost_usd": plain(figures.baseline_cost) if figures.compared else None,
         "savings_usd": None if figures.savings is None else plain(figures.savings),
         "savings_share": _rate(figures.savings_share),
+        "reserved": figures.reserved,
+        "held_usd": plain(figures.held) if figures.reserved else None,
+        "charged_usd": plain(figures.charged) if figures.reserved else None,
     }
 
 
@@ -131,6 +134,7 @@ def _amount(value: Decimal | None) -> str | None:
 _NAMES: Final = (
     "requests", "denied", "unpriced", "cost_usd", "input_tokens", "cached_tokens", "output_tokens", "cache_hit_rate",
     "compared", "compared_cost_usd", "baseline_cost_usd", "savings_usd", "savings_share",
+    "reserved", "held_usd", "charged_usd",
 )  # fmt: skip
 _LATENCIES: Final = ("calls", "p50", "p95", "p99")
 

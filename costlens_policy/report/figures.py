@@ -33,7 +33,8 @@ class Figures:
 
     ``cost`` is the sum over the ``priced`` ones. ``cached_tokens`` are part of ``input_tokens``; ``cache_known_tokens``
     is the part of them whose cached share was recorded. ``baseline_cost`` and ``compared_cost`` are over the same
-    ``compared`` calls, those for which both are known.
+    ``compared`` calls, those for which both are known; likewise ``held`` and ``charged``, what was held for calls and
+    what they came to, over the ``reserved`` ones.
     """
 
     requests: int
@@ -48,6 +49,9 @@ class Figures:
     compared_cost: Decimal
     baseline_cost: Decimal
     latency: Latency | None
+    reserved: int
+    held: Decimal
+    charged: Decimal
 
     @property
     def unpriced(self) -> int:
@@ -69,6 +73,11 @@ class Figures:
         return subtract(self.baseline_cost, self.compared_cost) if self.compared else None
 
     @property
+    def used_share(self) -> Decimal | None:
+        """How much of what was held was charged in the end; the rest was held too much. None where nothing was held."""
+        return share(self.charged, self.held)
+
+    @property
     def savings_share(self) -> Decimal | None:
         return None if self.savings is None else share(self.savings, self.baseline_cost)
 
@@ -85,6 +94,7 @@ def _percentile(percent: int) -> pl.Expr:
 
 _PRICED: Final = pl.col("cost_high").is_not_null()
 _BOTH: Final = _PRICED & pl.col("baseline_high").is_not_null()
+_RESERVED: Final = _PRICED & pl.col("held_high").is_not_null()
 
 FIGURES: Final[Sequence[pl.Expr]] = (
     pl.len().alias("requests"),
@@ -95,12 +105,15 @@ FIGURES: Final[Sequence[pl.Expr]] = (
     pl.col("input").filter(pl.col("cached").is_not_null()).sum().alias("cache_known_tokens"),
     pl.col("output").sum().alias("output_tokens"),
     _BOTH.sum().alias("compared"),
+    _RESERVED.sum().alias("reserved"),
     *(
         expression.alias(f"{name}_{part}")
         for name, (high, low) in (
             ("cost", summed("cost")),
             ("compared_cost", summed("cost", _BOTH)),
             ("baseline_cost", summed("baseline", _BOTH)),
+            ("held", summed("held", _RESERVED)),
+            ("charged", summed("cost", _RESERVED)),
         )
         for part, expression in (("high", high), ("low", low))
     ),
@@ -128,10 +141,13 @@ def figures_of(row: Mapping[str, Any]) -> Figures:
         compared_cost=amount_in(row["compared_cost_high"], row["compared_cost_low"]),
         baseline_cost=amount_in(row["baseline_cost_high"], row["baseline_cost_low"]),
         latency=latency,
+        reserved=row["reserved"],
+        held=amount_in(row["held_high"], row["held_low"]),
+        charged=amount_in(row["charged_high"], row["charged_low"]),
     )
 
 
-EMPTY: Final = Figures(0, 0, 0, 0, 0, 0, 0, 0, ZERO, ZERO, ZERO, None)
+EMPTY: Final = Figures(0, 0, 0, 0, 0, 0, 0, 0, ZERO, ZERO, ZERO, None, 0, ZERO, ZERO)
 """The figures of no call."""
 
 

@@ -93,7 +93,8 @@ class LedgerSource:
         baseline = None
         if self.baseline is not None and usage is not None:
             baseline = self.prices.baseline(self.baseline, usage, first.at)
-        return ReportedCall(first.at, labels, usage, usage is not None, self._cost(entries), baseline)
+        cost = self._cost(entries)
+        return ReportedCall(first.at, labels, usage, usage is not None, cost, baseline, held=_held(entries))
 
     def _usage(self, facts: Mapping[str, Any]) -> Usage | None:
         found = facts.get("usage")
@@ -129,6 +130,7 @@ class LedgerSource:
                 changed = format_usd(self.changed.get(kind, ZERO))
                 yield f"{self.counts[kind]:,} {what} ({changed}) are not calls and not part of the spend"
         yield "a ledger keeps what was charged: denied requests and latencies are not recorded there"
+        yield "holds that were given back, or whose lease has ended without a charge, are not part of what was held"
         if self.budget is None and self.key is None:
             yield "calls that count against no budget are not in the ledger"
 
@@ -142,3 +144,9 @@ class LedgerSource:
                 yield f"the cost of {count:,} calls is {basis}: {meaning}"
         if self.counts["by charge"]:
             yield f"the cost of {self.counts['by charge']:,} calls is their largest charge in US dollars"
+
+
+def _held(entries: tuple[Entry, ...]) -> Decimal | None:
+    """Return what was held for a call in US dollars: the most on any budget; None where nothing was."""
+    held = max((entry.was_held for entry in entries if entry.account.unit == "usd"), default=0)
+    return decimal_of(held, "usd") if held else None

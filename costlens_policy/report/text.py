@@ -145,6 +145,7 @@ def _headings(report: Report) -> Iterator[str]:
     yield from ("denied",) if totals.denied else ()
     yield from ("unpriced",) if totals.unpriced else ()
     yield from ("savings",) if totals.compared else ()
+    yield from ("held", "charged of it") if totals.reserved else ()
 
 
 def _cells(report: Report, figures: Figures) -> Iterator[str]:
@@ -165,6 +166,9 @@ def _cells(report: Report, figures: Figures) -> Iterator[str]:
         yield f"{figures.unpriced:,}" if figures.unpriced else ""
     if totals.compared:
         yield "" if figures.savings is None else shown_usd(figures.savings)
+    if totals.reserved:
+        yield shown_usd(figures.held) if figures.reserved else ""
+        yield shown_percent(figures.used_share)
 
 
 def _bar(amount: Decimal, most: Decimal) -> str:

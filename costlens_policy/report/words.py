@@ -7,6 +7,7 @@ from datetime import timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
 
+from costlens_policy.money import subtract
 from costlens_policy.report.calls import shown_calls
 from costlens_policy.report.figures import Figures
 from costlens_policy.report.summarize import Report
@@ -84,6 +85,8 @@ def tiles(report: Report) -> Iterator[tuple[str, str, str]]:
     if totals.savings is not None:
         versus = f"{shown_percent(totals.savings_share)} against {report.baseline}"
         yield "savings", shown_usd(totals.savings), versus
+    if totals.reserved:
+        yield _held(totals)
     yield _expected(report)
 
 
@@ -102,6 +105,12 @@ def _cache(totals: Figures) -> tuple[str, str, str]:
     if rate is None:
         return "cache hit rate", NOT_RECORDED, ""
     return "cache hit rate", shown_percent(rate), f"{shown_count(totals.cached_tokens)} cached input tokens"
+
+
+def _held(totals: Figures) -> tuple[str, str, str]:
+    left = subtract(totals.held, totals.charged)
+    much = f"{shown_usd(left)} too much" if left >= 0 else f"{shown_usd(-left)} too little"
+    return "held for calls", shown_usd(totals.held), f"{shown_percent(totals.used_share)} of it was charged, {much}"
 
 
 def _latency(totals: Figures) -> tuple[str, str, str]:

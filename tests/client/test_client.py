@@ -80,6 +80,8 @@ def test_refusals_are_typed(client):
         "poor",
     )
     assert denied.value.resets_at is not None
+    assert (denied.value.unit, denied.value.used, denied.value.held) == ("usd", 0, 0)
+    assert denied.value.limit is not None
     with pytest.raises(ServiceError, match="did you mean `team`") as wrong:
         client.decide({"prompt": "x", "teem": "red"})
     assert (wrong.value.status, wrong.value.code) == (400, "invalid_request")

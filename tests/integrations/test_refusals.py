@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -19,7 +22,9 @@ from costlens_policy import (
 from costlens_policy.errors import RequestError
 from costlens_policy.integrations.refusals import Refusal, refusal_of
 from costlens_policy.ledger import MemoryStore, UnknownCallError
-from tests.guard.company import REQUEST, TEAM, Breakable, Clock
+from tests.guard.company import REQUEST, START, TEAM, Breakable, Clock
+
+TWO_MINUTES = timedelta(minutes=2)
 
 DENY = """
 on_error: deny
@@ -61,10 +66,47 @@ def test_a_window_without_end_has_no_reset(refused: Callable[..., Refusal]) -> N
     assert "retry-after" not in refusal.headers
 
 
+def test_a_refusal_says_what_is_spent_what_is_merely_held_and_when_the_next_hold_ends(
+    company: Callable[..., Engine], clock: Clock
+) -> None:
+    with Guard(company(TEAM), clock=clock) as guard:
+        guard.call(REQUEST).settle({"prompt_tokens": 1000, "completion_tokens": 0})
+        calls = [guard.call(REQUEST, lease=timedelta(minutes=minutes)) for minutes in (9, 1, 2, 3, 4, 5, 6)]
+        clock.move(seconds=30)
+        with pytest.raises(DeniedError) as first:
+            guard.call(REQUEST)
+        calls[1].settle({"prompt_tokens": 1000, "completion_tokens": 100})
+        with pytest.raises(DeniedError) as second:
+            guard.call(REQUEST)
+        with pytest.raises(DeniedError) as decided:
+            raise DeniedError(guard.decide(REQUEST))
+    refusal = refusal_of(first.value)
+    assert refusal is not None
+    error = refusal.body["error"]
+    assert [error[name] for name in ("unit", "used", "held", "limit")] == ["usd", "0.001", "0.0084", "0.01"]
+    assert error["hold_ends_at"] == "2026-05-10T12:01:00+00:00"
+    assert "; the next hold on budget `p/team` of `red` ends at 2026-05-10T12:01:00+00:00; budget" in error["message"]
+    denied = pickle.loads(pickle.dumps(second.value))
+    assert (denied.used, denied.held, denied.hold_ends_at) == (
+        Decimal("0.0022"),
+        Decimal("0.0072"),
+        START + TWO_MINUTES,
+    )
+    assert str(denied) == str(second.value)
+    assert (decided.value.held, decided.value.hold_ends_at) == (denied.held, None), "who only decides asks no ledger"
+
+
+def test_a_budget_that_is_spent_has_no_hold_that_ends(refused: Callable[..., Refusal], clock: Clock) -> None:
+    refusal = refused(TEAM.replace("0.01", "0.001"))
+    assert (refusal.used, refusal.held, refusal.limit, refusal.hold_ends_at) == (0, 0, Decimal("0.001"), None)
+    assert "next hold" not in refusal.message
+
+
 def test_a_rule_is_named(refused: Callable[..., Refusal]) -> None:
     refusal = refused(DENY, team="interns")
     assert (refusal.status, refusal.rule, refusal.budget) == (403, "p/no-interns", None)
     assert "interns ask first" in refusal.message
+    assert (refusal.unit, refusal.used, refusal.held, refusal.limit) == (None, None, None, None)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -9,8 +10,11 @@ import pytest
 
 from costlens_policy import Guard, load
 from costlens_policy.ledger import Adjustment, EntryQuery, decimal_of, open_ledger
+from costlens_policy.money import plain
 from costlens_policy.replay import READY, TrafficError
 from costlens_policy.report import CallQuery, LedgerSource, Prices, Settings, report_on, summarize
+from costlens_policy.report.export import as_json
+from costlens_policy.report.words import shown_usd, tiles
 from tests.guard.company import REQUEST, write_company
 from tests.report.conftest import call
 
@@ -133,6 +137,27 @@ def test_a_ledger_counts_each_call_once(ledger):
     assert report.groupings[2].recorded
     assert {"user", "latency", "denials"} <= set(report.not_recorded)
     assert any("3 further charges" in note for note in report.notes)
+
+
+def test_what_was_held_is_shown_beside_what_was_charged(ledger):
+    read = LedgerSource(ledger, "sqlite", Prices()).read(CallQuery(("team",)))
+    report = summarize(read, Settings(by=("team",)))
+    dollars = [entry for entry in _entries(ledger) if entry.account.unit == "usd"]
+    held = sum(decimal_of(entry.was_held, "usd") for entry in dollars)
+    totals = report.totals
+    assert (totals.reserved, totals.held, totals.charged) == (3, held, totals.cost)
+    assert totals.charged < totals.held
+    groups = {group.value: group.figures for group in report.groupings[0].groups}
+    assert (groups["red"].reserved, groups["red"].held) == (2, held / 3 * 2)
+    name, shown, remark = next(tile for tile in tiles(report) if tile[0] == "held for calls")
+    assert (name, shown) == ("held for calls", shown_usd(held))
+    assert remark.endswith(f"of it was charged, {shown_usd(held - totals.charged)} too much")
+    assert json.loads(as_json(report))["totals"]["held_usd"] == plain(held)
+
+
+def test_a_log_holds_nothing(read_log):
+    totals = summarize(read_log([call(1)]), Settings()).totals
+    assert (totals.reserved, totals.held, totals.used_share) == (0, 0, None)
 
 
 def test_a_ledger_by_budget_and_key(ledger):

@@ -10,7 +10,10 @@ class ServiceError extends Error {
   }
 }
 
-/** A request was denied. `rule` decided, or `budget` had no room for `key` until `resetsAt`. */
+/**
+ * A request was denied. `rule` decided, or `budget` had no room for `key` until `resetsAt`: that share had `used` and `held` so much of
+ * `limit`, exact numbers as text in `unit`, and the next of its holds ends by itself at `holdEndsAt`.
+ */
 class DeniedError extends ServiceError {
   constructor(message, facts = {}) {
     super(message, { status: facts.status ?? 403, code: facts.code ?? "policy_denied" });
@@ -18,6 +21,11 @@ class DeniedError extends ServiceError {
     this.budget = facts.budget ?? null;
     this.key = facts.key ?? null;
     this.resetsAt = facts.resets_at ? new Date(facts.resets_at) : null;
+    this.unit = facts.unit ?? null;
+    this.used = facts.used ?? null;
+    this.held = facts.held ?? null;
+    this.limit = facts.limit ?? null;
+    this.holdEndsAt = facts.hold_ends_at ? new Date(facts.hold_ends_at) : null;
     this.reasons = facts.reasons ?? [message];
   }
 }

@@ -316,6 +316,19 @@ class LeaseLaws:
         assert isinstance(refused, Refused)
         assert refused.lines[0].held == 40
 
+    def test_the_next_end_is_that_of_what_is_still_held(self, store: Store) -> None:
+        assert store.next_end(_TEAM, NOW) is None
+        store.reserve(hold_lines("a", (_TEAM, 30, 100), (_OTHER, 30, 100), lease=_SHORT))
+        store.reserve(hold("b", _TEAM, 40, 100))
+        store.reserve(hold("c", _TEAM, 0, 100, lease=timedelta(seconds=1)))
+        assert store.next_end(_TEAM, NOW) == NOW + _SHORT
+        assert store.next_end(_TEAM, NOW + _SHORT) == NOW + LEASE, "by this clock, the first has ended"
+        store.settle(settlement_lines("a", (_TEAM, 5), (_OTHER, 5)))
+        assert [store.next_end(each, NOW) for each in (_TEAM, _OTHER)] == [NOW + LEASE, None]
+        store.release("b", NOW)
+        assert store.next_end(_TEAM, NOW) is None
+        assert store.balances([_TEAM], NOW)[0].used == 5
+
     def test_a_clock_that_goes_back_revives_no_hold_and_loses_none(self, store: Store) -> None:
         """What a clock that is ahead has freed stays free, what came after stays held."""
         store.reserve(hold("a", _TEAM, 60, 100, lease=_SHORT))

@@ -148,6 +148,11 @@ class _Machine(RuleBasedStateMachine):
             self.model.balance(each, self.now) for each in self.accounts
         ]
 
+    @rule(number=st.integers(0, 2))
+    def the_next_end_is_that_of_the_model(self, number: int) -> None:
+        each = self.accounts[number]
+        assert self.store.next_end(each, self.now) == self.model.next_end(each, self.now)
+
     def teardown(self) -> None:
         """What is spent is the sum of the entries, and open calls are those that are held or have expired."""
         entries: list[Any] = []
@@ -287,6 +292,10 @@ class _Model:
     def balance(self, account: Account, now: datetime) -> tuple[int, int]:
         held = sum(amount for amount, ends_at in self.holds.get(account, {}).values() if now < ends_at)
         return self.used.get(account, 0), held
+
+    def next_end(self, account: Account, now: datetime) -> datetime | None:
+        held = self.holds.get(account, {}).values()
+        return min((ends_at for amount, ends_at in held if amount and now < ends_at), default=None)
 
     def reserve(self, hold: Hold) -> bool:
         """Hold, and return whether there was room. The call must be new."""

@@ -233,6 +233,11 @@ class Tally:
         used = used_in_window(self._buckets, now // self._width) if self._width else self.used
         return used, self.held - passed
 
+    def next_end(self, now: int) -> int | None:
+        """Return when the next hold ends, in seconds since 1970."""
+        held = (second for second, end in self._ends.items() if second * SECOND > now and end.amount)
+        return min(held, default=None)
+
     def hold(self, amount: int, second: int) -> LeaseEnd:
         end = self._ends.get(second)
         if end is None:

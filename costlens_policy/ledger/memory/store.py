@@ -124,6 +124,12 @@ class MemoryStore:
         with self._lock:
             return tuple(self._balance(account, at) for account in accounts)
 
+    def next_end(self, account: Account, now: datetime) -> datetime | None:
+        with self._lock:
+            tally = self._tallies.get(account.name)
+            second = None if tally is None else tally.next_end(micros(now))
+        return None if second is None else instant_of(second * SECOND)
+
     def accounts(self, query: AccountQuery, now: datetime) -> Page[AccountBalance]:
         at = micros(now)
         with self._lock:

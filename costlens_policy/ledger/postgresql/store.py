@@ -107,6 +107,14 @@ class PostgreSQLStore:
         )  # fmt: skip
         return tuple(_balance(account, row, micros(now)) for account, row in zip(accounts, rows, strict=True))
 
+    def next_end(self, account: Account, now: datetime) -> datetime | None:
+        ((second,),) = self._database.rows(
+            "SELECT min(e.second) FROM @ledger.ends AS e JOIN @ledger.accounts AS a ON a.id = e.account"
+            " WHERE a.name = %s AND e.second > %s AND e.held > 0",
+            account.name, micros(now) // SECOND,
+        )  # fmt: skip
+        return None if second is None else instant_of(second * SECOND)
+
     def accounts(self, query: AccountQuery, now: datetime) -> Page[AccountBalance]:
         first, last = query.names()
         rows = self._database.rows(

@@ -227,8 +227,8 @@ def _meaning(error: Exception) -> str:
 
 _FOLDER: Final = files("costlens_policy.ledger.redis") / "lua"
 _NAMES: Final = (
-    "adjust", "balances", "calls", "claim_alert", "extend", "finish_alert", "release", "reservation", "reserve",
-    "settle", "spans", "take_alerts",
+    "adjust", "balances", "calls", "claim_alert", "extend", "finish_alert", "next_end", "release", "reservation",
+    "reserve", "settle", "spans", "take_alerts",
 )  # fmt: skip
 
 

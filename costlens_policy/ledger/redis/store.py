@@ -106,6 +106,10 @@ class RedisStore:
     def balances(self, accounts: Sequence[Account], now: datetime) -> tuple[AccountBalance, ...]:
         return records.read_balances(self._server, accounts, micros(now))
 
+    def next_end(self, account: Account, now: datetime) -> datetime | None:
+        second = self._server.run("next_end", (), (account.name,), (micros(now) // SECOND,))
+        return None if second is None else instant_of(second * SECOND)
+
     def accounts(self, query: AccountQuery, now: datetime) -> Page[AccountBalance]:
         return records.read_accounts(self._server, self._accounts, query, micros(now))
 

@@ -142,6 +142,14 @@ class AccountRow:
             return 0, 0
         return self._used_at(now // self._width) if self._width else self.used, self.held - self._passed(now // SECOND)
 
+    def next_end(self, second: int) -> int | None:
+        """Return when the next hold after a second ends, changing nothing."""
+        found = self._db.execute(
+            "SELECT min(second) FROM ends WHERE account = ? AND second > ? AND (high > 0 OR low > 0)", (self.id, second)
+        )
+        first: int | None = found.fetchone()[0]
+        return first
+
     def _free(self, second: int) -> None:
         self.held -= self._passed(second)
         self._db.execute("DELETE FROM ends WHERE account = ? AND second <= ?", (self.id, second))

@@ -93,6 +93,11 @@ class SQLiteStore:
         with self._file.reading() as db:
             return records.read_balances(db, accounts, micros(now))
 
+    def next_end(self, account: Account, now: datetime) -> datetime | None:
+        with self._file.reading() as db:
+            second = load_account(db, account).next_end(micros(now) // SECOND)
+        return None if second is None else instant_of(second * SECOND)
+
     def accounts(self, query: AccountQuery, now: datetime) -> Page[AccountBalance]:
         with self._file.reading() as db:
             return records.read_accounts(db, query, micros(now))

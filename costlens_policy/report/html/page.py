@@ -285,6 +285,9 @@ def _cells(report: Report, figures: Figures) -> Iterator[tuple[str, str]]:
         yield "unpriced", f"{figures.unpriced:,}"
     if totals.compared:
         yield "savings", "" if figures.savings is None else shown_usd(figures.savings)
+    if totals.reserved:
+        yield "held", shown_usd(figures.held) if figures.reserved else ""
+        yield "charged of it", shown_percent(figures.used_share)
 
 
 _VERSION: Final = "5.20"
