@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from costlens_policy.client import ServiceDeniedError, ServiceError, ServiceUnavailableError
     from costlens_policy.diagnostics.model import PolicyError
     from costlens_policy.engine.decision import Balance, Decision, DeniedError
+    from costlens_policy.engine.denial import RunDeniedError, RunEndedError, RunLimitError
     from costlens_policy.errors import CostlensPolicyError, InputError, RequestError, SettingsError
     from costlens_policy.fit.outcomes import OutcomesError
-    from costlens_policy.guard import AsyncGuard, Guard, GuardError
+    from costlens_policy.guard import AsyncGuard, Guard, GuardError, run
     from costlens_policy.integrations import UnguardedCallError, asking, wrap
     from costlens_policy.invoice import InvoiceError
     from costlens_policy.ledger import (
@@ -43,9 +44,9 @@ __all__ = [
     "AdjustmentError", "AmountError", "AsyncGuard", "Balance", "BundleError", "CallConflictError",
     "CostlensPolicyError", "Decision", "DeniedError", "Engine", "Guard", "GuardError", "InputError", "InvoiceError",
     "LedgerBusyError", "LedgerError", "LedgerUnavailableError", "LivePolicies", "OptimalModel", "OutcomesError",
-    "PolicyError", "ReportError", "RequestError", "Router", "ServiceDeniedError", "ServiceError",
-    "ServiceUnavailableError", "SettingsError", "TrafficError", "UnguardedCallError", "UnknownCallError",
-    "UsageError", "asking", "load", "load_plan", "wrap",
+    "PolicyError", "ReportError", "RequestError", "Router", "RunDeniedError", "RunEndedError", "RunLimitError",
+    "ServiceDeniedError", "ServiceError", "ServiceUnavailableError", "SettingsError", "TrafficError",
+    "UnguardedCallError", "UnknownCallError", "UsageError", "asking", "load", "load_plan", "run", "wrap",
 ]  # fmt: skip
 
 __getattr__ = on_demand(
@@ -75,6 +76,9 @@ __getattr__ = on_demand(
         "ReportError": "costlens_policy.report",
         "RequestError": "costlens_policy.errors",
         "Router": "costlens_policy.api",
+        "RunDeniedError": "costlens_policy.engine.denial",
+        "RunEndedError": "costlens_policy.engine.denial",
+        "RunLimitError": "costlens_policy.engine.denial",
         "ServiceDeniedError": "costlens_policy.client",
         "ServiceError": "costlens_policy.client",
         "ServiceUnavailableError": "costlens_policy.client",
@@ -86,6 +90,7 @@ __getattr__ = on_demand(
         "asking": "costlens_policy.integrations",
         "load": "costlens_policy.api",
         "load_plan": "costlens_policy.api",
+        "run": "costlens_policy.guard",
         "wrap": "costlens_policy.integrations",
     },
 )

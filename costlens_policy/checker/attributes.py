@@ -24,6 +24,7 @@ from costlens_policy.expressions import (
     map_of,
 )
 from costlens_policy.frozen import frozen
+from costlens_policy.runs import RUN
 
 if TYPE_CHECKING:
     from costlens_policy.documents.policy_set import Admission
@@ -118,6 +119,10 @@ _STANDARD: Final = (
     DeclaredAttribute("region", STRING, "region that the request comes from", label=True),
     DeclaredAttribute("tags", _TEXTS, "free-form labels", label=True),
     DeclaredAttribute("session", STRING, "conversation that the call belongs to", label=True),
+    DeclaredAttribute(
+        RUN, STRING, "path of the run that the call belongs to, such as `nightly/search`",
+        label=True, recorded=True,
+    ),
     DeclaredAttribute(
         "cost_budget", DOUBLE, "maximum cost of the call, in US dollars",
         engine_reads=True, never_negative=True,

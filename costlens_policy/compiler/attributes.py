@@ -17,6 +17,7 @@ from costlens_policy.expressions import BOOL, DOUBLE, INT, STRING, Type, Value
 from costlens_policy.expressions.runtime import admitter, of_library
 from costlens_policy.frozen import frozen, rebuilt
 from costlens_policy.money import usd
+from costlens_policy.runs import RUN, run_problem
 
 if TYPE_CHECKING:
     from costlens_policy.checker.attributes import DeclaredAttribute
@@ -160,6 +161,8 @@ def _admission(attribute: RequestAttribute) -> Admit:
         check = _one_of(check, frozenset(attribute.values))
     if attribute.name in _TOKENS:
         check = _tokens(check)
+    elif attribute.name == RUN:
+        check = _run(check)
     elif attribute.never_negative:
         check = _not_negative(check)
     return _money(check) if attribute.name == "cost_budget" else check
@@ -168,6 +171,8 @@ def _admission(attribute: RequestAttribute) -> Admit:
 def _quick_check(attribute: RequestAttribute) -> str:
     """Return a condition that holds for no other values than ``admit`` returns unchanged; empty where there is none."""
     name, kind = attribute.name, attribute.type
+    if name == RUN:
+        return ""
     if kind == STRING:
         size = "" if attribute.max_size is None else f" and len({{value}}) <= {attribute.max_size}"
         return "type({value}) is str" + size + (" and {value} in {values}" if attribute.values else "")
@@ -299,6 +304,16 @@ def _tokens(check: Admit) -> Admit:
         return admitted
 
     return count
+
+
+def _run(check: Admit) -> Admit:
+    def path(value: Any) -> Value:
+        admitted = check(value)
+        if problem := run_problem(admitted):
+            raise ValueError(problem)
+        return admitted
+
+    return path
 
 
 def _not_negative(check: Admit) -> Admit:

@@ -14,6 +14,7 @@ from costlens_policy.guard.errors import GuardError
 from costlens_policy.guard.events import Event, JsonLinesSink, LoggingSink, Sink
 from costlens_policy.guard.guard import Call, Guard
 from costlens_policy.guard.recording import Charged, ChargedBudget
+from costlens_policy.guard.runs import Run, run, run_now
 from costlens_policy.guard.signals import AsyncSignalSource, SignalSource
 from costlens_policy.guard.spending import Spend
 from costlens_policy.on_demand import on_demand
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsyncCall", "AsyncGuard", "AsyncSignalSource", "Call", "Charged", "ChargedBudget", "Event", "Guard", "GuardError",
-    "JsonLinesSink", "LoggingSink", "SignalSource", "Sink", "Spend", "WebhookSink",
+    "JsonLinesSink", "LoggingSink", "Run", "SignalSource", "Sink", "Spend", "WebhookSink", "run", "run_now",
 ]  # fmt: skip
 
 __getattr__ = on_demand(  # asyncio and HTTP take their time, and are for who uses them

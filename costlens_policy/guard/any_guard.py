@@ -17,6 +17,7 @@ from costlens_policy.compiler.plan import Plan
 from costlens_policy.compiler.rules import key_problem
 from costlens_policy.engine.decide import Models, decide, models_for
 from costlens_policy.engine.decision import Decision, DeniedError
+from costlens_policy.engine.denial import RunEndedError
 from costlens_policy.guard.dialects import Dialect
 from costlens_policy.guard.errors import GuardError
 from costlens_policy.guard.events import Sink
@@ -24,6 +25,7 @@ from costlens_policy.guard.held_call import HeldCall
 from costlens_policy.guard.holding import hold_call, recall_call
 from costlens_policy.guard.recording import Charged
 from costlens_policy.guard.reserving import Asked, Reserved, ask_now
+from costlens_policy.guard.runs import Run, in_run
 from costlens_policy.guard.shared import NamedModels, OnException, Options, Shared, checked_lease
 from costlens_policy.guard.signals import AsyncSignalSource, SignalSource, Sources, without_signals
 from costlens_policy.guard.spending import Spend, spend_of
@@ -113,12 +115,18 @@ class AnyGuard:
                 self._shared = shared
         return shared
 
-    def _call(self, request: Mapping[str, Any], id: str | None, lease: timedelta | None) -> tuple[HeldCall, bool]:
+    def _call(
+        self, request: Mapping[str, Any], id: str | None, lease: timedelta | None, run: Run | None
+    ) -> tuple[HeldCall, bool]:
         """Decide a request and hold its worst case. The same id gives the same call while it is held.
 
-        Returned is also whether it had been held before.
+        ``run`` is that of the code that asks. Returned is also whether the call had been held before.
         """
         self._check_open()
+        if run is not None:
+            request = in_run(request, run)
+            if run.ended is not None:
+                raise self._ended(request, id, run.ended)
         shared = self._shared_for(self._engine.plan_for(request))
         request = self._sources.resolved(shared.plan, request)
         lease = shared.options.lease if lease is None else checked_lease(lease)
@@ -137,6 +145,15 @@ class AnyGuard:
         with self._lock:
             self._named[id] = call
         return call, reserved.repeated
+
+    def _ended(self, request: Mapping[str, Any], id: str | None, run: str) -> RunEndedError:
+        """Return the denial of a call whose run has ended, which nothing is held for."""
+        decision = self._decide(request, logs=False)
+        assert decision is not None, "the ledger was read"
+        denied = decision.refused(f"run: `{run}` has ended")
+        if self._shared.log is not None:
+            self._shared.log.decided(denied, id or "")
+        return RunEndedError(denied, run)
 
     def _identified(self, request: Mapping[str, Any], id: str) -> Mapping[str, Any]:
         """Return the request with the id of its call, where a rule reads that and the request has none of its own."""
@@ -189,7 +206,7 @@ class AnyGuard:
         with self._lock:
             return self._named.get(id)
 
-    def _decide(self, request: Mapping[str, Any], may_read: bool = True) -> Decision | None:
+    def _decide(self, request: Mapping[str, Any], may_read: bool = True, *, logs: bool = True) -> Decision | None:
         self._check_open()
         shared = self._shared_for(self._engine.plan_for(request))
         request = self._sources.resolved(shared.plan, request)
@@ -198,7 +215,7 @@ class AnyGuard:
             decision = decide(shared.plan, request, None, shared.clock())
         else:
             decision = ask_now(shared, lambda plan, seen, now: decide(plan, request, seen, now), may_read=may_read)
-        if shared.log is not None and decision is not None:
+        if logs and shared.log is not None and decision is not None:
             shared.log.decided(decision)
         return decision
 

@@ -18,6 +18,7 @@ from costlens_policy.guard.any_guard import AnyGuard
 from costlens_policy.guard.guard import CallFacts
 from costlens_policy.guard.held_call import HeldCall
 from costlens_policy.guard.recording import Charged
+from costlens_policy.guard.runs import in_run, run_now
 from costlens_policy.guard.spending import Spend
 from costlens_policy.guard.streams import StreamMeter
 from costlens_policy.guard.streams.meter import Ending, aclose_stream, aopened, check_not_over
@@ -49,10 +50,12 @@ class AsyncGuard(AnyGuard):
 
     def call(self, request: Mapping[str, Any], *, id: str | None = None, lease: timedelta | None = None) -> Opening:
         """Decide a request and reserve its worst case, once the result is entered or awaited; see ``Guard.call``."""
+        run = run_now()
+        request = in_run(request, run)
         plan = self._engine.plan_for(request)
         asks = self._sources.asks(plan, request)
         asking = partial(self._sources.resolved_async, plan, request) if asks else None
-        opening = partial(self._call, id=id, lease=lease)
+        opening = partial(self._call, id=id, lease=lease, run=run)
         return Opening(opening, self._worker, request, asking, apart=is_longer(request, _MOST_IN_LOOP))
 
     async def settle(
@@ -75,6 +78,7 @@ class AsyncGuard(AnyGuard):
         Balances that are known well enough are not read again: then the answer is made at once, unless the request is
         long.
         """
+        request = in_run(request, run_now())
         request = await self._sources.resolved_async(self._engine.plan_for(request), request)
         decision = self.decide_at_once(request)
         if decision is not None:
@@ -90,12 +94,14 @@ class AsyncGuard(AnyGuard):
         """
         if not short and is_longer(request, _MOST_IN_LOOP):
             return None
+        request = in_run(request, run_now())
         if self._sources.asks(self._engine.plan_for(request), request):
             return None
         return self._decide(request, self._shared.in_memory)
 
     async def models(self, request: Mapping[str, Any]) -> Models:
         """Return which models may serve a request on the balances of the ledger; see ``Guard.models``."""
+        request = in_run(request, run_now())
         request = await self._sources.resolved_async(self._engine.plan_for(request), request)
         models: Models = await self._worker.run(self._models, request, apart=True)
         return models

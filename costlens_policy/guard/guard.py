@@ -12,6 +12,7 @@ from costlens_policy.engine.decision import Decision
 from costlens_policy.guard.any_guard import AnyGuard
 from costlens_policy.guard.held_call import HeldCall
 from costlens_policy.guard.recording import Charged
+from costlens_policy.guard.runs import in_run, run_now
 from costlens_policy.guard.spending import Spend
 from costlens_policy.guard.streams import StreamMeter
 from costlens_policy.guard.streams.meter import Ending, check_not_over, close_stream, opened
@@ -48,7 +49,7 @@ class Guard(AnyGuard):
         same id gives the same hold, across processes and restarts, and a conflict once the call is settled. Raises
         ``RequestError``, ``DeniedError`` and ``CallConflictError``.
         """
-        return Call(*self._call(request, id, lease))
+        return Call(*self._call(request, id, lease, run_now()))
 
     def settle(
         self,
@@ -73,7 +74,7 @@ class Guard(AnyGuard):
 
         Raises ``RequestError``, and ``LedgerUnavailableError`` where balances have to be read and cannot be.
         """
-        decision = self._decide(request)
+        decision = self._decide(in_run(request, run_now()))
         assert decision is not None, "the ledger was read"
         return decision
 
@@ -82,7 +83,7 @@ class Guard(AnyGuard):
 
         Raises ``RequestError``, and ``LedgerUnavailableError`` where balances have to be read and cannot be.
         """
-        return self._models(request)
+        return self._models(in_run(request, run_now()))
 
     def release(self, id: str) -> None:
         """Give back what is held under an id, from any process, as ``Call.release`` does.

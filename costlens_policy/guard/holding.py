@@ -10,6 +10,7 @@ from typing import Final
 
 from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Decision, DeniedError
+from costlens_policy.engine.denial import denial_of
 from costlens_policy.guard.accounts import ToHold, holds_of
 from costlens_policy.guard.alerts import Standing
 from costlens_policy.guard.balances import Snapshot
@@ -54,9 +55,7 @@ def hold_call(shared: Shared, asked: Asked, versions: Sequence[Shared] = ()) -> 
     except DeniedError as denied:
         _report_denied(shared, denied.decision, snapshot)
         ends_at = _next_end(shared, denied, asked.now)
-        if ends_at is None:
-            raise
-        raise DeniedError(denied.decision, ends_at) from denied.__cause__
+        raise denial_of(denied.decision, ends_at) from denied.__cause__
     if reserved.decision.alerts:
         _report_reached(shared, reserved.decision)
     return shared, reserved
@@ -183,7 +182,7 @@ def _hold_without_ledger(shared: Shared, asked: Asked, fault: LedgerUnavailableE
     """Decide on the balances seen last, and let the call through only within the allowance."""
     decision = decide(shared.plan, asked.request, Snapshot(shared.accounts, asked.now), asked.now)
     if not decision.allowed:
-        raise DeniedError(decision) from fault
+        raise denial_of(decision) from fault
     word = "is busy" if isinstance(fault, LedgerBusyError) else "cannot be reached"
     reason, room = f"ledger: it {word}: {fault}", shared.allowance
     if room is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextvars import copy_context
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from costlens_policy import DeniedError, Guard, LivePolicies
+from costlens_policy import DeniedError, Guard, LivePolicies, RunEndedError, run
 from costlens_policy.engine.decide import decide
 from costlens_policy.guard import GuardError, reserving
 from costlens_policy.ledger import CallConflictError, MemoryStore, Refused
@@ -456,3 +457,19 @@ def test_s_grd_24_a_call_that_no_budget_counts(world: World) -> None:
     assert here.settle("b", USAGE).late
     world.store.broken = True
     assert here.call(REQUEST, id="c").decision.allowed
+
+
+def test_s_grd_26_the_run_of_a_block(world: World) -> None:
+    policy = (
+        "budgets: [{id: run, scope: 'runAt(request.?run.orValue(\"none\"), 1)', hard_limit_requests: 9,"
+        " window: {lifetime: true}}]"
+    )
+    guard = world.guard(policy)
+    with run("nightly"), run("search"):
+        inside = copy_context()
+        guard.call(REQUEST)
+        guard.call({**REQUEST, "run": "other/own"})
+    guard.call(REQUEST)
+    assert {line.key: line.held for line in guard.spend()} == {"nightly": 1, "other": 1, "none": 1}
+    with pytest.raises(RunEndedError, match="`nightly/search` has ended"):
+        inside.run(guard.call, REQUEST)

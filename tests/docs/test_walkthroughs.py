@@ -1,4 +1,4 @@
-"""The tutorial and the guide to fitting do what they say."""
+"""The tutorial, the guide to fitting and the page about agents do what they say."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tests.docs.walkthrough import walk
 
 TUTORIAL = ROOT / "docs" / "tutorial.md"
 FITTING = ROOT / "docs" / "fit.md"
+AGENTS = ROOT / "docs" / "agents.md"
 MEASURED = ROOT / "examples" / "measured-quality"
 
 
@@ -23,6 +24,10 @@ def test_the_guide_to_fitting(tmp_path: Path, request: pytest.FixtureRequest) ->
     for name in ("answers.csv", "newer.csv", "catalogue.yaml"):
         shutil.copy(MEASURED / name, tmp_path)
     _follow(FITTING, tmp_path, request)
+
+
+def test_the_allowance_of_agents(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    _follow(AGENTS, tmp_path, request)
 
 
 def _follow(page: Path, folder: Path, request: pytest.FixtureRequest) -> None:

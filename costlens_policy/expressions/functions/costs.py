@@ -16,10 +16,10 @@ from costlens_policy.frozen import frozen
 
 __all__ = [
     "CallSizes", "Measure", "Rule", "Sizes", "adding_up", "addition", "all_matches", "capped", "character",
-    "comparison", "constant", "counting", "distinct", "doubled", "either", "element", "extremum", "flattened",
-    "formatted", "glob", "hashing", "joined", "joining", "least", "match_replaced", "membership", "pattern_from_data",
-    "replaced", "same", "scan", "search", "set_comparison", "short_text", "size", "sorting", "sorting_steps", "split",
-    "tokens", "unwrapped",
+    "comparison", "constant", "counting", "digesting", "distinct", "doubled", "either", "element", "extremum",
+    "flattened", "formatted", "glob", "hashing", "joined", "joining", "least", "match_replaced", "membership",
+    "pattern_from_data", "replaced", "same", "scan", "search", "set_comparison", "short_text", "size", "sorting",
+    "sorting_steps", "split", "tokens", "unwrapped",
 ]  # fmt: skip
 
 _CHARACTERS: Final = 1_000
@@ -198,6 +198,10 @@ def short_text(call: CallSizes) -> Measure:
 
 def hashing(call: CallSizes) -> Measure:
     return Measure(10 + call.text // 40)
+
+
+def digesting(call: CallSizes) -> Measure:
+    return Measure(10 + call.text // 40, Shape(text=32))
 
 
 def tokens(call: CallSizes) -> Measure:

@@ -34,6 +34,25 @@ FUNCTIONS = (
         sampled_string_string_int="(string, string, int) -> bool",
     ),
     function(
+        "digest",
+        "the first 32 hexadecimal digits of the SHA-256 of a string: the same for the same string, and for hardly any"
+        " other",
+        cost=costs.digesting,
+        digest_string="(string) -> string",
+    ),
+    function(
+        "runAt",
+        "the run at a depth on the path of a run, from 1 for its root on; the run itself where it is not that deep",
+        cost=costs.short_text,
+        runAt_string_int="(string, int) -> string",
+    ),
+    function(
+        "runDepth",
+        "how many runs are on the path of a run: 1 for a root, 0 for an empty string",
+        cost=costs.scan,
+        runDepth_string="(string) -> int",
+    ),
+    function(
         "tokens",
         "tokens of a string or of a list of messages, always by the built-in estimate",
         cost=costs.tokens,

@@ -18,6 +18,7 @@ from costlens_policy.expressions.runtime.functions import implements
 from costlens_policy.expressions.runtime.regex import matcher
 from costlens_policy.expressions.runtime.strings import format_text, utf8
 from costlens_policy.expressions.values import Value
+from costlens_policy.runs import run_at, run_depth
 from costlens_policy.tokens import (
     ESTIMATE,
     KEY_KINDS,
@@ -91,6 +92,23 @@ def _as_regex(part: re.Match[str]) -> str:
     if part[5] == "[":
         raise CelError(BAD_ARGUMENT, "the shell pattern has a `[` without a `]`")
     return re.escape(part[5])
+
+
+@implements("digest_string")
+def digest(text: str) -> str:
+    """Return the first 32 hexadecimal digits of the SHA-256 of a text in UTF-8."""
+    return hashlib.sha256(utf8(text)).hexdigest()[:32]
+
+
+@implements("runAt_string_int")
+def ancestor(path: str, depth: int) -> str:
+    """Return the run at a depth on a path. Raises CelError for a depth below 1."""
+    if depth < 1:
+        raise CelError(BAD_ARGUMENT, f"the depth of a run must be at least 1, got {depth}")
+    return run_at(path, depth)
+
+
+implements("runDepth_string")(run_depth)
 
 
 @implements("tokens_string")

@@ -18,7 +18,7 @@ _MORE_USAGE: Final = "metadata.additional_usage_values"
 """Where LiteLLM's proxy stores usage details without a column, unless it stores the whole usage; its prompt tokens
 include the cached ones.
 """
-_LABELS: Final = ("task", "team", "organization", "project", "feature", "user", "environment")
+_LABELS: Final = ("task", "team", "organization", "project", "feature", "user", "environment", "run")
 _WEAK: Final = "mistralai/Mixtral-8x7B-Instruct-v0.1"
 
 READY: Final[Mapping[str, ColumnMapping]] = {

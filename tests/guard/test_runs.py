@@ -1,0 +1,177 @@
+"""Runs: blocks, their places in the tree, limits that a tree shares, and runs that are over."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+from collections.abc import Callable
+from contextvars import copy_context
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from costlens_policy import AsyncGuard, DeniedError, Engine, Guard, RunEndedError, RunLimitError, run
+from costlens_policy.guard import GuardError, run_now
+from costlens_policy.ledger import MemoryStore
+from tests.guard.company import REQUEST
+
+POLICY = """
+budgets:
+  - {id: tree, scope: 'runAt(request.?run.orValue("none"), 1)', hard_limit_requests: 4, window: {lifetime: true}}
+  - {id: share, when: 'runDepth(request.?run.orValue("")) > 1', scope: 'runAt(request.?run.orValue("none"), 2)',
+     hard_limit_requests: 2, window: {lifetime: true}}
+"""
+LOOP = """
+budgets:
+  - {id: loop, scope: 'runAt(request.?run.orValue("none"), 1) + " " + digest(text(request))', hard_limit_requests: 3,
+     window: {calendar: day}, thresholds: [{at_ratio: 0.6, alert: the same again}]}
+"""
+USAGE = {"prompt_tokens": 10, "completion_tokens": 1}
+
+
+def ask(guard: Guard, **more: Any) -> None:
+    with guard.call({**REQUEST, **more}) as call:
+        call.settle(USAGE)
+
+
+def test_a_tree_shares_its_limit(guard_of: Callable[..., Guard]) -> None:
+    guard = guard_of(POLICY)
+    with run("nightly"):
+        ask(guard)
+        with run("search"):
+            ask(guard)
+            with run("deeper"):
+                ask(guard)
+                with pytest.raises(RunLimitError) as share:
+                    ask(guard)
+        with run("write"):
+            ask(guard)  # what its sibling may not take is free for it
+            with pytest.raises(RunLimitError) as tree:
+                ask(guard)
+    with run("another"):
+        ask(guard)
+    assert (share.value.run, share.value.over) == ("nightly/search/deeper", "nightly/search")
+    assert (share.value.root, share.value.budget, share.value.key) == ("nightly", "p/share", "nightly/search")
+    assert (tree.value.over, tree.value.budget) == ("nightly", "p/tree")
+    again = pickle.loads(pickle.dumps(tree.value))
+    assert (type(again), again.over, str(again)) == (RunLimitError, "nightly", str(tree.value))
+
+
+def test_another_budget_is_not_the_end_of_a_run(guard_of: Callable[..., Guard]) -> None:
+    guard = guard_of("budgets: [{id: day, hard_limit_requests: 0, window: {calendar: day}}]")
+    with run("nightly"), pytest.raises(DeniedError) as denied:
+        ask(guard)
+    assert type(denied.value) is DeniedError
+
+
+def test_loops(guard_of: Callable[..., Any]) -> None:
+    guard = guard_of(LOOP)
+    with run("nightly"):
+        for model in ("nano", "large", "nano"):
+            ask(guard, model=model)
+        with run("search"), pytest.raises(DeniedError, match="p/loop"):
+            ask(guard)
+        ask(guard, prompt="something else")
+    with run("another"):
+        ask(guard)
+    assert guard.flush()
+    assert [event.text for event in guard.events if event.kind == "alert"] == ["the same again"]
+
+
+def test_the_places_of_blocks() -> None:
+    assert run_now() is None
+    with run("a") as a, run("b/c") as c, run() as own:
+        assert (a.path, a.parent, a.root, a.depth) == ("a", None, "a", 1)
+        assert (c.path, c.parent, c.root, c.depth) == ("a/b/c", "a/b", "a", 3)
+        assert own.parent == c.path
+        assert run_now() is own
+        with run("worker", parent="elsewhere/x") as far:
+            assert far.path == "elsewhere/x/worker"
+        assert run_now() is own
+    assert run_now() is None
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [("a", "own ancestor"), ("", "none of them empty"), (3, "must be a string"), ("x" * 300, "200")],
+)
+def test_names_that_are_none(name: Any, problem: str) -> None:
+    with run("a"), pytest.raises(GuardError, match=problem):
+        run(name)
+
+
+def test_a_block_is_entered_once() -> None:
+    with (block := run("a")), pytest.raises(GuardError, match="entered before"), block:
+        pass
+    with pytest.raises(GuardError, match="entered before"), block:
+        pass
+
+
+def test_a_run_that_has_ended(guard_of: Callable[..., Guard]) -> None:
+    guard = guard_of(POLICY)
+    with run("nightly"), run("search"):
+        context = copy_context()
+        context.run(ask, guard)
+    with pytest.raises(RunEndedError) as ended:
+        context.run(ask, guard)
+    assert (ended.value.run, ended.value.over) == ("nightly/search", "nightly/search")
+    assert "run: `nightly/search` has ended" in str(ended.value)
+    assert not ended.value.decision.allowed
+    assert {line.key: line.used for line in guard.spend("tree")} == {"nightly": 1}
+
+
+def test_threads_inherit_a_context_that_they_are_given(guard_of: Callable[..., Guard]) -> None:
+    guard = guard_of(POLICY)
+    with run("nightly"):
+        thread = Thread(target=copy_context().run, args=(ask, guard))
+        thread.start()
+        thread.join(30)
+    assert {line.key: line.used for line in guard.spend("tree")} == {"nightly": 1}
+
+
+def test_tasks_inherit_the_run(company: Callable[..., Engine], ledger: Any) -> None:
+    async def main() -> None:
+        async with AsyncGuard(company(POLICY), ledger, alert_sinks=[]) as guard:
+            begun, left = asyncio.Event(), asyncio.Event()
+
+            async def work() -> None:
+                async with guard.call(REQUEST) as call:
+                    await call.settle(USAGE)
+                begun.set()
+                await left.wait()
+                await guard.call(REQUEST)
+
+            with run("nightly"):
+                assert (await guard.decide(REQUEST)).request["run"] == "nightly"
+                await guard.models(REQUEST)
+                task = asyncio.create_task(work())
+                await asyncio.wait_for(begun.wait(), 30)
+            left.set()
+            with pytest.raises(RunEndedError):
+                await task
+            assert {line.key: (line.used, line.held) for line in await guard.spend("tree")} == {"nightly": (1, 0)}
+
+    asyncio.run(main())
+
+
+def test_a_denial_of_an_ended_run_is_logged_once(company: Callable[..., Engine]) -> None:
+    class Log:
+        def __init__(self) -> None:
+            self.seen: list[tuple[bool, str]] = []
+
+        def decided(self, decision: Any, id: str, held: bool) -> None:
+            self.seen.append((decision.allowed, decision.request.get("run")))
+
+        def charged(self, *_: Any) -> None: ...
+
+        def released(self, *_: Any) -> None: ...
+
+    log = Log()
+    guard = Guard(company(POLICY), MemoryStore(), alert_sinks=[], log=log)
+    with run("nightly"):
+        context = copy_context()
+    with pytest.raises(RunEndedError):
+        context.run(guard.call, REQUEST)
+    assert log.seen == [(False, "nightly")]
+    guard.close()
