@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from costlens_policy.guard.batches import Batch, BatchSettled
 from costlens_policy.guard.errors import GuardError
 from costlens_policy.guard.events import Event, JsonLinesSink, LoggingSink, Sink
 from costlens_policy.guard.guard import Call, Guard
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
     from costlens_policy.guard.webhook import WebhookSink
 
 __all__ = [
-    "AsyncCall", "AsyncGuard", "AsyncSignalSource", "Call", "Charged", "ChargedBudget", "Event", "Guard", "GuardError",
-    "JsonLinesSink", "LoggingSink", "Run", "SignalSource", "Sink", "Spend", "WebhookSink", "run", "run_now",
+    "AsyncCall", "AsyncGuard", "AsyncSignalSource", "Batch", "BatchSettled", "Call", "Charged", "ChargedBudget",
+    "Event", "Guard", "GuardError", "JsonLinesSink", "LoggingSink", "Run", "SignalSource", "Sink", "Spend",
+    "WebhookSink", "run", "run_now",
 ]  # fmt: skip
 
 __getattr__ = on_demand(  # asyncio and HTTP take their time, and are for who uses them

@@ -18,6 +18,7 @@ from costlens_policy.compiler.rules import key_problem
 from costlens_policy.engine.decide import Models, decide, models_for
 from costlens_policy.engine.decision import Decision, DeniedError
 from costlens_policy.engine.denial import RunEndedError
+from costlens_policy.guard.batches import BatchResult, BatchSettled, call_id
 from costlens_policy.guard.dialects import Dialect
 from costlens_policy.guard.errors import GuardError
 from costlens_policy.guard.events import Sink
@@ -29,7 +30,7 @@ from costlens_policy.guard.runs import Run, in_run
 from costlens_policy.guard.shared import NamedModels, OnException, Options, Shared, checked_lease
 from costlens_policy.guard.signals import AsyncSignalSource, SignalSource, Sources, without_signals
 from costlens_policy.guard.spending import Spend, spend_of
-from costlens_policy.ledger import CallConflictError, LedgerError, LedgerUnavailableError, Store
+from costlens_policy.ledger import CallConflictError, LedgerError, LedgerUnavailableError, Store, UnknownCallError
 from costlens_policy.observers import Observer, observers_of, together
 
 __all__ = ["DEFAULT_LEASE", "AnyGuard"]
@@ -178,6 +179,28 @@ class AnyGuard:
         self._check_open()
         if self._held_by(id).release() == "settled":
             raise CallConflictError(f"the call `{id}` is settled; nothing of it is held that could be given back")
+
+    def _settle_batch(self, id: str, results: Iterable[BatchResult]) -> BatchSettled:
+        """Charge or give back each item of a batch whose result is there."""
+        charged: dict[str, Charged] = {}
+        released: dict[str, str] = {}
+        problems: list[str] = []
+        for item, kind, response, problem in results:
+            if not item:
+                problems.append(problem)
+                continue
+            try:
+                if kind == "failed":
+                    self._release(call_id(id, item))
+                    released[item] = problem
+                else:
+                    charge = self._settle(call_id(id, item), response, None, None, None)
+                    if problem:
+                        charge = charge._replace(notes=(*charge.notes, problem))
+                    charged.setdefault(item, charge)
+            except (UnknownCallError, CallConflictError) as error:
+                problems.append(f"item `{item}`: {error}")
+        return BatchSettled(id, charged, released, tuple(problems))
 
     def _extend(self, id: str, lease: timedelta | None) -> datetime | None:
         """Let the lease of an id begin anew; return when it ends. Raises ``CallConflictError`` where it has ended."""

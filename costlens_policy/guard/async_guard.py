@@ -13,8 +13,11 @@ from types import TracebackType
 from typing import Any, Final, TypeVar
 
 from costlens_policy.engine.decide import Models
-from costlens_policy.engine.decision import Decision
+from costlens_policy.engine.decision import Decision, DeniedError
+from costlens_policy.errors import CostlensPolicyError, RequestError
+from costlens_policy.guard import batches
 from costlens_policy.guard.any_guard import AnyGuard
+from costlens_policy.guard.batches import Batch, BatchSettled
 from costlens_policy.guard.guard import CallFacts
 from costlens_policy.guard.held_call import HeldCall
 from costlens_policy.guard.recording import Charged
@@ -22,6 +25,7 @@ from costlens_policy.guard.runs import in_run, run_now
 from costlens_policy.guard.spending import Spend
 from costlens_policy.guard.streams import StreamMeter
 from costlens_policy.guard.streams.meter import Ending, aclose_stream, aopened, check_not_over
+from costlens_policy.ledger import CallConflictError
 from costlens_policy.rewrites import is_longer
 
 __all__ = ["AsyncCall", "AsyncGuard", "Opening"]
@@ -71,6 +75,40 @@ class AsyncGuard(AnyGuard):
         settling = self._worker.run(self._settle, id, response, model, output_text, shape)
         charged: Charged = await asyncio.shield(settling)
         return charged
+
+    async def submit(
+        self,
+        requests: Mapping[str, Mapping[str, Any]],
+        *,
+        id: str,
+        lease: timedelta | None = None,
+        whole: bool = False,
+    ) -> Batch[AsyncCall]:
+        """Hold a batch at batch prices before it is handed in; see ``Guard.submit``."""
+        calls: dict[str, AsyncCall] = {}
+        refused: dict[str, CostlensPolicyError] = {}
+        for item, request in batches.checked_items(requests).items():
+            try:
+                at_batch_prices = batches.item_request(request)
+                opening = self.call(at_batch_prices, id=batches.call_id(id, item), lease=lease or batches.LEASE)
+                calls[item] = await opening
+            except (DeniedError, RequestError, CallConflictError) as error:
+                if whole:
+                    for call in calls.values():
+                        if not call.repeated:  # what was held before may have been handed in before
+                            await call.release()
+                    raise
+                refused[item] = error
+        return Batch(id, calls, refused)
+
+    async def settle_batch(self, id: str, results: str | bytes | Iterable[Any]) -> BatchSettled:
+        """Charge or give back the items of a batch whose results are there; see ``Guard.settle_batch``.
+
+        What has begun is done, also in a cancelled task.
+        """
+        settling = self._worker.run(self._settle_batch, id, batches.read_results(results), apart=True)
+        settled: BatchSettled = await asyncio.shield(settling)
+        return settled
 
     async def decide(self, request: Mapping[str, Any]) -> Decision:
         """Decide a request on the balances of the ledger, and hold nothing; see ``Guard.decide``.

@@ -8,14 +8,18 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from costlens_policy.engine.decide import Models
-from costlens_policy.engine.decision import Decision
+from costlens_policy.engine.decision import Decision, DeniedError
+from costlens_policy.errors import CostlensPolicyError, RequestError
+from costlens_policy.guard import batches
 from costlens_policy.guard.any_guard import AnyGuard
+from costlens_policy.guard.batches import Batch, BatchSettled
 from costlens_policy.guard.held_call import HeldCall
 from costlens_policy.guard.recording import Charged
 from costlens_policy.guard.runs import in_run, run_now
 from costlens_policy.guard.spending import Spend
 from costlens_policy.guard.streams import StreamMeter
 from costlens_policy.guard.streams.meter import Ending, check_not_over, close_stream, opened
+from costlens_policy.ledger import CallConflictError
 
 __all__ = ["Call", "CallFacts", "Guard"]
 
@@ -68,6 +72,46 @@ class Guard(AnyGuard):
         cannot be read: ask again later.
         """
         return self._settle(id, response, model, output_text, shape)
+
+    def submit(
+        self,
+        requests: Mapping[str, Mapping[str, Any]],
+        *,
+        id: str,
+        lease: timedelta | None = None,
+        whole: bool = False,
+    ) -> Batch[Call]:
+        """Hold a batch at batch prices before it is handed in: each request is a call, by the ids of its items.
+
+        ``id`` is the batch's: submitted again with it, an item that is held is the same hold. ``lease`` is how long the
+        batch may take until its results are settled, 2 days unless given, at most 31. An item that is refused does not
+        keep others from being held; with ``whole``, all of them are held or none, and the first refusal is raised.
+        Raises ``GuardError`` for what is no batch, ``LedgerUnavailableError``: submit again, what is held stays held.
+        """
+        calls: dict[str, Call] = {}
+        refused: dict[str, CostlensPolicyError] = {}
+        for item, request in batches.checked_items(requests).items():
+            try:
+                at_batch_prices = batches.item_request(request)
+                calls[item] = self.call(at_batch_prices, id=batches.call_id(id, item), lease=lease or batches.LEASE)
+            except (DeniedError, RequestError, CallConflictError) as error:
+                if whole:
+                    for call in calls.values():
+                        if not call.repeated:  # what was held before may have been handed in before
+                            call.release()
+                    raise
+                refused[item] = error
+        return Batch(id, calls, refused)
+
+    def settle_batch(self, id: str, results: str | bytes | Iterable[Any]) -> BatchSettled:
+        """Charge or give back the items of a batch whose results are there, in whatever process, as often as you like.
+
+        ``results`` are the text or the lines of OpenAI's output or error file, or the results of Anthropic's message
+        batches. What was answered is charged at the usage it reports, what failed, expired or was canceled is given
+        back, and what is not understood is charged at its worst. Raises ``LedgerUnavailableError`` if a hold cannot be
+        read: ask again later, nothing counts twice.
+        """
+        return self._settle_batch(id, batches.read_results(results))
 
     def decide(self, request: Mapping[str, Any]) -> Decision:
         """Decide a request on the balances of the ledger, and hold nothing: what it allows may be gone a moment later.

@@ -206,3 +206,20 @@ def test_texts_that_no_budget_goes_by_may_be_anything(guards, text: str) -> None
     with guards[0].call({**REQUEST, "user": text, "tags": [text], "metadata": {text: text}}) as call:
         call.settle(USAGE)
     assert any(spend.used for spend in guards[1].spend("p/team", "red"))
+
+
+def test_a_batch_is_settled_by_another_guard_and_refusals_say_when_its_holds_end(guards):
+    batch = guards[0].submit({f"{number}": REQUEST for number in range(12)}, id="night", lease=timedelta(hours=1))
+    assert (len(batch.calls), list(batch.refused)) == (10, ["10", "11"])
+    refusal = batch.refused["10"]
+    assert (refusal.used, refusal.held, refusal.limit) == (0, Decimal("0.012"), Decimal("0.0125"))
+    assert refusal.hold_ends_at == batch.calls["0"].expires_at
+    lines = [
+        {"custom_id": "0", "response": {"status_code": 200, "body": {"usage": USAGE}}, "error": None},
+        {"custom_id": "1", "response": None, "error": {"code": "batch_expired"}},
+    ]
+    for repeated in (False, True):
+        settled = guards[1 + repeated].settle_batch("night", lines)
+        assert (settled.charged["0"].repeated, list(settled.released)) == (repeated, ["1"])
+    (line,) = guards[3].spend("team", "red")
+    assert (line.used, line.held) == (Decimal("0.0012"), 8 * Decimal("0.0012"))
