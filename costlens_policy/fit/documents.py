@@ -179,12 +179,16 @@ def _groups(fitted: Fitted) -> Iterator[tuple[int, list[int]]]:
 
 def _route(fitted: Fitted, qualities: _Qualities, model: int, tasks: Sequence[int]) -> Iterator[str]:
     names = fitted.inside.models
-    fallbacks = [name for name in _ranked(fitted, tasks) if name != names[model]]
     rows = [_evidence(fitted, qualities, model, task) for task in tasks]
     yield f"  - id: {_id(names[model])}"
     yield from _columns([_HEADINGS, *rows], 4)
     yield from (f"    {line}" for line in _condition([fitted.inside.tasks[task] for task in tasks]))
-    yield from yaml_lines({"model": names[model], "fallbacks": fallbacks[:1]}, 4)
+    yield from yaml_lines({"model": names[model], "fallbacks": _fallbacks(fitted, model, tasks)}, 4)
+
+
+def _fallbacks(fitted: Fitted, model: int, tasks: Iterable[int]) -> list[str]:
+    """Return whom calls of some tasks turn to where their model fails: the best of the others."""
+    return [name for name in _ranked(fitted, tasks) if name != fitted.inside.models[model]][:1]
 
 
 _HEADINGS: Final = ("task", "score", "95% interval", "cases", "cost", "points below", "the best of the task")
@@ -357,11 +361,15 @@ def _suite(fitted: Fitted, origin: Origin) -> str:
     lines = [*_made_by(origin), *yaml_lines(head), f"now: {origin.measured.isoformat()}T12:00:00Z"]
     lines += ["covers: [fitted-routing]", "coverage: 100", "", "cases:"]
     for model, served in _groups(fitted):
+        expected: dict[str, Value] = {"model": names[model], "rule": f"fitted-routing/{_id(names[model])}"}
+        expected["fallbacks"] = _fallbacks(fitted, model, served)
         for task in served:
             for name, request in _requests(fitted, task):
-                lines += _case(name, request, names[model], f"fitted-routing/{_id(names[model])}")
-    other = _unlike(tasks)
-    lines += _case(f"a request of {other}", f"{{task: {other}}}", _ranked(fitted, range(len(tasks)))[0], "default")
+                lines += _case(name, request, expected)
+    other, ranked = _unlike(tasks), _ranked(fitted, range(len(tasks)))
+    expected = {"model": ranked[0], "rule": "default", "fallbacks": ranked[1:2]}
+    expected["params"] = {"max_output_tokens": _OUTPUT_LIMIT}
+    lines += _case(f"a request of {other}", f"{{task: {other}}}", expected)
     return "\n".join(lines) + "\n"
 
 
@@ -379,10 +387,10 @@ def _requests(fitted: Fitted, place: int) -> Iterator[tuple[str, str]]:
         yield f"a request of {task}, recognized by the signal", f"{{signals: {{task: {flow(task)}}}}}"
 
 
-def _case(name: str, request: str, model: str, rule: str) -> Iterator[str]:
+def _case(name: str, request: str, expected: Mapping[str, Value]) -> Iterator[str]:
     yield f"  - name: {flow(name)}"
     yield f"    request: {request}"
-    yield f"    expect: {{model: {flow(model)}, rule: {rule}}}"
+    yield f"    expect: {flow(expected)}"
 
 
 def _unlike(tasks: Sequence[str | None]) -> str:

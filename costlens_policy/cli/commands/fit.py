@@ -252,7 +252,6 @@ def _fit(
     more = [] if told is None else [f"signal: {text}" for text in told.signal.labeled.notes]
     fitted = fit(inside, aside, target, wanted.seed, told)
     summary = summary_of(fitted, [*_notes(outcomes), *notes, *more])
-    _FORMATS.print(_Page(fitted, summary), output)
     if html is not None:
         from costlens_policy.fit.html import page_of_fit
 
@@ -262,6 +261,7 @@ def _fit(
         from costlens_policy.fit.documents import documents_of
 
         _write(documents_of(fitted, catalogue, _origin(files, outcomes, reading, wanted, folder)), folder)
+    _FORMATS.print(_Page(fitted, summary), output)  # at the end: who reads it may stop after a line
 
 
 def _told(
@@ -286,14 +286,13 @@ def _show_strengths(outcomes: Outcomes, origin: Origin, folder: Path | None, out
     from costlens_policy.fit.strengths import strengths
 
     found = strengths(outcomes)
+    if folder is not None:
+        estimates = estimates_of(found)
+        if not estimates:
+            raise InputError("no model has a quality to write; comparisons need a task, such as `--set task=chat`")
+        description = f"Shares of wins by task, from {len(outcomes.cases):,} comparisons, with 95% intervals."
+        _write({"quality.yaml": quality_of(estimates, description, origin)}, folder)
     _FORMATS.print(_Page(None, summary_of_strengths(found, [*_notes(outcomes)])), output)
-    if folder is None:
-        return
-    estimates = estimates_of(found)
-    if not estimates:
-        raise InputError("no model has a quality to write; comparisons need a task, such as `--set task=chat`")
-    description = f"Shares of wins by task, from {len(outcomes.cases):,} comparisons, with 95% intervals."
-    _write({"quality.yaml": quality_of(estimates, description, origin)}, folder)
 
 
 def _check(files: tuple[str, ...], reading: _Reading, wanted: _Wanted, policies: Path, output: str) -> ExitCode:
