@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from costlens_policy import Guard
+from costlens_policy import Guard, load
 from costlens_policy.cli.commands.budget.table import row_of, shown, shown_length
 from costlens_policy.guard import Spend
 from costlens_policy.periods import Forecast
@@ -38,8 +38,6 @@ def folder(tmp_path, monkeypatch):
 def url(folder, tmp_path):
     """A ledger with two settled calls of team red, and one under way."""
     url = f"sqlite:///{tmp_path / 'spend.db'}"
-    from costlens_policy import load
-
     with Guard(load(folder), url, alert_sinks=[]) as guard:
         for _ in range(2):
             guard.call(REQUEST).settle(USAGE)
@@ -341,3 +339,24 @@ def test_a_balance_in_another_unit_is_reported(run, folder, url):
 
 
 MORE = "{id: more, hard_limit_usd: 5, window: {calendar: year}}"
+
+
+class TestBound:
+    def test_nothing_where_each_call_was_charged_what_it_held(self, run, url):
+        result = run("budget", "bound", "--ledger", url)
+        assert result.exit_code == 0, result.stderr
+        team = next(line for line in result.stdout.splitlines() if line.startswith("p/team"))
+        assert team.split()[1::2] == ["red", "2"]
+        assert team.endswith("$0.00")
+        assert "worst case of each call is held" in result.stdout
+
+    def test_as_data_with_a_charge_above_its_hold(self, run, folder, url):
+        with Guard(load(folder), url, alert_sinks=[]) as guard:
+            guard.call(REQUEST).settle({"prompt_tokens": 9000, "completion_tokens": 50})
+        result = run("budget", "bound", "--ledger", url, "--budget", "p/team", "--format", "json")
+        (line,) = json.loads(result.stdout)["bounds"]
+        assert (line["charges"], line["above_hold"], line["late"]) == (3, 1, 0)
+        assert line["bound"] == line["overdraft"] == line["largest_overdraft"] == "0.0079"
+
+    def test_nothing_was_charged(self, run, url):
+        assert run("budget", "bound", "--ledger", url, "--budget", "p/nobody").exit_code == 3
