@@ -21,7 +21,7 @@ __all__ = ["COMMANDS"]
 
 _CONDITIONS: Final = (
     "the worst case of each call is held, so calls under way add nothing to the bound; it holds where no limit was"
-    " lowered below what is used and held, by hand or by the end of a raise, where the history of the period is whole,"
+    " lowered below what is used and held, also not by the end of a raise, where the history of the period is whole,"
     " and without what was spent past the ledger"
 )
 
