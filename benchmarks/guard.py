@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from benchmarks.section import Cell, Section, run_section
 from benchmarks.timing import FULL, QUICK, microseconds
-from costlens_policy import Engine, Guard, load
+from costlens_policy import Engine, Guard, load, run
 from costlens_policy.clock import system_now
 from costlens_policy.ledger import Account, Charge, Hold, HoldLine, MemoryStore, Period, Settlement
 
@@ -43,7 +43,7 @@ defaults: {access: allow, route: {models: [small, large]}, max_output_tokens: 20
 """
 _BUDGET: Final = """
   - id: budget-%d
-    scope: request.team
+    scope: %s
     hard_limit_usd: 1000000000
     window: {calendar: day, zone: UTC}
     thresholds: [{at_ratio: 0.8, alert: most of it is gone}]
@@ -52,21 +52,29 @@ _LEASE: Final = timedelta(minutes=10)
 
 
 def section(*, quick: bool) -> Section:
-    """Measure a guarded call by the number of budgets that it counts against."""
+    """Measure a guarded call by the number of budgets that it counts against, and in a run whose root they are for."""
     effort = QUICK if quick else FULL
     rows: list[tuple[Cell, ...]] = []
     for budgets in _BUDGETS:
         with TemporaryDirectory() as folder:
             engine = company(Path(folder), budgets)
+        with TemporaryDirectory() as folder:
+            of_runs = company(Path(folder), budgets, "runAt(request.run, 1)")
         steps = (_decide(engine), _store(budgets), _guarded(engine), _given_back(engine))
         times = [microseconds(step, (None,), effort) for step in steps]
-        rows.append((f"{budgets} budgets", *times, times[2] / times[0]))
-    columns = ("a call that counts against", "decide", "store", "call + settle", "call + release", "settled / decide")
+        with run("nightly"), run("search"), run("rank"):
+            times.append(microseconds(_guarded(of_runs), (None,), effort))
+        rows.append((f"{budgets} budgets", *times, times[2] / times[0], times[4] / times[2]))
+    columns = (
+        "a call that counts against", "decide", "store", "call + settle", "call + release", "in a run of depth 3",
+        "settled / decide", "in a run / settled",
+    )  # fmt: skip
     return Section("guard", "Guarded calls in memory, µs of CPU each", columns, tuple(rows))
 
 
-def company(folder: Path, budgets: int) -> Engine:
-    policy = "kind: Policy\n" + ("budgets:" + "".join(_BUDGET % number for number in range(budgets)) if budgets else "")
+def company(folder: Path, budgets: int, scope: str = "request.team") -> Engine:
+    rules = "".join(_BUDGET % (number, scope) for number in range(budgets))
+    policy = "kind: Policy\n" + (f"budgets:{rules}" if budgets else "")
     texts = {"policy-set": _POLICY_SET, "policy": policy, "catalogue": _CATALOGUE}
     for name, text in texts.items():
         (folder / f"{name}.yaml").write_text(_HEAD + text, encoding="utf-8")

@@ -12,6 +12,7 @@ from costlens_policy.on_demand import on_demand
 if TYPE_CHECKING:
     from costlens_policy.guard.errors import UnguardedCallError
     from costlens_policy.integrations.asgi import AskingMiddleware
+    from costlens_policy.integrations.baggage import run_headers, run_of_headers
     from costlens_policy.integrations.identity import asking, asking_now
     from costlens_policy.integrations.json_logs import JsonFormatter
     from costlens_policy.integrations.otel import Telemetry, trace_context
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AskingMiddleware", "JsonFormatter", "Refusal", "Telemetry", "UnguardedCallError", "asking", "asking_now",
-    "refusal_of", "trace_context", "wrap",
+    "refusal_of", "run_headers", "run_of_headers", "trace_context", "wrap",
 ]  # fmt: skip
 
 __getattr__ = on_demand(
@@ -34,6 +35,8 @@ __getattr__ = on_demand(
         "asking": "costlens_policy.integrations.identity",
         "asking_now": "costlens_policy.integrations.identity",
         "refusal_of": "costlens_policy.integrations.refusals",
+        "run_headers": "costlens_policy.integrations.baggage",
+        "run_of_headers": "costlens_policy.integrations.baggage",
         "trace_context": "costlens_policy.integrations.otel",
         "wrap": "costlens_policy.integrations.sdk.client",
     },

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, TypeAlias
 
 from costlens_policy.guard.errors import GuardError
+from costlens_policy.guard.runs import run
+from costlens_policy.integrations.baggage import run_of_headers
 from costlens_policy.integrations.identity import asking
 from costlens_policy.integrations.refusals import Refusal, refusal_of
+from costlens_policy.runs import RUN
 
 __all__ = ["AskingMiddleware"]
 
@@ -33,7 +37,9 @@ class AskingMiddleware:
     ``headers`` maps headers to request attributes, such as ``{"x-team": "team"}``: name only headers that your gateway
     sets itself, and removes from what callers send. An empty one counts as absent. ``attributes`` is a function of the
     scope that returns attributes, or None, at once or awaited; they win over headers. All calls of wrapped clients
-    within a request have them, as in a block ``asking(…)``.
+    within a request have them, as in a block ``asking(…)``. ``runs`` says that the run of a request comes from its
+    headers ``baggage`` and ``traceparent``, as ``run_of_headers`` reads them. A request with a run, also one from
+    ``headers`` or ``attributes``, is served in a block of that run.
 
     A ``DeniedError``, ``RequestError`` or error of the ledger that leaves the application before its answer begins is
     answered as ``refusal_of`` says; a WebSocket is closed with code 1008. What has begun to be answered is raised.
@@ -45,6 +51,7 @@ class AskingMiddleware:
         *,
         headers: Mapping[str, str] | None = None,
         attributes: Callable[[Scope], Attributes | Awaitable[Attributes | None] | None] | None = None,
+        runs: bool = False,
     ) -> None:
         self._app = app
         self._headers: Final = {
@@ -53,6 +60,7 @@ class AskingMiddleware:
         if attributes is not None and not callable(attributes):
             raise GuardError(f"`attributes` must be a function of the scope, got `{attributes!r}`")
         self._attributes = attributes
+        self._runs: Final = runs
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -66,13 +74,21 @@ class AskingMiddleware:
             await send(message)
 
         try:
-            with asking(**await self._who(scope)):
+            who = dict(await self._who(scope))
+            with self._run(scope, who), asking(**who):
                 await self._app(scope, receive, sending)
         except Exception as error:
             refusal = refusal_of(error)
             if refusal is None or begun:
                 raise
             await _answer(scope, send, refusal)
+
+    def _run(self, scope: Scope, who: dict[str, Any]) -> AbstractContextManager[Any]:
+        """Take the run out of the attributes of a request, and return its block."""
+        path = who.pop(RUN, None)
+        if path is None and self._runs:
+            path = run_of_headers(_joined(scope["headers"]))
+        return nullcontext() if path is None else run(path)
 
     async def _who(self, scope: Scope) -> Attributes:
         """Return the attributes of a request. Raises ``GuardError`` where a header comes twice."""
@@ -97,6 +113,15 @@ class AskingMiddleware:
         if not isinstance(found, Mapping) or not all(isinstance(name, str) for name in found):
             raise TypeError(f"`attributes` must return a mapping of names to values, got `{type(found).__name__}`")
         return found
+
+
+def _joined(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return the headers as texts; one that comes several times is a list (RFC 9110, 5.3)."""
+    joined: dict[str, str] = {}
+    for name, value in headers:
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        joined[key] = f"{joined[key]},{text}" if key in joined else text
+    return joined
 
 
 async def _answer(scope: Scope, send: Send, refusal: Refusal) -> None:

@@ -360,3 +360,57 @@ class TestBound:
 
     def test_nothing_was_charged(self, run, url):
         assert run("budget", "bound", "--ledger", url, "--budget", "p/nobody").exit_code == 3
+
+
+class TestRuns:
+    POLICY = """budgets:
+  - {id: run, scope: 'runAt(request.?run.orValue("none"), 1)', hard_limit_usd: 1, window: {lifetime: true}}
+  - {id: calls, scope: 'runAt(request.?run.orValue("none"), 1)', hard_limit_requests: 9, window: {lifetime: true}}
+"""
+
+    @pytest.fixture
+    def tree(self, tmp_path):
+        engine = write_company(tmp_path / "runs", self.POLICY)
+        url = f"sqlite:///{tmp_path / 'runs.db'}"
+        guard = Guard(engine, url, alert_sinks=[])
+        for path in ("n", "n/a", "n/a/x/y", "n/b", "n/a", "nobody", "n-b"):
+            with guard.call({"prompt": "Hello", "prompt_tokens": 1000, "max_output_tokens": 100, "run": path}) as call:
+                call.settle({"prompt_tokens": 1000, "completion_tokens": 100})
+        guard.call({"prompt": "Hello", "prompt_tokens": 1000, "max_output_tokens": 100, "run": "n/b"})
+        guard.close()
+        return ("budget", "status", str(tmp_path / "runs"), "--ledger", url, "--run")
+
+    def test_the_tree(self, run, tree):
+        done = run(*tree, "n")
+        lines = [line.rstrip() for line in done.stdout.splitlines()]
+        assert [line[:12].rstrip() for line in lines[1:6]] == ["n", "├─ a", "│  └─ x", "│     └─ y", "└─ b"]
+        assert lines[1].split() == ["n", "100", "%", "$0.0060", "$0.0012", "1", "$0.0012"]
+        assert lines[5].split() == ["└─", "b", "33", "%", "$0.0012", "$0.0012", "1", "1", "$0.0012"]
+        assert {line.split()[0] for line in lines[-2:]} == {"p/run", "p/calls"}
+
+    def test_json_of_a_part(self, run, tree):
+        data = json.loads(run(*tree, "n/a", "--format", "json").stdout)
+        assert [(item["run"], item["calls"], item["total_cost_usd"], item["share"]) for item in data["runs"]] == [
+            ("n/a", 2, "0.0036", "1"), ("n/a/x", 0, "0.0012", "0.3333"), ("n/a/x/y", 1, "0.0012", "0.3333"),
+        ]  # fmt: skip
+        assert data["budgets"] == []
+
+    def test_since(self, run, tree):
+        data = json.loads(run(*tree, "n/a", "--since", "2199-01-01T00:00:00Z", "--format", "json").stdout)
+        assert data == {"runs": [], "budgets": []}
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (("a//b",), "a run must be names separated by `/`"),
+            (("n", "--key", "n"), "`--run` and `--key` cannot be used together"),
+        ],
+    )
+    def test_wrong_use(self, run, tree, arguments, message):
+        done = run(*tree, *arguments)
+        assert (done.exit_code, message in done.stderr) == (2, True)
+
+    def test_a_run_that_nobody_knows(self, run, tree):
+        done = run(*tree, "n/c")
+        assert (done.exit_code, done.stdout) == (0, "")
+        assert "no calls of the run `n/c`" in done.stderr

@@ -20,6 +20,7 @@ from costlens_policy.expressions.tree import Call, ListLiteral, Literal, Name, P
 from costlens_policy.frozen import frozen
 from costlens_policy.replay.columns.batch import ATTRIBUTE, DAY
 from costlens_policy.replay.verdicts import parts
+from costlens_policy.runs import RUN
 
 __all__ = ["PROMPT", "Reads", "Shares", "keys_of", "price_changes", "reads_of_budgets", "reads_of_rules"]
 
@@ -110,7 +111,7 @@ def _weighs_more_than_cost(choice: ByChoice) -> bool:
 
 def _takes_any_text(plan: Plan, name: str) -> bool:
     attribute = plan.attributes[name]
-    return attribute.type == STRING and not attribute.values and attribute.max_size is None
+    return attribute.type == STRING and not attribute.values and attribute.max_size is None and name != RUN
 
 
 @dataclass(slots=True)

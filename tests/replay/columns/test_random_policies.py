@@ -19,7 +19,7 @@ from tests.replay.conftest import SHARED, folder_of
 
 ATTRIBUTES = {
     "team": ["a", "b", "vip"], "user": ["u1", "u2", "u3", "u4", "", "u" * 600, "a\0b"], "task": ["coding", "chat"],
-    "max_output_tokens": [10, 1000, 8000],
+    "max_output_tokens": [10, 1000, 8000], "run": ["a", "a/b", "a/b/c", "b/a", "a//b"],
 }  # fmt: skip
 TEXTS = st.sampled_from(["team", "user", "task"])
 WORDS = st.sampled_from(["a", "b", "vip", "u1", "coding", ""])
@@ -40,6 +40,8 @@ _CONSTANT = st.one_of(
     st.just("request.?team.orValue(request.?user.orValue('')) == 'vip'"),
     st.just("request.?asked_model.name.orValue('') == 'large'"),
     st.just("request.user in data.tables.users"),
+    st.just("runDepth(request.?run.orValue('')) > 1"),
+    st.just("runAt(request.run, 2) == 'a/b'"),
     st.just("request.prompt_tokens > data.tables.tokens"),
     st.just("data.tables.teams[request.team].tier == 'gold'"),
     st.just("variables.row.usd > 1.0"),
@@ -108,7 +110,15 @@ TERMS = st.fixed_dictionaries(
     },
     optional={
         "when": CONDITIONS,
-        "scope": st.sampled_from(["request.?team.orValue('none')", "request.user", "request.?user.orValue('-')"]),
+        "scope": st.sampled_from(
+            [
+                "request.?team.orValue('none')",
+                "request.user",
+                "request.?user.orValue('-')",
+                "runAt(request.?run.orValue('none'), 1)",
+                "runAt(request.run, 2)",
+            ]
+        ),
         "thresholds": THRESHOLDS,
         "shadow": st.booleans(),
     },

@@ -28,6 +28,15 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS"]
 
 
+def _run(_context: click.Context, _option: click.Parameter, run: str | None) -> str | None:
+    from costlens_policy.runs import run_problem
+
+    problem = None if run is None else run_problem(run)
+    if problem is not None:
+        raise click.BadParameter(f"a run {problem}")
+    return run
+
+
 @click.command(
     "status",
     cls=Command,
@@ -35,22 +44,41 @@ __all__ = ["COMMANDS"]
     examples=[
         ("all budgets of the policy set in this directory", "budget status . --ledger sqlite:///spend.db"),
         ("one team, in JSON", "budget status . --ledger sqlite:///spend.db --key research --format json"),
+        ("a run and its sub-agents", "budget status . --ledger sqlite:///spend.db --run nightly"),
     ],
     exits=EXITS,
 )
 @look_options
 @click.option("--now", metavar="TIME", type=Timestamp(), help="As of this time. Default: now.")
+@click.option("--run", metavar="RUN", callback=_run, help="Show this run and all runs within it, by its path.")
+@click.option("--since", metavar="TIME", type=Timestamp(), help="With --run: read calls from this time on.")
 @format_option("table", "json")
 def _status(
-    paths: tuple[Path, ...], ledger: str, budget: str | None, key: str | None, now: datetime | None, output: str
+    paths: tuple[Path, ...],
+    ledger: str,
+    budget: str | None,
+    key: str | None,
+    now: datetime | None,
+    run: str | None,
+    since: datetime | None,
+    output: str,
 ) -> ExitCode:
     """Show each budget of the policy set in PATH in its current period.
 
     `a day` is the average daily use in the period; `lasts` is how long the rest will last at that rate. A budget with a
     scope has a row for each key that was used.
+
+    With `--run`, show what a run and the runs within it have spent and hold, and the budgets whose scope keys they
+    are. `own` is what the calls of the run itself cost; all of the history is read, unless you set `--since`.
     """
     from costlens_policy.cli.commands.budget.table import table_of
 
+    if run is not None:
+        if key is not None:
+            raise click.UsageError("`--run` and `--key` cannot be used together")
+        return _show_run(paths, ledger, (budget, run), now or system_now(), since, output)
+    if since is not None:
+        raise click.UsageError("`--since` needs `--run`")
     with opened(paths, ledger, read_only=True) as found:
         at = now or system_now()
         rows = _rows(found, (budget, key), at)
@@ -65,6 +93,37 @@ def _status(
             note("* manually adjusted limit; `budget history` shows by whom and why")
     for name, unit in earlier:
         note(f"`{name}` counted `{unit}` before its unit changed; that does not count against the limit")
+    return ExitCode.OK
+
+
+def _show_run(
+    paths: Sequence[Path],
+    ledger: str,
+    which: tuple[str | None, str],
+    now: datetime,
+    since: datetime | None,
+    output: str,
+) -> ExitCode:
+    """Print a run, the runs within it, and the budgets whose scope keys they are."""
+    from costlens_policy.cli.commands.budget.runs import run_data, tree_of
+    from costlens_policy.cli.commands.budget.table import table_of
+    from costlens_policy.guard.run_tree import spend_of_runs
+
+    budget, run = which
+    with opened(paths, ledger, read_only=True) as found:
+        runs = spend_of_runs(found.store, run, now, since)
+        keys = {item.run for item in runs}
+        rows = [row for row in _rows(found, (budget, None), now) if row.spend.key in keys]
+    if output == "json":
+        write_json(run_data(runs, rows))
+        return ExitCode.OK
+    if not runs:
+        note(f"the ledger has no calls of the run `{run}`")
+        return ExitCode.OK
+    print_table(tree_of(runs))
+    if rows:
+        click.echo()
+        print_table(table_of(rows, now, table_width()))
     return ExitCode.OK
 
 
