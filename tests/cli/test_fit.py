@@ -76,6 +76,27 @@ def test_the_cases_to_report_on_may_be_a_file(run: Run, answers: Path) -> None:
     assert any(it.startswith("kept aside: dropped: cases of the fitting data, too: 3") for it in data["notes"])
 
 
+def test_a_holdout_without_prompts_is_known_by_its_ids(run: Run, answers: Path) -> None:
+    _without_prompts(answers, "same.csv", lambda id: id)
+    _without_prompts(answers, "other.csv", lambda id: f"new-{id}")
+    arguments = ("fit", "answers.csv", *WIDE, "--prices", "models.yaml", "--format", "json", "--holdout")
+    refused = run(*arguments, "same.csv")
+    assert refused.exit_code == 6, refused.output
+    assert "every case is a case of the fitting data, too" in refused.stderr
+    notes = json.loads(run(*arguments, "other.csv").stdout)["notes"]
+    assert any("kept aside: cases told apart from those of the fitting data by their ids alone" in it for it in notes)
+    assert any("kept aside: 600 cases have neither prompt nor input tokens" in it for it in notes)
+
+
+def _without_prompts(answers: Path, name: str, renamed: Callable[[str], str]) -> None:
+    with answers.open(newline="") as source, (answers.parent / name).open("w", newline="") as target:
+        rows = csv.DictReader(source)
+        written = csv.DictWriter(target, [column for column in rows.fieldnames or () if column != "prompt"])
+        written.writeheader()
+        for row in rows:
+            written.writerow({**{key: row[key] for key in written.fieldnames}, "id": renamed(row["id"])})
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [

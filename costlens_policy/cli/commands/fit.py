@@ -437,7 +437,7 @@ def _parts(
         return *parts_of(measurements, share, wanted.seed), []
     other = _read([wanted.holdout], reading, catalogue).apart_from(outcomes)
     inside, aside = alike(measurements, gather(other, catalogue, assumed))
-    return inside, aside, [f"kept aside: {text}" for text in _notes(other)]
+    return inside, aside, [f"kept aside: {text}" for text in (*_notes(other), *aside.notes)]
 
 
 def _assumed(reading: _Reading) -> Assumed:

@@ -132,23 +132,69 @@ class Outcomes:
         )  # fmt: skip
 
     def apart_from(self, other: Outcomes) -> Outcomes:
-        """Return the cases whose group the other outcomes do not have, counting the rest as dropped.
+        """Return the cases that the other outcomes do not have, counting the rest as dropped.
 
-        What is reported on cases that were fitted on shows how well they are remembered. Raises ``OutcomesError`` where
-        nothing is left.
+        Cases are the same by their prompts; by id and task where one of them has no prompt. What is reported on cases
+        that were fitted on shows how well they are remembered. Raises ``OutcomesError`` where nothing is left.
         """
-        known = {case.group for case in other.cases}
-        places = [at for at, case in enumerate(self.cases) if case.group not in known]
-        if len(places) == len(self.cases):
-            return self
+        known = _Known(other.cases)
+        shared = {at for at, case in enumerate(self.cases) if known.has(case)}
+        places = [at for at in range(len(self.cases)) if at not in shared]
         if not places:
-            raise OutcomesError("every case is a case of the fitting data, too; report on other cases")
-        shared = [case.id for case in self.cases if case.group in known]
-        tally = Tally("cases of the fitting data, too", len(shared), tuple(shared[:_MOST_PLACES]))
+            raise OutcomesError(
+                "every case is a case of the fitting data, too; report on other cases, or map `id` to what identifies "
+                "cases in both"
+            )
+        tallies = (
+            _tally("cases of the fitting data, too", [self.cases[at].id for at in sorted(shared)]),
+            _tally(
+                "cases told apart from those of the fitting data by their ids alone, as prompts are missing",
+                [self.cases[at].id for at in places if not known.by_prompt(self.cases[at])],
+            ),
+        )
+        if not any(tallies):
+            return self
         apart = self.part(places)
         kept = sum(len(scores) - scores.count(None) for scores in apart.scores.values())
-        notes = replace(self.notes, scores=kept, dropped=(*self.notes.dropped, tally))
+        dropped, remarks = (((tally,) if tally else ()) for tally in tallies)
+        notes = replace(
+            self.notes, scores=kept, dropped=(*self.notes.dropped, *dropped), remarks=(*self.notes.remarks, *remarks)
+        )
         return replace(apart, notes=notes)
+
+
+class _Known:
+    """Cases, and whether they have another one."""
+
+    def __init__(self, cases: Sequence[Case]) -> None:
+        self._groups = {case.group for case in cases}
+        self._prompted = all(case.prompt is not None for case in cases)
+        self._tasks: dict[str, dict[str | None, bool]] = {}
+        """For each id, whether a case of each task lacks its prompt."""
+        for case in cases:
+            tasks = self._tasks.setdefault(_plain_id(case), {})
+            tasks[case.task] = tasks.get(case.task, False) or case.prompt is None
+
+    def by_prompt(self, case: Case) -> bool:
+        """Whether prompts tell if a case is one of these."""
+        return self._prompted and case.prompt is not None
+
+    def has(self, case: Case) -> bool:
+        """Whether a case is one of these. One without a task is that of any task."""
+        if case.group in self._groups:
+            return True
+        tasks = self._tasks.get(_plain_id(case), {})
+        alike = tasks if case.task is None else tasks.keys() & {case.task, None}
+        return any(case.prompt is None or tasks[task] for task in alike)
+
+
+def _plain_id(case: Case) -> str:
+    """Return the id that the source has, without the task that tells it from equal ids of other tasks."""
+    return case.id.removeprefix(f"{case.task or ''}/")
+
+
+def _tally(what: str, ids: Sequence[str]) -> Tally | None:
+    return Tally(what, len(ids), tuple(ids[:_MOST_PLACES])) if ids else None
 
 
 def group_of(prompt: str) -> str:

@@ -44,3 +44,38 @@ def test_what_was_fitted_on_is_kept_apart_and_counted() -> None:
     assert holdout.apart_from(_prompted("other")) is holdout
     with pytest.raises(OutcomesError, match="every case is a case of the fitting data"):
         holdout.apart_from(holdout)
+
+
+def _case(id: str, prompt: str | None = None, task: str | None = "chat") -> Case:
+    return Case(id, task, prompt, None, id if prompt is None else group_of(prompt))
+
+
+def _of(*cases: Case) -> Outcomes:
+    return Outcomes(cases, {"small": (1.0,) * len(cases)}, {}, {}, {})
+
+
+@pytest.mark.parametrize(
+    ("fitted", "aside", "same"),
+    [
+        (_case("1", "Hello"), _case("1"), True),
+        (_case("1"), _case("1", "Hello"), True),
+        (_case("1"), _case("1"), True),
+        (_case("chat/1", "Hello"), _case("1"), True),
+        (_case("1", "Hello"), _case("1", task=None), True),
+        (_case("1", task=None), _case("1", "Hello"), True),
+        (_case("1", "Hello"), _case("1", "Sort this"), False),
+        (_case("1", "Hello", task="sort"), _case("1"), False),
+        (_case("1", "Hello"), _case("2"), False),
+    ],
+)
+def test_a_case_without_a_prompt_is_known_by_its_id_and_task(fitted: Case, aside: Case, same: bool) -> None:
+    apart = _of(aside, _case("new", "Sum this")).apart_from(_of(fitted))
+    assert [case.id for case in apart.cases] == ([] if same else [aside.id]) + ["new"]
+    assert [note.count for note in apart.notes.dropped] == [1] * same
+
+
+def test_cases_that_only_ids_tell_apart_are_noted() -> None:
+    apart = _of(_case("1"), _case("2"), _case("3", "Hello")).apart_from(_of(_case("1", "Sum this")))
+    assert [str(note) for note in apart.notes.remarks] == [
+        "cases told apart from those of the fitting data by their ids alone, as prompts are missing: 1 (first: 2)"
+    ]
