@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from costlens_policy.checker.attributes import STANDARD_ATTRIBUTES
 from costlens_policy.engine.candidate import Candidate
+from costlens_policy.engine.context import Context
 from costlens_policy.engine.decided import Decided
 from costlens_policy.engine.facts import (
     Alert,
@@ -166,7 +167,9 @@ class DeniedError(CostlensPolicyError):
         if self.budget is None or self._balance is None:
             return None
         layer, step = self.decision.plan.budgets[self.budget]
-        return self._balance.limit_in_force(self.decision._context.limit(step, layer))
+        decision = self.decision
+        context = Context(decision.plan, dict(decision.request), decision.balances_read, decision.now)
+        return self._balance.limit_in_force(context.limit(step, layer))
 
     @property
     def _balance(self) -> Balance | None:

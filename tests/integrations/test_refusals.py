@@ -96,6 +96,16 @@ def test_a_refusal_says_what_is_spent_what_is_merely_held_and_when_the_next_hold
     assert (decided.value.held, decided.value.hold_ends_at) == (denied.held, None), "who only decides asks no ledger"
 
 
+def test_a_limit_that_is_an_expression_is_named_in_any_process(company: Callable[..., Engine], clock: Clock) -> None:
+    limit = TEAM.replace("0.01", '"variables.share * 0.01"')
+    with Guard(company(f"variables: {{share: '2.0'}}\n{limit}"), clock=clock) as guard:
+        for _ in range(16):
+            guard.call(REQUEST)
+        with pytest.raises(DeniedError) as denied:
+            guard.call(REQUEST)
+    assert denied.value.limit == pickle.loads(pickle.dumps(denied.value)).limit == Decimal("0.02")
+
+
 def test_a_budget_that_is_spent_has_no_hold_that_ends(refused: Callable[..., Refusal], clock: Clock) -> None:
     refusal = refused(TEAM.replace("0.01", "0.001"))
     assert (refusal.used, refusal.held, refusal.limit, refusal.hold_ends_at) == (0, 0, Decimal("0.001"), None)
