@@ -71,7 +71,7 @@ class AnyGuard:
         options = Options(lease, on_exception, dialect, alert_sinks, clock, timer, max_age, retry_delay, named_models)
         self._engine: Final = engine
         plan = engine.plan
-        self._sources: Final = Sources(signals or {}, plan, awaits=self._awaits)
+        self._sources: Final = Sources({} if signals is None else signals, plan, awaits=self._awaits)
         self._shared = Shared.make(plan, ledger, options, together(engine.log, observers_of(log, plan)))
         self._versions: tuple[Shared, ...] = (self._shared,)
         """One for each of the plans that decided last: policies may be replaced, and two versions may be at work."""

@@ -1,31 +1,38 @@
 """External signals: your own code asked for their values before the decision, within their time limits.
 
 A source that fails, takes too long, or gives what its declaration does not allow leaves its signal absent, so that its
-default counts, and is reported to the log once until it works again.
+default counts, and is reported to the log once until it works again. One that hangs does so to no other source.
 """
 
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
+from functools import partial
 from inspect import iscoroutinefunction
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from time import monotonic
-from typing import Any, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from costlens_policy.checker.attributes import SIGNALS
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.diagnostics.suggestion import did_you_mean
+from costlens_policy.engine.request import admit_request
 from costlens_policy.guard.errors import GuardError
 from costlens_policy.signals import Signal, Value
 from costlens_policy.signals.given import External
 
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop, Future
+
 __all__ = ["AsyncSignalSource", "SignalSource", "Sources", "without_signals"]
 
 _LOG: Final = logging.getLogger("costlens_policy.guard")
-_MOST_WAITING: Final = 64
-"""Threads of sources that did not answer in time; beyond them, none is asked."""
+_MOST_UNDER_WAY: Final = 64
+"""Threads of one source, and coroutines of one that go on after their time; beyond them, the source is not asked."""
 
 
 class SignalSource(Protocol):
@@ -56,13 +63,20 @@ def without_signals(request: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 class Sources:
-    """The sources of a guard by the names of their signals. Safe for threads."""
+    """The sources of a guard by the names of their signals. Safe for threads.
+
+    No source takes anything from another: each has its own threads, and is waited for by its own limit.
+    """
 
     def __init__(self, sources: Mapping[str, _Source], plan: Plan, *, awaits: bool) -> None:
         """Raises ``GuardError`` for a source of a signal that there is none of, or that this guard cannot call."""
+        if not isinstance(sources, Mapping):
+            raise GuardError(f"`signals` must map the names of external signals to functions, got `{sources!r}`")
         self._sources: Final = dict(sources)
         self._faulty: Final[set[str]] = set()
-        self._waiting = 0
+        self._under_way: Final[Counter[str]] = Counter()
+        self._late: Final[set[Future[_Answer]]] = set()
+        """Coroutines that do not end when they are cancelled; an event loop alone would forget them."""
         self._lock: Final = Lock()
         external = {name: item for name, item in plan.signals.items() if isinstance(item.kind, External)}
         for name, source in sources.items():
@@ -81,11 +95,17 @@ class Sources:
         return bool(self._sources) and next(self._missing(plan, request), None) is not None
 
     def resolved(self, plan: Plan, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the request with the values of the external signals that rules read; wait no longer than they may."""
-        if not self._sources:
-            return request
-        begun = [(signal, self._begin(source, request)) for signal, source in self._missing(plan, request)]
+        """Return the request with the values of the external signals that rules read; wait no longer than they may.
+
+        Raises ``RequestError`` for a request that cannot be decided, and asks nobody about it.
+        """
+        missing = self._to_ask(plan, request)
+        begun: list[tuple[Signal, SimpleQueue[_Answer]]] = []
         since = monotonic()
+        for signal, source in missing:
+            answers: SimpleQueue[_Answer] = SimpleQueue()
+            self._begin(signal, source, request, answers.put)
+            begun.append((signal, answers))
         values = {
             signal.name: self._checked(plan, signal, _wait(answers, _limit(signal) - (monotonic() - since)))
             for signal, answers in begun
@@ -96,12 +116,20 @@ class Sources:
         """Do the same without blocking the event loop: plain functions are called in threads."""
         import asyncio  # for who awaits
 
-        missing = list(self._missing(plan, request)) if self._sources else []
+        missing = self._to_ask(plan, request)
         found = await asyncio.gather(*(self._awaited(signal, source, request) for signal, source in missing))
         values = {
             signal.name: self._checked(plan, signal, answer) for (signal, _), answer in zip(missing, found, strict=True)
         }
         return _with(request, values)
+
+    def _to_ask(self, plan: Plan, request: Any) -> list[tuple[Signal, Any]]:
+        """Return whom to ask about a request. Raises ``RequestError`` for one that would be refused afterwards."""
+        missing = list(self._missing(plan, request)) if self._sources else []
+        if missing:
+            identified = request if not plan.reads_id or request.get("id") is not None else {**request, "id": "-"}
+            admit_request(plan, identified)
+        return missing
 
     def _missing(self, plan: Plan, request: Any) -> Iterator[tuple[Signal, Any]]:
         """Yield the signals that rules read and the request does not come with, each with its source."""
@@ -115,38 +143,67 @@ class Sources:
                 yield signal, source
 
     async def _awaited(self, signal: Signal, source: Any, request: Mapping[str, Any]) -> _Answer:
+        """Return what a source answers within its time. What goes on after it is cancelled, and not waited for."""
         import asyncio
 
+        loop = asyncio.get_running_loop()
+        answer: Future[_Answer]
         if not _is_async(source):
-            return await asyncio.to_thread(lambda: _wait(self._begin(source, request), _limit(signal)))
+            answer = loop.create_future()
+            self._begin(signal, source, request, partial(_hand_over, loop, answer))
+        elif self._under_way[signal.name] >= _MOST_UNDER_WAY:
+            return None, _TOO_MANY
+        else:
+            answer = asyncio.ensure_future(_asked(source, request, monotonic() + _limit(signal)))
         try:
-            async with asyncio.timeout(_limit(signal)):
-                return await source(request), ""
-        except TimeoutError:
-            return None, _LATE
-        except Exception as error:
-            return None, f"failed with `{type(error).__name__}`"
+            done, _ = await asyncio.wait([answer], timeout=_limit(signal))
+        finally:  # who asked may have been cancelled, which is no fault of the source
+            if not answer.done():
+                answer.cancel()
+                if _is_async(source):
+                    self._let_go(signal.name, answer)
+        return answer.result() if done else (None, _LATE)
 
-    def _begin(self, source: Callable[..., Any], request: Mapping[str, Any]) -> SimpleQueue[_Answer]:
-        """Call a source in a thread of its own, which keeps no process from ending."""
-        answers: SimpleQueue[_Answer] = SimpleQueue()
+    def _let_go(self, name: str, answer: Future[_Answer]) -> None:
+        """Keep a coroutine that was cancelled until it ends, whenever that is."""
+
+        def ended(answer: Future[_Answer]) -> None:
+            self._late.discard(answer)
+            self._count(name, -1)
+
+        self._late.add(answer)
+        self._count(name, 1)
+        answer.add_done_callback(ended)
+
+    def _count(self, name: str, change: int) -> None:
         with self._lock:
-            if self._waiting >= _MOST_WAITING:
-                answers.put((None, "has too many calls under way"))
-                return answers
-            self._waiting += 1
+            self._under_way[name] += change
+
+    def _begin(
+        self, signal: Signal, source: Callable[..., Any], request: Mapping[str, Any], hand: Callable[[_Answer], object]
+    ) -> None:
+        """Call a source in a thread of its own, which keeps no process from ending, and hand over its answer."""
+        name, end = signal.name, monotonic() + _limit(signal)
+        with self._lock:
+            too_many = self._under_way[name] >= _MOST_UNDER_WAY
+            self._under_way[name] += not too_many
+        if too_many:
+            hand((None, _TOO_MANY))
+            return
 
         def call() -> None:
             try:
-                answers.put((source(request), ""))
-            except Exception as error:
-                answers.put((None, f"failed with `{type(error).__name__}`"))
-            finally:
-                with self._lock:
-                    self._waiting -= 1
+                answer = source(request), ""
+            except BaseException as error:  # in a thread of its own, nothing of it is meant for anybody else
+                answer = None, _failure(error)
+            self._count(name, -1)
+            hand(_in_time(answer, end))
 
-        Thread(target=call, name="costlens-policy-signal", daemon=True).start()
-        return answers
+        try:
+            Thread(target=call, name=f"costlens-policy-signal-{name}", daemon=True).start()
+        except RuntimeError:  # the system has no more threads
+            self._count(name, -1)
+            hand((None, "could not be called, as no thread can be started"))
 
     def _checked(self, plan: Plan, signal: Signal, answer: _Answer) -> Value | None:
         """Return the value if it is one that the declaration allows, and report what is wrong."""
@@ -156,19 +213,55 @@ class Sources:
                 value = plan.admit[SIGNALS]({signal.name: value})[signal.name]
             except ValueError as problem:
                 value, fault = None, f"gave a wrong value: it {str(problem).partition(' ')[2]}"
-        self._report(signal.name, fault)
+        self._report(signal, fault)
         return value
 
-    def _report(self, name: str, fault: str) -> None:
+    def _report(self, signal: Signal, fault: str) -> None:
         """Report a source that has come to fail, once."""
         if not fault:
-            self._faulty.discard(name)
-        elif name not in self._faulty:
-            self._faulty.add(name)
-            _LOG.warning("the source of the signal `%s` %s; the signal is absent", name, fault)
+            self._faulty.discard(signal.name)
+            return
+        with self._lock:
+            is_known = signal.name in self._faulty
+            self._faulty.add(signal.name)
+        if not is_known:
+            instead = "the signal is absent" if signal.default is None else f"the signal is `{signal.default}`"
+            _LOG.warning("the source of the signal `%s` %s; %s", signal.name, fault, instead)
 
 
 _LATE: Final = "did not answer in time"
+_TOO_MANY: Final = f"has {_MOST_UNDER_WAY} calls under way, as many as it may have"
+
+
+async def _asked(source: Callable[..., Awaitable[Any]], request: Mapping[str, Any], end: float) -> _Answer:
+    """Await a source. Of what it raises only the wish of the user to end the program is not its own fault."""
+    try:
+        answer = await source(request), ""
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # also its own `CancelledError`, such as that of a task that others await, too
+        answer = None, _failure(error)
+    return _in_time(answer, end)
+
+
+def _failure(error: BaseException) -> str:
+    return f"failed with `{type(error).__name__}`"
+
+
+def _in_time(answer: _Answer, end: float) -> _Answer:
+    """Return an answer, unless it came after its end: who waits for another source may still see it then."""
+    return answer if monotonic() <= end else (None, _LATE)
+
+
+def _hand_over(loop: AbstractEventLoop, future: Future[_Answer], answer: _Answer) -> None:
+    """Set the result of a future from another thread, if anybody still waits for it."""
+
+    def set_result() -> None:
+        if not future.done():
+            future.set_result(answer)
+
+    with suppress(RuntimeError):  # the loop is closed
+        loop.call_soon_threadsafe(set_result)
 
 
 def _limit(signal: Signal) -> float:
