@@ -15,8 +15,9 @@ from itertools import count
 
 import pytest
 
-from costlens_policy import DeniedError, Guard
-from costlens_policy.ledger import CallConflictError
+from costlens_policy import DeniedError, Guard, RunLimitError, run
+from costlens_policy.guard.run_tree import spend_of_runs
+from costlens_policy.ledger import CallConflictError, open_ledger
 from tests.guard.company import REQUEST, Clock, write_company
 from tests.ledger.servers import Server, postgresql_server, redis_server
 
@@ -223,3 +224,35 @@ def test_a_batch_is_settled_by_another_guard_and_refusals_say_when_its_holds_end
         assert (settled.charged["0"].repeated, list(settled.released)) == (repeated, ["1"])
     (line,) = guards[3].spend("team", "red")
     assert (line.used, line.held) == (Decimal("0.0012"), 8 * Decimal("0.0012"))
+
+
+def test_a_crowd_of_sub_agents_shares_one_limit(server, tmp_path):
+    policy = """
+budgets:
+  - {id: tree, scope: 'runAt(request.?run.orValue("none"), 1)', hard_limit_usd: 0.006, window: {lifetime: true}}
+"""
+    url, clock = server.url(f"guard_{next(_NUMBERS)}"), Clock()
+    over: list[str] = []
+
+    def work(name: str) -> None:
+        with Guard(write_company(tmp_path / name, policy), url, clock=clock, alert_sinks=[]) as guard:
+            with run("nightly"), run(name), contextlib.suppress(RunLimitError):
+                for _ in range(9):
+                    with guard.call(REQUEST) as call:
+                        call.settle(USAGE)
+            with run("nightly"), run(name), pytest.raises(RunLimitError) as error:
+                guard.call(REQUEST)
+            over.append(error.value.over)
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert over == ["nightly"] * 4
+    store = open_ledger(url)
+    root, *agents = spend_of_runs(store, "nightly", clock())
+    store.close()
+    assert (root.run, root.total, root.total_held, root.share) == ("nightly", Decimal("0.006"), 0, 1)
+    assert sum(item.calls for item in agents) == 5
+    assert {item.run for item in agents} <= {f"nightly/{name}" for name in "abcd"}
