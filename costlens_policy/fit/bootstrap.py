@@ -6,6 +6,7 @@ equal prompts are drawn, so that what repeats counts once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ import numpy as np
 from costlens_policy.fit.estimate import LEVEL, Estimate
 from costlens_policy.fit.measurements import Floats, Places
 
-__all__ = ["Bootstrap"]
+__all__ = ["Bootstrap", "share_saved"]
 
 _DRAWS: Final = 2000
 _AT_ONCE: Final = 4_000_000
@@ -38,8 +39,17 @@ class Bootstrap:
         """Return a statistic of the means of the columns, which come as ``means[..., column]``, with its interval."""
         value = float(statistic(self._totals[1:] / self._totals[0]))
         drawn = statistic(self._drawn[:, 1:] / self._drawn[:, :1])
+        if math.isnan(value):
+            return Estimate(value, value, value, self._count)
         low, high = np.nanquantile(drawn, [(1 - level) / 2, (1 + level) / 2])
         return Estimate(value, float(low), float(high), self._count)
+
+
+def share_saved(cost: Any, whole: Any) -> Any:
+    """Return which share of a whole cost is saved: nothing of nothing, and NaN where a cost is beside nothing."""
+    cost, whole = np.asarray(cost, dtype=float), np.asarray(whole, dtype=float)
+    unknown = np.where(cost > 0, math.nan, 0.0)
+    return np.where(whole > 0, 1 - cost / np.where(whole > 0, whole, 1.0), unknown)
 
 
 def _drawn(sums: Floats, seed: int, draws: int) -> Iterator[Floats]:

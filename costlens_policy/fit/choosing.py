@@ -22,7 +22,7 @@ from costlens_policy.frozen import frozen
 __all__ = ["FEWEST", "Choice", "Means", "folds_of", "holdout_of", "means_of", "worths_of"]
 
 FEWEST: Final = 30
-"""Cases below which a task is not judged by itself; the default model serves it."""
+"""Cases below which a task is not judged by itself; the default model serves it. Equal prompts are one case here."""
 
 
 @frozen(eq=False)
@@ -32,6 +32,8 @@ class Means:
     scores: Floats
     costs: Floats
     cases: Places
+    enough: Flags
+    """Which tasks are judged by themselves."""
     best: int
     """The model with the best mean score over all cases, by its place; of equal ones the cheaper."""
     cheapest: int
@@ -39,13 +41,12 @@ class Means:
 
     def choose(self, worth: float) -> Choice:
         """Return the choice at a worth in US dollars of a right answer; infinity takes the best of each task."""
-        enough = self.cases >= FEWEST
         if math.isinf(worth):
             best = self.scores.max(axis=1, keepdims=True)
             models = np.where(self.scores >= best - 1e-12, self.costs, math.inf).argmin(axis=1)
         else:
             models = (self.costs - worth * self.scores).argmin(axis=1)
-        return Choice(worth, np.where(enough, models, self.best), self.best)
+        return Choice(worth, np.where(self.enough, models, self.best), self.best)
 
     def at(self, worth: float | None) -> Choice:
         """Return the choice at a worth; None stands for one model everywhere."""
@@ -73,8 +74,12 @@ class Choice:
         return self.default == other.default and bool((self.models == other.models).all())
 
 
-def means_of(measurements: Measurements) -> Means:
-    """Measure each task. A task without cases counts as unmeasured."""
+def means_of(measurements: Measurements, judged: Flags | None = None) -> Means:
+    """Measure each task. A task without cases counts as unmeasured.
+
+    A task is judged by itself if it has ``FEWEST`` cases. Measurements that are a part of others take which are
+    ``judged`` from the whole, so that a fold makes the choices that the fit makes.
+    """
     count = len(measurements.tasks)
     cases = np.bincount(measurements.task_of, minlength=count)
     scores, costs = (
@@ -86,7 +91,14 @@ def means_of(measurements: Measurements) -> Means:
     order = range(len(measurements.models))
     best = min(order, key=lambda place: (-round(score[place], 12), cost[place]))
     cheapest = min(order, key=lambda place: (cost[place], -score[place]))
-    return Means(scores, costs, cases, best, cheapest)
+    enough = _different(measurements) >= FEWEST if judged is None else judged & (cases > 0)
+    return Means(scores, costs, cases, enough, best, cheapest)
+
+
+def _different(measurements: Measurements) -> Places:
+    """Return how many groups of equal prompts each task has."""
+    pairs = np.unique(np.stack([measurements.task_of, measurements.group_of], axis=1), axis=0)
+    return np.bincount(pairs[:, 0], minlength=len(measurements.tasks))
 
 
 def worths_of(means: Means) -> tuple[float, ...]:
@@ -100,11 +112,11 @@ def worths_of(means: Means) -> tuple[float, ...]:
 
 
 def _enough(means: Means) -> list[int]:
-    found = [task for task, cases in enumerate(means.cases) if cases >= FEWEST]
+    found = [int(task) for task in np.flatnonzero(means.enough)]
     if not found:
         raise OutcomesError(
-            f"no task has {FEWEST} cases to fit to, the largest has {max(means.cases)}; add cases, or leave the column "
-            f"of tasks out so that all are fitted as one"
+            f"no task has {FEWEST} cases with different prompts to fit to, the largest has {max(means.cases)} cases; "
+            f"add cases, or leave the column of tasks out so that all are fitted as one"
         )
     return found
 

@@ -163,15 +163,19 @@ def _explained(fitted: Fitted) -> Iterator[str]:
             f"Each task goes to the model with the lowest cost less what its score is worth, at ${choice.worth:g} for "
             f"a right answer. Cost is relative to `{best}`, the best single model."
         )
-    few = [_shown(task) for place, task in enumerate(measurements.tasks) if 0 < fitted.means.cases[place] < FEWEST]
+    few = [
+        _shown(task)
+        for place, task in enumerate(measurements.tasks)
+        if fitted.means.cases[place] and not fitted.means.enough[place]
+    ]
     if few:
-        yield f"The default route serves tasks with fewer than {FEWEST} cases: {', '.join(few)}."
+        yield f"The default route serves tasks with fewer than {FEWEST} different cases: {', '.join(few)}."
 
 
 def _groups(fitted: Fitted) -> Iterator[tuple[int, list[int]]]:
     """Yield each model, the cheapest first, with the tasks that it serves."""
     measurements, choice = fitted.inside, fitted.choice
-    judged = [task for task, cases in enumerate(fitted.means.cases) if cases >= FEWEST]
+    judged = [int(task) for task in np.flatnonzero(fitted.means.enough)]
     mean = measurements.costs.mean(axis=0)
     for model in sorted({int(choice.models[task]) for task in judged}, key=lambda place: (mean[place], place)):
         yield model, [task for task in judged if choice.models[task] == model]
@@ -198,9 +202,10 @@ def _evidence(fitted: Fitted, qualities: _Qualities, model: int, task: int) -> t
     names, name = fitted.inside.models, fitted.inside.tasks[task]
     found, best = qualities[name, names[model]], int(fitted.means.scores[task].argmax())
     below = qualities[name, names[best]].value - found.value
-    cost = fitted.means.costs[task, model] / (fitted.means.costs[task, fitted.means.best] or 1)
+    whole = float(fitted.means.costs[task, fitted.means.best])
+    cost = f"{fitted.means.costs[task, model] / whole:.0%}" if whole else "-"
     return (
-        _shown(name), f"{found.value:.3f}", f"{found.low:.3f} to {found.high:.3f}", f"{found.cases:,}", f"{cost:.0%}",
+        _shown(name), f"{found.value:.3f}", f"{found.low:.3f} to {found.high:.3f}", f"{found.cases:,}", cost,
         f"{100 * max(below, 0):.1f}", names[best],
     )  # fmt: skip
 

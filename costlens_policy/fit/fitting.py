@@ -12,12 +12,12 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from costlens_policy.fit.bootstrap import Bootstrap
+from costlens_policy.fit.bootstrap import Bootstrap, share_saved
 from costlens_policy.fit.choosing import FEWEST, Choice, Means, holdout_of, means_of
 from costlens_policy.fit.estimate import Estimate
 from costlens_policy.fit.measurements import Floats, Measurements
 from costlens_policy.fit.outcomes import OutcomesError
-from costlens_policy.fit.target import Point, Target, choose_for, knee_of, points_of
+from costlens_policy.fit.target import Point, Target, cases_for, choose_for, in_points, knee_of, points_of
 from costlens_policy.fit.told import Told
 from costlens_policy.frozen import frozen
 
@@ -26,6 +26,10 @@ __all__ = ["BY_SIGNAL", "COIN", "ORACLE", "POLICY", "Fitted", "Held", "Way", "fi
 POLICY: Final = "the fitted policy"
 COIN: Final = "a coin with the same shares"
 ORACLE: Final = "the oracle"
+_WORTH_A_WORD: Final = 0.005
+"""The least saving that is spoken of."""
+_MOST_TIMES: Final = 100
+"""How many times the cases may be asked for."""
 BY_SIGNAL: Final = "the policy, each task recognized by the signal"
 
 
@@ -100,11 +104,8 @@ def fit(inside: Measurements, aside: Measurements, target: Target, seed: int = 0
     ``told`` are the tasks that a signal told of the latter: what they make of the policy is reported, too.
     Raises ``OutcomesError`` where there are too few cases for either, and where no choice meets the target.
     """
-    if len(aside) < FEWEST:
-        raise OutcomesError(
-            f"a report needs {FEWEST} cases that are kept aside, got {len(aside)}; add cases, or keep a larger share "
-            f"aside with --holdout"
-        )
+    if aside.groups < FEWEST:
+        raise OutcomesError(_too_few(inside, aside))
     means, points = means_of(inside), points_of(inside, seed)
     chosen, knee = choose_for(target, points), knee_of(points)
     if chosen is None:
@@ -119,7 +120,7 @@ def fit(inside: Measurements, aside: Measurements, target: Target, seed: int = 0
     curve = tuple(Held(point, way) for point, way in zip(points, ways[-len(points) :], strict=True))
     held = next(item for item in curve if item.point is chosen)
     bend = next((item for item in curve if item.point is knee), None)
-    reasons = tuple(_against(target, held, means, over_coin, points))
+    reasons = tuple(_against(target, held, means, over_coin, points, len(inside)))
     if means.best == means.cheapest:
         reasons = (f"`{inside.models[means.best]}` is the best and the cheapest",)
     return Fitted(
@@ -174,20 +175,22 @@ def _judge(named: Mapping[str, _Columns], aside: Measurements, seed: int) -> tup
             score=drawn.estimate(lambda means: means[..., at]),
             cost=drawn.estimate(lambda means: means[..., at + 1]),
             gain=drawn.estimate(lambda means: means[..., at] - means[..., 2]),
-            saving=drawn.estimate(lambda means: 1 - means[..., at + 1] / means[..., 3]),
+            saving=drawn.estimate(lambda means: share_saved(means[..., at + 1], means[..., 3])),
         )
 
     ways = tuple(way(name, 2 * place) for place, name in enumerate(named))
     return ways, drawn.estimate(lambda means: means[..., 0] - means[..., 6])
 
 
-def _against(target: Target, chosen: Held, means: Means, over_coin: Estimate, points: Sequence[Point]) -> list[str]:
+def _against(
+    target: Target, chosen: Held, means: Means, over_coin: Estimate, points: Sequence[Point], cases: int
+) -> list[str]:
     """Return why the data does not support what was asked; nothing where it does."""
     point, way = chosen.point, chosen.way
     if target.max_loss is None:
         return [] if _is_single(point) or over_coin.low > 0 else [_as_a_coin(over_coin)]
     if point.choice.same_as(means.best_everywhere()):
-        return [_nothing_saved(target.max_loss, points)]
+        return [_nothing_saved(target.max_loss, points, cases)]
     reasons = []
     if way.gain.high < -target.max_loss:
         reasons.append(f"on the cases kept aside it loses more: {_points(way.gain)}")
@@ -214,19 +217,36 @@ def _as_a_coin(over_coin: Estimate) -> str:
     return f"a coin with the same shares does as well: the difference is {_points(over_coin)}"
 
 
-def _nothing_saved(max_loss: float, points: Sequence[Point]) -> str:
+def _nothing_saved(max_loss: float, points: Sequence[Point], cases: int) -> str:
     """Return that no choice keeps within the loss, and how many cases would show whether the nearest one does."""
-    lost = f"{100 * max_loss:g} point{'' if max_loss == 0.01 else 's'}"
-    text = f"by cross-validation no cheaper choice keeps within a loss of {lost} with enough certainty"
+    text = f"by cross-validation no cheaper choice keeps within a loss of {in_points(max_loss)} with enough certainty"
     near = min(
-        (point for point in points if point.saving > 0 and point.gain > -max_loss),
+        (point for point in points if point.saving >= _WORTH_A_WORD and point.gain > -max_loss),
         key=lambda point: point.cost,
         default=None,
     )
-    if near is None:
+    needed = None if near is None else cases_for(near, max_loss, cases)
+    if near is None or needed is None or needed > _MOST_TIMES * cases:
         return text
-    times = (near.error / (near.gain + max_loss)) ** 2
-    return f"{text}; about {times:,.0f} times as many cases would show whether one that saves {near.saving:.0%} does"
+    step = 10 ** max(len(str(needed)) - 2, 0)
+    return (
+        f"{text}; about {-(-needed // step) * step:,} cases to fit to, in place of {cases:,}, would show whether one "
+        f"that saves {near.saving:.0%} does"
+    )
+
+
+def _too_few(inside: Measurements, aside: Measurements) -> str:
+    """Return that too few cases are kept aside, and how many would do."""
+    got = aside.groups
+    alike = "" if got == len(aside) else f" with different prompts of {len(aside):,}"
+    text = f"a report needs {FEWEST} cases that are kept aside, got {got}{alike}"
+    share = len(aside) / (len(aside) + len(inside)) if len(inside) else 0.0
+    rounded = round(share, 2)
+    if not 0 < rounded < 1:
+        return f"{text}; add cases"
+    enough = max(math.ceil(FEWEST / rounded), math.ceil(FEWEST / (1 - rounded)))
+    larger = ", or keep half of them aside with --holdout 0.5" if inside.groups + got >= 2 * FEWEST + 2 else ""
+    return f"{text}; in all {enough:,} cases with different prompts are enough for this share{larger}"
 
 
 def _points(estimate: Estimate) -> str:

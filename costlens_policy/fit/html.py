@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -25,7 +26,12 @@ def page_of_fit(fitted: Fitted, summary: Summary) -> str:
 
 def _tiles(fitted: Fitted) -> Iterator[Tile]:
     policy = fitted.ways[0]
-    yield "saved", f"{policy.saving.value:.1%}", percent(policy.saving), True
+    yield (
+        "saved",
+        "-" if math.isnan(policy.saving.value) else f"{policy.saving.value:.1%}",
+        percent(policy.saving),
+        True,
+    )
     yield "beside the best model", f"{100 * policy.gain.value:+.1f} points", points(policy.gain), True
     yield "cost of 1,000 calls", f"${1000 * policy.cost.value:.4f}", dollars(policy.cost), True
     yield "cases kept aside", f"{len(fitted.aside):,}", f"fitted to {len(fitted.inside):,} others", True

@@ -60,6 +60,11 @@ class Measurements:
     def __len__(self) -> int:
         return len(self.cases)
 
+    @property
+    def groups(self) -> int:
+        """How many cases have different prompts."""
+        return len(np.unique(self.group_of))
+
     def part(self, chosen: Flags) -> Measurements:
         """Return some of the cases, with the same models and tasks; groups are numbered anew."""
         cases = tuple(case for case, is_chosen in zip(self.cases, chosen, strict=True) if is_chosen)

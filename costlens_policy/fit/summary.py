@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -45,7 +46,12 @@ def _verdict(fitted: Fitted) -> str:
         lines += _told(fitted, fitted.told)
     if fitted.knee is not None:
         way = fitted.knee.way
-        lines.append(f"the curve bends where {percent(way.saving)} are saved at {points(way.gain)}")
+        if way.saving.value > 0:
+            lines.append(f"the curve bends where {percent(way.saving)} are saved at {points(way.gain)}")
+        else:
+            lines.append(
+                f"the curve bends where nothing is saved, at {points(way.gain)} and {dollars(way.cost)} for 1,000 calls"
+            )
     return "\n".join(lines)
 
 
@@ -73,7 +79,7 @@ def _tasks(fitted: Fitted) -> SummaryTable:
         if not means.cases[place]:
             continue
         model, best = int(choice.models[place]), int(means.scores[place].argmax())
-        few = f" (fewer than {FEWEST}: the default)" if means.cases[place] < FEWEST else ""
+        few = "" if means.enough[place] else f" (fewer than {FEWEST} different: the default)"
         rows.append((
             "(no task)" if task is None else task, f"{means.cases[place]:,}{few}", inside.models[model],
             f"{means.scores[place, model]:.3f}", inside.models[best], f"{means.scores[place, best]:.3f}",
@@ -249,8 +255,12 @@ def _finite(worth: float | None) -> float | None:
     return None if worth is None or worth == float("inf") else worth
 
 
-def _estimate(estimate: Estimate) -> dict[str, float]:
-    return {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+def _estimate(estimate: Estimate) -> dict[str, float | None]:
+    """Return an estimate for JSON, which has null for a share of nothing."""
+    return {
+        name: value if math.isfinite(value) else None
+        for name, value in (("value", estimate.value), ("low", estimate.low), ("high", estimate.high))
+    }
 
 
 def summary_of_drift(drift: Drift, policies: str, notes: Sequence[str] = ()) -> Summary:

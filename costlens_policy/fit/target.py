@@ -19,7 +19,7 @@ from costlens_policy.fit.choosing import Choice, folds_of, means_of, worths_of
 from costlens_policy.fit.measurements import Flags, Floats, Measurements
 from costlens_policy.frozen import frozen
 
-__all__ = ["SURE", "Point", "Target", "choose_for", "knee_of", "points_of"]
+__all__ = ["SURE", "Point", "Target", "cases_for", "choose_for", "in_points", "knee_of", "points_of"]
 
 SURE: Final = 0.9
 """How probable it has to be that the loss is at most the largest one."""
@@ -75,7 +75,7 @@ def points_of(measurements: Measurements, seed: int) -> tuple[Point, ...]:
         folds = folds_of(measurements, _FOLDS, seed + repeat)
         for left_out in (folds == fold for fold in range(_FOLDS)):
             if left_out.any() and not left_out.all():
-                inside = means_of(measurements.part(~left_out))
+                inside = means_of(measurements.part(~left_out), means.enough)
                 for worth, result in zip(worths, tried, strict=True):
                     result.add(repeat, left_out, inside.at(worth), inside.best)
     points = [result.point(means.at(worth)) for worth, result in zip(worths, tried, strict=True)]
@@ -106,6 +106,22 @@ def knee_of(points: Sequence[Point]) -> Point | None:
 
     knee = max(points, key=above)
     return knee if above(knee) > 1e-9 else None
+
+
+def cases_for(point: Point, max_loss: float, cases: int) -> int | None:
+    """Return of how many cases a point would keep within a loss, with its gain and the variation of these ``cases``.
+
+    None where more would not help: the point loses more, or keeps within the loss already.
+    """
+    room = point.gain + max_loss
+    times = (NormalDist().inv_cdf(SURE) * point.error / room) ** 2 if room > 0 else 0.0
+    return math.ceil(times * cases) if times > 1 else None
+
+
+def in_points(loss: float) -> str:
+    """Return a loss of score as words have it: 0.01 is 1 point."""
+    number = f"{100 * loss:g}"
+    return f"{number} point{'' if number == '1' else 's'}"
 
 
 class _OutOfFold:

@@ -26,7 +26,7 @@ MIN_CONFIDENCE: Final = 0.5
 """Below it the task is absent, and the default route serves."""
 _MOST_BANDS: Final = 20
 _IN_A_BAND: Final = 2 * FEWEST
-"""Cases, at least: fewer would not be chosen for by themselves in each fold."""
+"""Cases, at least: a fold still chooses for each band by more than a task needs."""
 
 
 @frozen(eq=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from costlens_policy.fit.estimate import Estimate
 from costlens_policy.fit.fitting import Fitted
 
@@ -14,7 +16,9 @@ def points(estimate: Estimate) -> str:
 
 
 def percent(estimate: Estimate) -> str:
-    """Return a share in per cent, with its interval."""
+    """Return a share in per cent, with its interval; a share of nothing is none."""
+    if math.isnan(estimate.value):
+        return "no share of nothing"
     return f"{100 * estimate.value:.1f}% ({100 * estimate.low:.1f} to {100 * estimate.high:.1f})"
 
 

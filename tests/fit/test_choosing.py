@@ -44,7 +44,7 @@ def test_a_task_with_few_cases_is_served_by_the_default() -> None:
     means = means_of(found.part(keep))
     assert means.choose(0).models[2] == means.choose(0).default == means.best
     few = found.part(np.arange(len(found)) % 20 == 0)
-    with pytest.raises(OutcomesError, match="no task has 30 cases to fit to, the largest has 15"):
+    with pytest.raises(OutcomesError, match="no task has 30 cases with different prompts to fit to, the"):
         worths_of(means_of(few))
 
 
@@ -59,3 +59,12 @@ def test_parts_keep_groups_whole_and_tasks_even() -> None:
         assert np.bincount(folds).tolist() == pytest.approx([60] * 5, abs=2)
         assert (folds == folds_of(found, 5, seed)).all()
     assert (folds_of(found, 5, 0) != folds_of(found, 5, 1)).any()
+
+
+def test_a_task_of_one_prompt_again_and_again_is_not_judged_by_itself() -> None:
+    found = measurements(cases=60)
+    found.group_of[found.of_task(1)] = found.group_of.max()
+    means = means_of(found)
+    assert means.cases.tolist() == [60, 60, 60]
+    assert means.enough.tolist() == [True, False, True]
+    assert means.choose(0).models[1] == means.best

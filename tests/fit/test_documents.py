@@ -81,7 +81,7 @@ def test_tasks_with_few_cases_go_to_the_default_and_are_named(tmp_path: Path) ->
     keep[drawn.of_task(2).nonzero()[0][:30]] = True
     fitted = fit(*parts_of(drawn.part(keep), 0.25, 0), Target(max_loss=0.02))
     texts = _write(tmp_path, fitted)
-    assert "tasks with fewer than 30 cases: extraction" in " ".join(texts["routing.yaml"].split())
+    assert "tasks with fewer than 30 different cases: extraction" in " ".join(texts["routing.yaml"].split())
     assert load(tmp_path).decide({"task": "extraction"}, now=datetime(2026, 11, 30, tzinfo=UTC)).rule == "default"
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
 from costlens_policy.fit.fitting import Fitted, fit, parts_of
+from costlens_policy.fit.measurements import gather
 from costlens_policy.fit.outcomes import OutcomesError
 from costlens_policy.fit.summary import curve_chart, summary_of
 from costlens_policy.fit.target import Target
-from tests.fit.drawn import Chances, measurements
+from tests.fit.drawn import ASSUMED, Chances, catalogue, measurements, outcomes
 
 
 def _fitted(target: Target, chances: Chances | None = None, cases: int = 300, seed: int = 0) -> Fitted:
@@ -89,10 +92,31 @@ def test_the_chart_has_every_way_and_the_data_every_point() -> None:
 
 def test_too_few_cases_are_refused() -> None:
     drawn = measurements(cases=12)
-    with pytest.raises(OutcomesError, match="a report needs 30 cases that are kept aside, got 9"):
+    with pytest.raises(OutcomesError, match="aside, got 9; in all 120 cases with different prompts are enough for thi"):
         fit(*parts_of(drawn, 0.25, 0), Target(max_loss=0.01))
+    inside, aside = parts_of(measurements(cases=40), 0.25, 0)
+    with pytest.raises(OutcomesError, match="or keep half of them aside with --holdout"):
+        fit(inside, aside.part(np.arange(len(aside)) < 20), Target(max_loss=0.01))
+    inside, aside = parts_of(measurements(cases=80), 0.5, 0)
+    aside.group_of[:] = 0
+    with pytest.raises(OutcomesError, match="aside, got 1 with different prompts of 120"):
+        fit(inside, aside, Target(max_loss=0.01))
 
 
 def test_a_target_that_no_choice_meets_is_refused() -> None:
     with pytest.raises(OutcomesError, match=r"no choice meets the target at \$1e-06 for 1,000 calls; the cheapest"):
         _fitted(Target(max_cost_usd=1e-9))
+
+
+@pytest.mark.filterwarnings("error")
+def test_beside_a_best_model_that_is_free_there_is_no_share_to_save() -> None:
+    free = {"large": "0", "small": "1", "tiny": "0.1"}
+    for prices in (free, dict.fromkeys(free, "0")):
+        drawn = gather(outcomes(), catalogue(prices), ASSUMED)
+        fitted = fit(*parts_of(drawn, 0.25, 0), Target(max_loss=0.02))
+        assert fitted.reasons == ("`large` is the best and the cheapest",)
+        summary = summary_of(fitted)
+        json.dumps(summary.data(), allow_nan=False)
+        shown = [cell for table in summary.tables for row in table.rows for cell in row]
+        assert not any("nan" in cell or "inf" in cell for cell in shown)
+        assert ("no share of nothing" in shown) == (prices is free)

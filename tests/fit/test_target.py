@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from costlens_policy.fit.target import Target, choose_for, knee_of, points_of
+from costlens_policy.fit.target import Target, cases_for, choose_for, in_points, knee_of, points_of
 from tests.fit.drawn import measurements
 
 
@@ -55,3 +57,23 @@ def test_the_knee_is_the_point_that_gains_most_over_a_straight_line() -> None:
 def test_equal_input_gives_equal_output() -> None:
     first, second = (points_of(measurements(), seed=3) for _ in range(2))
     assert [(p.score, p.cost, p.gain, p.error) for p in first] == [(p.score, p.cost, p.gain, p.error) for p in second]
+
+
+def test_tasks_that_just_have_enough_cases_are_judged_in_each_fold() -> None:
+    worse = {f"task {number}": {"large": 0.9, "small": 0.7} for number in range(10)}
+    points = points_of(measurements(worse, 31), seed=0)
+    cheapest = next(point for point in points if point.choice.worth == 0)
+    assert cheapest.strong == 0
+    assert cheapest.gain == pytest.approx(-0.2, abs=0.07)
+    chosen = choose_for(Target(max_loss=0.01), points)
+    assert chosen is not None
+    assert chosen.gain - 1.28 * chosen.error >= -0.01
+
+
+def test_how_many_cases_would_do_and_how_a_loss_is_said() -> None:
+    point = replace(points_of(measurements(cases=60), seed=0)[0], gain=0.0, error=0.02)
+    needed = cases_for(point, 0.01, 200)
+    assert needed == 1314  # the error must be 0.01 / 1.2816
+    assert cases_for(point, 0.03, 200) is None
+    assert cases_for(replace(point, gain=-0.02), 0.01, 200) is None
+    assert [in_points(loss) for loss in (0.01, 0.02, 0.005, 0)] == ["1 point", "2 points", "0.5 points", "0 points"]
