@@ -81,7 +81,9 @@ class BatchResult(NamedTuple):
 
 
 def call_id(batch: str, item: str) -> str:
-    """Return the id under which the ledger knows an item."""
+    """Return the id under which the ledger knows an item: that of no other item of any batch. Raises ``GuardError``."""
+    if not (isinstance(batch, str) and batch and "/" not in batch):
+        raise GuardError(f"the id of a batch must be a non-empty string without `/`, got `{batch!r}`")
     return f"{batch}/{item}"
 
 

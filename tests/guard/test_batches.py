@@ -109,6 +109,14 @@ class TestSubmitting:
         with pytest.raises(GuardError, match="must be a non-empty"):
             guard.submit(odd, id="night")
 
+    @pytest.mark.parametrize("odd", ["", "a/b", 7])
+    def test_a_batch_without_an_id_of_its_own_is_an_error(self, guard, odd):
+        with pytest.raises(GuardError, match="the id of a batch must be"):
+            guard.submit(THREE, id=odd)
+        with pytest.raises(GuardError, match="the id of a batch must be"):
+            guard.settle_batch(odd, [openai("a", usage=USAGE)])
+        assert standing(guard) == (0, 0)
+
     def test_another_tier_or_no_request_is_refused(self, guard):
         batch = guard.submit({"flex": {**REQUEST, "params": {"service_tier": "flex"}}, "none": 1}, id="night")
         assert "must be `batch`, got `flex`" in str(batch.refused["flex"])
