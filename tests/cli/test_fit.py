@@ -84,7 +84,7 @@ def test_a_holdout_without_prompts_is_known_by_its_ids(run: Run, answers: Path) 
     assert refused.exit_code == 6, refused.output
     assert "every case is a case of the fitting data, too" in refused.stderr
     notes = json.loads(run(*arguments, "other.csv").stdout)["notes"]
-    assert any("kept aside: cases told apart from those of the fitting data by their ids alone" in it for it in notes)
+    assert any("kept aside: cases kept apart from those of the fitting data by their ids alone" in it for it in notes)
     assert any("kept aside: 600 cases have neither prompt nor input tokens" in it for it in notes)
 
 

@@ -148,7 +148,7 @@ class Outcomes:
         tallies = (
             _tally("cases of the fitting data, too", [self.cases[at].id for at in sorted(shared)]),
             _tally(
-                "cases told apart from those of the fitting data by their ids alone, as prompts are missing",
+                "cases kept apart from those of the fitting data by their ids alone, as prompts are missing",
                 [self.cases[at].id for at in places if not known.by_prompt(self.cases[at])],
             ),
         )

@@ -77,5 +77,5 @@ def test_a_case_without_a_prompt_is_known_by_its_id_and_task(fitted: Case, aside
 def test_cases_that_only_ids_tell_apart_are_noted() -> None:
     apart = _of(_case("1"), _case("2"), _case("3", "Hello")).apart_from(_of(_case("1", "Sum this")))
     assert [str(note) for note in apart.notes.remarks] == [
-        "cases told apart from those of the fitting data by their ids alone, as prompts are missing: 1 (first: 2)"
+        "cases kept apart from those of the fitting data by their ids alone, as prompts are missing: 1 (first: 2)"
     ]
