@@ -65,6 +65,8 @@ class Model:
     """By task, from 0 to 1."""
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
     """By task, where more is known of a quality than its value."""
+    base_measured: Mapping[str, str] = field(default_factory=dict)
+    """By task in which nobody measured this model: the nearest one that it was trained from and that was measured."""
     regions: tuple[str, ...] | None = None
     external: bool = True
     deprecated: date | None = None

@@ -30,6 +30,8 @@ __all__ = ["Draft", "ModelReference", "Place", "compare_prices", "examine_prices
 
 _FACTS: Final = tuple(ModelFacts.model_fields)
 _MERGED: Final = frozenset({"quality", "labels"})
+_OWN: Final = frozenset({"quality"})
+"""What training changes, so that it is never that of a base."""
 
 
 @frozen
@@ -81,6 +83,7 @@ class Draft:
     places: dict[str, Place] = field(default_factory=dict)
     aliases: dict[str, Place] = field(default_factory=dict)
     base: ModelReference | None = None
+    base_measured: dict[str, str] = field(default_factory=dict)
     trained_for: tuple[str, ...] = ()
     price_as: ModelReference | None = None
     periods: tuple[Period, ...] = ()
@@ -110,8 +113,11 @@ class Draft:
             self.trained_for = entry.fine_tuned.tasks
 
     def inherit(self, base: Draft) -> None:
-        """Take over each fact that is not given here; prices never."""
-        self.facts = base.facts | self.facts
+        """Take over each fact that is not given here; prices and measured quality never."""
+        own = self.facts.get("quality", {})
+        measured = base.base_measured | dict.fromkeys(base.facts.get("quality", {}), base.name)
+        self.base_measured = {task: name for task, name in measured.items() if task not in own}
+        self.facts = {name: fact for name, fact in base.facts.items() if name not in _OWN} | self.facts
 
     @property
     def provider(self) -> str | None:

@@ -277,6 +277,7 @@ def _finish(draft: Draft, aliases: Sequence[str], names: Names) -> Model:
             for task, given in facts.get("quality", {}).items()
             if isinstance(given, MeasuredQuality) and _evidence(given) != Evidence()
         },
+        base_measured=draft.base_measured,
         regions=facts.get("regions"),
         external=facts.get("external", True),
         deprecated=facts.get("deprecated"),

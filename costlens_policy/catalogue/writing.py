@@ -86,20 +86,20 @@ def explicit_entry(model: Model) -> dict[str, Value]:
         "max_output_tokens": model.max_output_tokens,
         "capabilities": None if model.capabilities is None else sorted(model.capabilities),
         "latency_ms": _latency(model),
-        "quality": _unless_empty({task: _quality(task, model) for task in model.quality}, model),
+        "quality": {task: _quality(task, model) for task in sorted(model.quality)} or None,
         "regions": model.regions,
         "external": model.external,
         "deprecated": model.deprecated,
         "retired": model.retired,
-        "labels": _unless_empty(model.labels, model),
+        "labels": _labels(model),
         "prices": [_period_entry(period) for period in model.periods],
     }
     return {name: value for name, value in entry.items() if value is not None}
 
 
-def _unless_empty(values: Mapping[str, Value], model: Model) -> Mapping[str, Value] | None:
-    """Leave an empty mapping out, but not where a base model's would take its place."""
-    return dict(sorted(values.items())) if values or model.base else None
+def _labels(model: Model) -> Mapping[str, Value] | None:
+    """Leave empty labels out, but not where those of a base would take their place."""
+    return dict(sorted(model.labels.items())) if model.labels or model.base else None
 
 
 def _fine_tuned(model: Model) -> Value | None:

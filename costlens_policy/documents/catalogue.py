@@ -133,7 +133,7 @@ class FineTuning(Section):
     """Where a fine-tuned model comes from."""
 
     base: ModelName
-    """The model it was trained from; facts that are not given here are the base's, except prices."""
+    """The model it was trained from; facts that are not given here are the base's, except prices and quality."""
     tasks: tuple[Annotated[str, Field(examples=["ticket_triage"])], ...] = ()
     """Tasks it was trained for."""
 

@@ -15,6 +15,7 @@ from costlens_policy.engine.context import Context, Refusal
 from costlens_policy.engine.decided import Decided
 from costlens_policy.engine.preparation import Preparations
 from costlens_policy.engine.routes import estimate_view, task_of
+from costlens_policy.engine.within import not_its_own
 from costlens_policy.expressions import Extent
 from costlens_policy.expressions.runtime import CelError
 from costlens_policy.expressions.tree import Call, Literal, Name, Node, Select
@@ -120,7 +121,7 @@ def _asks_for_quality(target: ByChoice) -> bool:
 def _quality(priced: PricedModel, task: str) -> str:
     value = priced.model.quality.get(task)
     if value is None:
-        return "has no measured quality for the task"
+        return f"has no measured quality for the task{not_its_own(priced.model, task)}"
     evidence = priced.model.evidence.get(task)
     return f"has a quality of {value:g} for the task{'' if evidence is None else _evidence(evidence)}"
 

@@ -20,7 +20,7 @@ from costlens_policy.engine.candidate import Candidate, Prepared, fits, obstacle
 from costlens_policy.engine.context import Context, Refusal
 from costlens_policy.engine.facts import Estimate, Exclusion
 from costlens_policy.engine.preparation import Preparations
-from costlens_policy.engine.within import contest_on, quality_of, too_far_behind, too_low
+from costlens_policy.engine.within import contest_on, not_its_own, quality_of, too_far_behind, too_low
 from costlens_policy.expressions import Value
 from costlens_policy.expressions.compile.first_match import RuleError
 from costlens_policy.expressions.runtime import CelError
@@ -298,8 +298,8 @@ class _Choice:
         known = {name: quality_of(self._context.priced_model(name), limits, task) for name in names}
         able = [quality for name, quality in known.items() if quality is not None and self._can_serve(name)]
         best, left = max(able, default=None), set()
-        for name, quality in known.items():
-            if reason := too_far_behind(quality, best, limits):
+        for name in known:
+            if reason := too_far_behind(self._context.priced_model(name), best, limits, task):
                 self._excluded.append(Exclusion(name, reason, self._route.id))
             else:
                 left.add(name)
@@ -332,7 +332,7 @@ class _Choice:
         """Raise ``_Unfit`` for a model that does not qualify, whatever the request is."""
         if item.error is not None:
             assert self._target.among is not None
-            raise self._failed(self._target.among, item.error)
+            raise self._failed(self._target.among, item.error, item.priced)
         if item.reason:
             raise _Unfit(item.reason)
 
@@ -343,12 +343,12 @@ class _Choice:
             if isinstance(value, float) and math.isnan(value):
                 raise CelError("CL932", "the score is not a number")
         except CelError as error:
-            raise self._failed(formula, error) from None
+            raise self._failed(formula, error, priced) from None
         return value
 
-    def _failed(self, formula: Formula, error: CelError) -> _Unfit:
+    def _failed(self, formula: Formula, error: CelError, priced: PricedModel) -> _Unfit:
         self._context.note(formula, self._route.id, "routes", error)
-        return _Unfit(f"the choice cannot judge it: {error}")
+        return _Unfit(_no_judgement(self._context, formula, error, priced))
 
 
 def _ranked(bands: Bands, scores: Sequence[float], descending: bool) -> Sequence[str]:
@@ -379,8 +379,17 @@ def outside_filter(context: Context, route: RouteStep, target: ByChoice, priced:
                 return f"the choice is among models with `{among.source}`"
         except CelError as error:
             context.note(among, route.id, "routes", error)
-            return f"the choice cannot judge it: {error}"
+            return _no_judgement(context, among, error, priced)
     return f"the choice requires `{missing[0]}`" if missing else ""
+
+
+def _no_judgement(context: Context, formula: Formula, error: CelError, priced: PricedModel) -> str:
+    """Return that an expression failed for a model, and if it may be for a quality that only its base has."""
+    paths = (path[1] for path in formula.typed.references if path[0] == "model" and path[1:])
+    whose = ""
+    if any(name.startswith("quality") for name in paths):
+        whose = not_its_own(priced.model, str(context.request.get("task") or ""))
+    return f"the choice cannot judge it: {error}{whose and f'; its quality is not known{whose}'}"
 
 
 def nothing_left(context: Context, route: RouteStep) -> str:
@@ -414,7 +423,7 @@ def beyond_limits(context: Context, target: ByChoice, candidate: Candidate) -> s
         return f"its median latency is {known}, the choice allows {limits.max_latency_ms:g} ms"
     if limits.min_quality is None:
         return ""
-    return too_low(quality_of(candidate.priced, limits, task_of(context)), limits)
+    return too_low(candidate.priced, limits, task_of(context))
 
 
 def task_of(context: Context) -> str:
@@ -470,8 +479,7 @@ class Terms:
             return ""
         reason, limits = beyond_limits(self._context, target, candidate), target.limits
         if not reason and limits.within is not None:
-            quality = quality_of(candidate.priced, limits, task_of(self._context))
-            reason = too_far_behind(quality, self._best, limits)
+            reason = too_far_behind(candidate.priced, self._best, limits, task_of(self._context))
         return f"it does not meet the terms of route `{route.id}`: {reason}" if reason else ""
 
     def _binds(self, name: str, *, added: bool) -> bool:

@@ -7,12 +7,13 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Final
 
+from costlens_policy.catalogue import Model
 from costlens_policy.compiler.priced_models import PricedModel, PriceTable, Shortlist
 from costlens_policy.compiler.rules import ChoiceLimits
 from costlens_policy.engine.facts import Exclusion
 from costlens_policy.frozen import frozen
 
-__all__ = ["Contest", "Field", "contest_on", "quality_of", "too_far_behind", "too_low"]
+__all__ = ["Contest", "Field", "contest_on", "not_its_own", "quality_of", "too_far_behind", "too_low"]
 
 _CONTESTS_KEPT: Final = 256
 _NAMES: Final = {"quality": "its quality for the task", "quality_low": "the lower bound of its quality for the task"}
@@ -25,22 +26,31 @@ def quality_of(priced: PricedModel, limits: ChoiceLimits, task: str) -> float | 
     return known.get(task)
 
 
-def too_low(quality: float | None, limits: ChoiceLimits) -> str:
+def not_its_own(model: Model, task: str) -> str:
+    """Return that only a model that this one was trained from was measured in a task, or an empty text."""
+    base = model.base_measured.get(task)
+    return "" if base is None else f" (that of `{base}`, its base, was measured, not its own)"
+
+
+def too_low(priced: PricedModel, limits: ChoiceLimits, task: str) -> str:
     """Return that a model does not reach the lowest quality, or an empty text."""
+    quality = quality_of(priced, limits, task)
     if limits.min_quality is None or (quality is not None and quality >= limits.min_quality):
         return ""
-    known = "not known" if quality is None else f"{quality:g}"
+    known = f"not known{not_its_own(priced.model, task)}" if quality is None else f"{quality:g}"
     return f"{_NAMES[limits.quality]} is {known}, the choice asks for {limits.min_quality:g}"
 
 
-def too_far_behind(quality: float | None, best: float | None, limits: ChoiceLimits) -> str:
+def too_far_behind(priced: PricedModel, best: float | None, limits: ChoiceLimits, task: str) -> str:
     """Return that a model stays too far behind the best, or an empty text. Nobody knows how far the unknown does.
 
     ``best`` is None where nobody can serve: then nobody stays behind.
     """
     assert limits.within is not None
+    quality = quality_of(priced, limits, task)
     if quality is None:
-        return f"{_NAMES[limits.quality]} is not known, and the choice compares it with the best"
+        whose = not_its_own(priced.model, task)
+        return f"{_NAMES[limits.quality]} is not known{whose}, and the choice compares it with the best"
     if best is None or not _exceeds(best, quality, limits.within):
         return ""
     return (
@@ -90,7 +100,7 @@ class Contest:
         best = None if place == len(self.order) else quality_of(self.order[place], self._limits, self._task)
         left, excluded = [], []
         for priced in self._models:
-            reason = too_far_behind(quality_of(priced, self._limits, self._task), best, self._limits)
+            reason = too_far_behind(priced, best, self._limits, self._task)
             if reason:
                 excluded.append(Exclusion(priced.model.name, reason, self._rule))
             else:

@@ -109,11 +109,32 @@ models:
     ours = model(result, "ours")
     assert (ours.base, ours.trained_for, ours.context_window) == ("gpt-5-nano", ("triage",), 400_000)
     assert (ours.capabilities, ours.quality) == (frozenset({"tools"}), {"triage": 0.9})
+    assert ours.base_measured == {"chat": "gpt-5-nano"}
     assert cost(ours, Usage(output=1_000_000)) == 2
     grandchild = model(result, "grandchild")
-    assert (grandchild.context_window, grandchild.external, grandchild.quality) == (400_000, False, {"triage": 0.9})
+    assert (grandchild.context_window, grandchild.external, grandchild.quality) == (400_000, False, {})
+    assert grandchild.base_measured == {"chat": "gpt-5-nano", "triage": "ours"}
     assert grandchild.periods == ours.periods
     assert grandchild.price_source == "as ours: 1.yaml"
+
+
+def test_a_fine_tuned_model_has_no_measured_quality_of_its_base() -> None:
+    measured = "{chat: {value: 0.8, low: 0.7, high: 0.9, cases: 400, measured: 2026-05-01}, code: 0.5}"
+    bodies = (
+        f"""
+models:
+  base: {{quality: {measured}, labels: {{a: b}}, {PRICES}}}
+  one: {{fine_tuned: {{base: base}}, {PRICES}}}
+  two: {{fine_tuned: {{base: base}}, quality: {{code: 0.6}}, labels: {{c: d}}, {PRICES}}}
+""",
+        "models: {base: {quality: {sql: 0.4}}}",
+    )
+    result = resolved(*bodies)
+    one, two = model(result, "one"), model(result, "two")
+    assert (one.quality, one.evidence, one.labels) == ({}, {}, {"a": "b"})
+    assert one.base_measured == dict.fromkeys(("chat", "code", "sql"), "base")
+    assert (two.quality, two.evidence, two.labels) == ({"code": 0.6}, {}, {"c": "d"}), "labels are inherited as a whole"
+    assert two.base_measured == dict.fromkeys(("chat", "sql"), "base")
 
 
 def test_price_as_follows_names_of_every_kind() -> None:

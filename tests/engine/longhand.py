@@ -135,7 +135,7 @@ def _within(choice: routes._Choice, names: Sequence[str]) -> tuple[set[str], flo
         if value is not None and (best is None or round((best - value) * 10**7) <= round(limits.within * 10**7)):
             left.add(name)
         else:
-            reason = routes.too_far_behind(value, best, limits)
+            reason = routes.too_far_behind(context.models[name], best, limits, _task(context) or "")
             choice._excluded.append(Exclusion(name, reason, choice._route.id))
     return left, best
 

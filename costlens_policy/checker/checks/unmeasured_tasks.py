@@ -35,7 +35,12 @@ def _missing(leaning: Leaning) -> Iterator[str]:
             if leaning.told and leaning.choice.on_none == "refuse":
                 yield f"of no model for `{task}`"
         elif leaning.choice.models:
-            yield from (f"of `{model.name}` for `{task}`" for model in leaning.models if model not in known)
+            yield from (_told(model, task) for model in leaning.models if model not in known)
+
+
+def _told(model: Model, task: str) -> str:
+    base = model.base_measured.get(task)
+    return f"of `{model.name}` for `{task}`" + (f", only of its base `{base}`" if base else "")
 
 
 def _is_known(leaning: Leaning, model: Model, task: str) -> bool:
