@@ -125,7 +125,7 @@ class Application:
         sinks = (LoggingSink(), self._metrics.alerted)
         guard = AsyncGuard(policies, settings.ledger, lease=settings.lease, alert_sinks=sinks)
         guard.watch_ledger(self._metrics.ledger.observe)
-        self._serving = Serving(guard, policies, self._metrics, settings.lease)
+        self._serving = Serving(guard, policies, self._metrics, settings.lease, settings.trusts_signals)
         self._watching = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:

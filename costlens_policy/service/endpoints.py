@@ -14,6 +14,7 @@ from msgspec import Struct
 
 import costlens_policy.client.wire as wire
 import costlens_policy.service.answers as answers
+from costlens_policy.checker.attributes import SIGNALS
 from costlens_policy.clock import duration_of, system_now
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.decide import decide, models_for
@@ -51,6 +52,8 @@ class Serving:
     policies: LivePolicies
     metrics: Metrics
     lease: timedelta
+    trusts_signals: bool = False
+    """Whether callers may give values of signals, in place of what would be worked out."""
     alone: dict[str, AsyncCall] = field(default_factory=dict)
     """Calls that only this worker counts, since the ledger cannot be reached."""
     key_problems: list[str] = field(default_factory=list)
@@ -109,6 +112,7 @@ async def _explain(serving: Serving, body: wire.Decide) -> wire.Explained:
 
 
 async def _decision(serving: Serving, body: wire.Decide) -> Decision:
+    _check_signals(serving, body.request)
     if body.balances is not None or body.now is not None:
         return await _supposed(serving, body, decide)
     decision = serving.guard.decide_at_once(body.request)
@@ -116,6 +120,14 @@ async def _decision(serving: Serving, body: wire.Decide) -> Decision:
         decision = await serving.guard.decide(body.request)
     serving.metrics.decided(decision)
     return decision
+
+
+def _check_signals(serving: Serving, request: Mapping[str, Any]) -> None:
+    """Raise ``RequestError`` for values of signals from a caller who is not trusted with them."""
+    if request.get(SIGNALS) is not None and not serving.trusts_signals:
+        raise RequestError(
+            (f"`{SIGNALS}` must not come from callers, since rules rest on them; `serve --trust-signals` takes them",)
+        )
 
 
 async def _supposed(serving: Serving, body: wire.Decide | wire.Models, answer: Callable[..., _Answer]) -> _Answer:
@@ -151,6 +163,7 @@ async def _decide_batch(serving: Serving, body: wire.Batch) -> wire.BatchAnswer:
     decided: list[Decision] = []
     for number, request in enumerate(body.requests, 1):
         try:
+            _check_signals(serving, request)
             decision = guard.decide_at_once(request, short=short)
             if decision is None:
                 decision = await guard.decide(request)
@@ -167,6 +180,7 @@ async def _decide_batch(serving: Serving, body: wire.Batch) -> wire.BatchAnswer:
 
 
 async def _models(serving: Serving, body: wire.Models) -> wire.ModelsAnswer:
+    _check_signals(serving, body.request)
     if body.balances is None and body.now is None:
         return answers.models_of(await serving.guard.models(body.request))
     return answers.models_of(await _supposed(serving, body, models_for))
@@ -176,6 +190,7 @@ async def _reserve(serving: Serving, body: wire.Reserve) -> wire.Reserved:
     """Every call gets an id of its own choosing or of ours, so that any worker can settle it as it was decided."""
     id, lease = body.id or secrets.token_hex(16), _lease(body.lease)
     sdk, request = _asked(body)
+    _check_signals(serving, request)
     try:
         call = await serving.guard.call(request, id=id, lease=lease)
     except DeniedError as denied:

@@ -112,6 +112,8 @@ class Settings:
     """How often a worker looks whether the policies have changed."""
     decision_log: Path | None = None
     log_sample: float = 1.0
+    trusts_signals: bool = False
+    """Whether callers may give values of signals themselves."""
     last_good: Path | None = None
     """Where workers keep the policies that they serve, for one that has to be replaced."""
 

@@ -2,11 +2,14 @@
 
 Texts of messages are found in the shapes of OpenAI, Anthropic and Gemini. What a tool returned is no message of the
 user, though some providers put it into one; images, sound and files have no text.
+
+Where all messages are the user's, nothing was answered in between: they are the inputs of one call, such as the texts
+of an embedding, of which each goes to the model, and so none is the last.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, Literal, TypeAlias
 
 __all__ = ["Reads", "text_of"]
@@ -30,9 +33,18 @@ def text_of(request: Mapping[str, Any], reads: Reads, longest: int) -> str | Non
     messages = request.get("messages")
     if not isinstance(messages, list | tuple):
         return None
-    if reads == "last_user_message":
-        return next((text for item in reversed(messages) if (text := _of_user(item, longest))), None)
-    read = _of_user if reads == "user_messages" else _of_anyone
+    read = _of_anyone if reads == "all_messages" else _of_user
+    if reads == "last_user_message" and not all(map(_is_of_user, messages)):
+        text = next((text for item in reversed(messages) if (text := read(item, longest))), "")
+    else:
+        text = _one_below_the_other(messages, read, longest)
+    if not text:
+        concerned = messages if reads == "all_messages" else filter(_is_of_user, messages)
+        return "" if any(isinstance(item, Mapping) and item.get("content") == "" for item in concerned) else None
+    return text
+
+
+def _one_below_the_other(messages: Iterable[Any], read: Callable[[Any, int], str], longest: int) -> str:
     found: list[str] = []
     left = longest
     for item in messages:
@@ -41,13 +53,21 @@ def text_of(request: Mapping[str, Any], reads: Reads, longest: int) -> str | Non
         if text := read(item, left):
             found.append(text)
             left -= len(text) + 1
-    return "\n".join(found)[:longest] if found else None
+    return "\n".join(found)[:longest]
+
+
+def _is_of_user(message: Any) -> bool:
+    if not isinstance(message, Mapping):
+        return True
+    role = message.get("role", "user")
+    return isinstance(role, str) and role in _USERS
 
 
 def _of_user(message: Any, longest: int) -> str:
+    if not _is_of_user(message):
+        return ""
     if isinstance(message, Mapping):
-        role = message.get("role", "user")
-        if not (isinstance(role, str) and role in _USERS) or _is_of_tools(message):
+        if _is_of_tools(message):
             return ""
         content = message.get("content")
         if isinstance(content, str):

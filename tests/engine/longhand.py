@@ -178,15 +178,14 @@ def _adds(text: str, term: Term) -> float:
 def _text_of(request: Mapping[str, Any], signal: Signal) -> str | None:
     if "prompt" in request:
         return str(request["prompt"])[: signal.max_characters]
-    texts = []
-    for message in request.get("messages", ()):
-        user = not isinstance(message, dict) or message.get("role", "user") == "user"
-        if user or signal.reads == "all_messages":
-            texts.append("\n".join(_texts(message)))
-    texts = [text for text in texts if text]
+    every = list(request.get("messages", ()))
+    mine = [item for item in every if not isinstance(item, dict) or item.get("role", "user") == "user"]
+    read = every if signal.reads == "all_messages" else mine
+    texts = [text for text in ("\n".join(_texts(item)) for item in read) if text]
     if not texts:
-        return None
-    return (texts[-1] if signal.reads == "last_user_message" else "\n".join(texts))[: signal.max_characters]
+        return "" if any(isinstance(item, dict) and item.get("content") == "" for item in read) else None
+    only_the_last = signal.reads == "last_user_message" and len(mine) < len(every)
+    return (texts[-1] if only_the_last else "\n".join(texts))[: signal.max_characters]
 
 
 def _texts(part: Any) -> list[str]:

@@ -116,6 +116,24 @@ def test_texts_of_messages(reads: Any, text: str) -> None:
     assert text_of({"prompt": ""}, reads, 100) == ""
 
 
+@pytest.mark.parametrize("reads", ["last_user_message", "user_messages", "all_messages"])
+def test_of_inputs_that_nothing_was_answered_to_each_is_read(reads: Any) -> None:
+    inputs = [{"role": "user", "content": text} for text in ("bomb", "hello")]
+    assert text_of({"messages": inputs}, reads, 100) == text_of({"messages": ["bomb", "hello"]}, reads, 100)
+    assert text_of({"messages": inputs}, reads, 100) == "bomb\nhello"
+    assert text_of({"messages": inputs}, reads, 6) == "bomb\nh"
+    conversation = [inputs[0], {"role": "assistant", "content": "no"}, inputs[1]]
+    assert text_of({"messages": conversation}, "last_user_message", 100) == "hello"
+
+
+def test_an_empty_message_is_a_text_without_characters() -> None:
+    empty = [{"role": "user", "content": ""}]
+    assert text_of({"messages": empty}, "last_user_message", 100) == ""
+    assert text_of({"messages": [*MESSAGES, *empty]}, "last_user_message", 100) == "one", "which has a text"
+    assert text_of({"messages": [{"role": "assistant", "content": ""}]}, "user_messages", 100) is None
+    assert text_of({"messages": []}, "all_messages", 100) is None
+
+
 _ANY = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
     lambda inner: (

@@ -60,6 +60,7 @@ class _Options:
     client_ca: Path | None
     decision_log: Path | None
     log_sample: float
+    trust_signals: bool
     no_cache: bool
 
 
@@ -194,6 +195,9 @@ class _Options:
             show_default=True,
             help="Share of allowed decisions that the log keeps; denials are always kept.",
         ),
+        click.option(
+            "--trust-signals", is_flag=True, help="Take values of `signals` from callers; otherwise they are refused."
+        ),
         click.option("--no-cache", is_flag=True, help="Read the policies even if their plan is cached."),
     ),
 )
@@ -226,6 +230,7 @@ def command(places: tuple[str, ...], options: _Options) -> ExitCode:
         options.reload_every.total_seconds(),
         options.decision_log,
         options.log_sample,
+        options.trust_signals,
     )
     served = serve(
         settings,
