@@ -19,8 +19,10 @@ from costlens_policy import (
     Guard,
     GuardError,
     RequestError,
+    RunLimitError,
     UnguardedCallError,
     asking,
+    run,
     wrap,
 )
 from costlens_policy.ledger import LedgerUnavailableError, MemoryStore
@@ -49,14 +51,14 @@ def test_each_asynchronous_way_is_charged_what_was_served(
 ) -> None:
     sdk, ask = ASYNC_WAYS[way]
 
-    async def run() -> None:
+    async def asked() -> None:
         async with AsyncGuard(company(ROOMY)) as guard:
             client = wrap(async_bare(sdk, provider), guard=guard)
             assert await ask(client) == "Soon."
             (spend,) = await guard.spend()
             assert (spend.used, spend.held) == (cost_of(provider), 0)
 
-    asyncio.run(run())
+    asyncio.run(asked())
     assert provider.models == ["nano"]
 
 
@@ -79,13 +81,13 @@ def test_a_denial_comes_before_anything_is_sent(
 def test_an_asynchronous_denial_is_the_same(way: str, company: Callable[..., Engine], provider: FaultyProvider) -> None:
     sdk, ask = ASYNC_WAYS[way]
 
-    async def run() -> None:
+    async def asked() -> None:
         async with AsyncGuard(company(FULL)) as guard:
             with pytest.raises(DeniedError) as denied:
                 await ask(wrap(async_bare(sdk, provider, max_retries=2), guard=guard))
             assert denied.value.budget == "p/team"
 
-    asyncio.run(run())
+    asyncio.run(asked())
     assert provider.bodies == []
 
 
@@ -252,6 +254,31 @@ def test_who_asks(guard_of: Callable[..., Guard], provider: FaultyProvider) -> N
     plain.chat.completions.create(**CHAT, extra_body={"costlens": {"team": "keyword"}})
     assert {item.key for item in guard.spend()} == {"callable", "inner", "outer", "keyword"}
     assert all("costlens" not in body for body in provider.bodies)
+
+
+def test_calls_belong_to_the_run_of_their_block(
+    guard_of: Callable[..., Guard], company: Callable[..., Engine], provider: FaultyProvider
+) -> None:
+    policy = """
+budgets:
+  - {id: run, scope: 'request.?run.orValue("none")', hard_limit_requests: 1, window: {lifetime: true}}
+"""
+    guard = guard_of(policy)
+    client = wrap(bare("openai", provider), guard=guard)
+    with run("nightly"), run("search"):
+        client.chat.completions.create(**CHAT)
+        with pytest.raises(RunLimitError):
+            client.chat.completions.create(**CHAT)
+
+    async def later() -> None:
+        async with AsyncGuard(company(policy)) as another:
+            asked = wrap(async_bare("openai", provider), guard=another)
+            with run("nightly"):
+                await asked.chat.completions.create(**CHAT)
+            assert [line.key for line in await another.spend()] == ["nightly"]
+
+    asyncio.run(later())
+    assert [line.key for line in guard.spend()] == ["nightly/search"]
 
 
 def test_a_call_cannot_replace_who_asks(guard_of: Callable[..., Guard], provider: FaultyProvider) -> None:
