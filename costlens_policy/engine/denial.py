@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from costlens_policy.engine.decision import Decision, DeniedError
 from costlens_policy.runs import RUN, lineage_of, run_at
 
 __all__ = ["RunDeniedError", "RunEndedError", "RunLimitError", "denial_of"]
+
+
+_READ: Final = ("request", RUN)
 
 
 class RunDeniedError(DeniedError):
@@ -42,6 +46,12 @@ def denial_of(decision: Decision, hold_ends_at: datetime | None = None) -> Denie
     """Return the error that says what refused a call; ``hold_ends_at`` is when the next hold ends there."""
     denied = DeniedError(decision, hold_ends_at)
     run = decision.request.get(RUN)
-    if denied.key and isinstance(run, str) and denied.key in lineage_of(run):
+    if denied.key and isinstance(run, str) and denied.key in lineage_of(run) and _is_of_runs(denied):
         return RunLimitError(decision, denied.key, hold_ends_at)
     return denied
+
+
+def _is_of_runs(denied: DeniedError) -> bool:
+    """Say whether the scope of the budget reads the run: the name of a team may be that of a run, too."""
+    scope = None if denied.budget is None else denied.decision.plan.budgets[denied.budget][1].scope
+    return scope is not None and any(path[:2] == _READ or path[0] == "variables" for path in scope.typed.references)

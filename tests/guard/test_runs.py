@@ -58,9 +58,10 @@ def test_a_tree_shares_its_limit(guard_of: Callable[..., Guard]) -> None:
     assert (type(again), again.over, str(again)) == (RunLimitError, "nightly", str(tree.value))
 
 
-def test_another_budget_is_not_the_end_of_a_run(guard_of: Callable[..., Guard]) -> None:
-    guard = guard_of("budgets: [{id: day, hard_limit_requests: 0, window: {calendar: day}}]")
-    with run("nightly"), pytest.raises(DeniedError) as denied:
+@pytest.mark.parametrize("scope", ["", 'scope: request.?team.orValue("nobody"), '])
+def test_another_budget_is_not_the_end_of_a_run(scope: str, guard_of: Callable[..., Guard]) -> None:
+    guard = guard_of(f"budgets: [{{id: day, {scope}hard_limit_requests: 0, window: {{calendar: day}}}}]")
+    with run("red"), pytest.raises(DeniedError) as denied:  # as the team is called
         ask(guard)
     assert type(denied.value) is DeniedError
 
