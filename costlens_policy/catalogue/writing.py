@@ -26,6 +26,7 @@ __all__ = [
     "explicit_entry",
     "flow",
     "lock",
+    "quoted",
     "yaml_lines",
 ]
 
@@ -199,7 +200,8 @@ _WIDTH: Final = 120
 _LONGEST_NUMBER: Final = 60
 _PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
 _READ_AS_OTHERS: Final = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
-_ESCAPED: Final = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
+_ESCAPED: Final = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]")
+"""What a YAML text may not hold."""
 
 
 def yaml_lines(value: Mapping[str, Value], indent: int = 0) -> Iterator[str]:
@@ -268,4 +270,9 @@ def _text(text: str) -> str:
     """Write a string plainly where nobody can read it as anything else, in double quotes otherwise."""
     if _PLAIN.fullmatch(text) and text.lower() not in _READ_AS_OTHERS:
         return text
+    return quoted(text)
+
+
+def quoted(text: str) -> str:
+    """Return a string in double quotes, as YAML and CEL read it."""
     return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(text, ensure_ascii=False))

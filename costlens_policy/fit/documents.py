@@ -7,8 +7,8 @@ each task beside it, and the quality of a model in a task stands on one line, wh
 from __future__ import annotations
 
 import hashlib
-import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
@@ -19,7 +19,8 @@ from typing import Final
 import numpy as np
 
 from costlens_policy.catalogue import Catalogue, Model
-from costlens_policy.catalogue.writing import Value, comment, document_text, flow, yaml_lines
+from costlens_policy.catalogue.writing import Value, comment, document_text, flow, quoted, yaml_lines
+from costlens_policy.expressions.limits import DEFAULT_LIMITS
 from costlens_policy.fit.choosing import FEWEST
 from costlens_policy.fit.estimate import Estimate, measured
 from costlens_policy.fit.fitting import Fitted
@@ -30,7 +31,17 @@ from costlens_policy.frozen import frozen
 from costlens_policy.signals.learned import written
 from costlens_policy.source.formatting import format_text
 
-__all__ = ["DATA_LABEL", "MADE_BY", "MAX_LOSS_LABEL", "Origin", "documents_of", "qualities_of", "quality_of"]
+__all__ = [
+    "DATA_LABEL",
+    "MADE_BY",
+    "MAX_LOSS_LABEL",
+    "Origin",
+    "documents_of",
+    "is_as_written",
+    "qualities_of",
+    "quality_of",
+    "sealed",
+]
 
 MAX_LOSS_LABEL: Final = "costlens-policy/fit-max-loss"
 """Label of a policy with the loss, in score, that it was fitted to; ``fit --check`` reads it."""
@@ -39,9 +50,16 @@ DATA_LABEL: Final = "costlens-policy/fit-data"
 """Label of a policy with the digest of the outcomes that it was fitted to."""
 MADE_BY: Final = "Made by `"
 """How the comment begins that heads each document, before the command that made it."""
+_SEAL: Final = "# As written by `fit`: sha256:"
+"""How the second line begins, with a digest of what follows it: an edited document is not replaced."""
 _DIGIT: Final = Decimal("0.0001")
 _OUTPUT_LIMIT: Final = 1024
 _WIDTH: Final = 100
+_LONGEST_NAME: Final = 200
+"""Characters of a case's name."""
+_MOST_TASKS: Final = DEFAULT_LIMITS.elements
+_LONGEST: Final = DEFAULT_LIMITS.source - 1_000
+"""Characters of the tasks in one condition, and some for the lines that it is folded into."""
 _TASK: Final = 'request.?task.orValue("")'
 _TASK_OR_SIGNAL: Final = 'request.?task.or(signals.?task).orValue("")'
 _UNLIKE_PLAIN: Final = re.compile(r": |:$| #")
@@ -76,10 +94,23 @@ def documents_of(fitted: Fitted, catalogue: Catalogue, origin: Origin) -> dict[s
     if own:
         found["models.yaml"] = _models(fitted, catalogue, origin)
     if fitted.told is None:
-        return {name: format_text(text, name) for name, text in found.items()}
+        return {name: sealed(format_text(text, name)) for name, text in found.items()}
     model = written(fitted.told.signal.model)
     found["signals.yaml"] = _signals(fitted.told, model, origin)
-    return {**{name: format_text(text, name) for name, text in found.items()}, _model_of(fitted.told): model}
+    return {**{name: sealed(format_text(text, name)) for name, text in found.items()}, _model_of(fitted.told): model}
+
+
+def sealed(text: str) -> str:
+    """Return a document with a digest of what stands below its first line."""
+    first, _, rest = text.partition("\n")
+    return f"{first}\n{_SEAL}{hashlib.sha256(rest.encode()).hexdigest()}\n{rest}"
+
+
+def is_as_written(text: str) -> bool:
+    """Whether a document is as ``sealed`` gave it."""
+    first, _, below = text.partition("\n")
+    _, _, rest = below.partition("\n")
+    return sealed(f"{first}\n{rest}") == text
 
 
 def qualities_of(measurements: Measurements) -> dict[tuple[str | None, str], Estimate]:
@@ -139,8 +170,8 @@ def _policy(fitted: Fitted, qualities: _Qualities, origin: Origin) -> str:
     lines = [*_made_by(origin), *yaml_lines(head), *_variables(fitted.told), ""]
     lines += [comment(line) for text in _explained(fitted) for line in wrap(text, _WIDTH + 16)]
     lines.append("routes:")
-    for model, tasks in _groups(fitted):
-        lines += _route(fitted, qualities, model, tasks)
+    for id, model, tasks in _routes(fitted):
+        lines += _route(fitted, qualities, id, model, tasks)
     return "\n".join(lines) + "\n"
 
 
@@ -181,10 +212,37 @@ def _groups(fitted: Fitted) -> Iterator[tuple[int, list[int]]]:
         yield model, [task for task in judged if choice.models[task] == model]
 
 
-def _route(fitted: Fitted, qualities: _Qualities, model: int, tasks: Sequence[int]) -> Iterator[str]:
+def _routes(fitted: Fitted) -> Iterator[tuple[str, int, list[int]]]:
+    """Yield the id of each route, its model and its tasks: as many as one condition may list."""
+    used: Counter[str] = Counter()
+    for model, tasks in _groups(fitted):
+        for some in _listable(fitted, tasks):
+            id = _id(fitted.inside.models[model])
+            used[id] += 1
+            while used[id] > 1 and used[f"{id}-{used[id]}"]:
+                used[id] += 1
+            yield id if used[id] == 1 else f"{id}-{used[id]}", model, some
+
+
+def _listable(fitted: Fitted, tasks: Sequence[int]) -> Iterator[list[int]]:
+    """Divide tasks so that a list of each part is no longer than an expression may be."""
+    some: list[int] = []
+    length = 0
+    for task in tasks:
+        more = len(_literal(fitted.inside.tasks[task])) + 4
+        if some and (len(some) == _MOST_TASKS or length + more > _LONGEST):
+            yield some
+            some, length = [], 0
+        some.append(task)
+        length += more
+    if some:
+        yield some
+
+
+def _route(fitted: Fitted, qualities: _Qualities, id: str, model: int, tasks: Sequence[int]) -> Iterator[str]:
     names = fitted.inside.models
     rows = [_evidence(fitted, qualities, model, task) for task in tasks]
-    yield f"  - id: {_id(names[model])}"
+    yield f"  - id: {id}"
     yield from _columns([_HEADINGS, *rows], 4)
     yield from (f"    {line}" for line in _condition([fitted.inside.tasks[task] for task in tasks]))
     yield from yaml_lines({"model": names[model], "fallbacks": _fallbacks(fitted, model, tasks)}, 4)
@@ -223,7 +281,7 @@ def _columns(rows: Sequence[Sequence[str]], indent: int) -> Iterator[str]:
 
 def _condition(tasks: Sequence[str | None]) -> Iterator[str]:
     """Yield the lines of a condition on the task, which may be any text, folded at the tasks where it is long."""
-    literals = [json.dumps(task or "", ensure_ascii=False) for task in tasks]
+    literals = [_literal(task) for task in tasks]
     if len(literals) == 1:
         head, items = "variables.task == ", [literals[0]]
     else:
@@ -238,6 +296,10 @@ def _condition(tasks: Sequence[str | None]) -> Iterator[str]:
         return
     yield "when: >-"
     yield from (f"  {line.rstrip()}" for line in lines)
+
+
+def _literal(task: str | None) -> str:
+    return quoted(task or "")
 
 
 def _ranked(fitted: Fitted, tasks: Iterable[int]) -> list[str]:
@@ -263,7 +325,7 @@ def quality_of(estimates: Mapping[tuple[str, str], Estimate], description: str, 
     entries: dict[str, dict[str, Value]] = {}
     for (task, model), found in sorted(estimates.items()):
         entries.setdefault(model, {})[task] = _entry(found, origin, origin.digest)
-    return format_text(_catalogue(description, entries, origin), "quality.yaml")
+    return sealed(format_text(_catalogue(description, entries, origin), "quality.yaml"))
 
 
 def _catalogue(description: str, entries: Mapping[str, Mapping[str, Value]], origin: Origin) -> str:
@@ -365,8 +427,8 @@ def _suite(fitted: Fitted, origin: Origin) -> str:
     }
     lines = [*_made_by(origin), *yaml_lines(head), f"now: {origin.measured.isoformat()}T12:00:00Z"]
     lines += ["covers: [fitted-routing]", "coverage: 100", "", "cases:"]
-    for model, served in _groups(fitted):
-        expected: dict[str, Value] = {"model": names[model], "rule": f"fitted-routing/{_id(names[model])}"}
+    for id, model, served in _routes(fitted):
+        expected: dict[str, Value] = {"model": names[model], "rule": f"fitted-routing/{id}"}
         expected["fallbacks"] = _fallbacks(fitted, model, served)
         for task in served:
             for name, request in _requests(fitted, task):
@@ -393,9 +455,17 @@ def _requests(fitted: Fitted, place: int) -> Iterator[tuple[str, str]]:
 
 
 def _case(name: str, request: str, expected: Mapping[str, Value]) -> Iterator[str]:
-    yield f"  - name: {flow(name)}"
+    yield f"  - name: {flow(_short(name))}"
     yield f"    request: {request}"
     yield f"    expect: {flow(expected)}"
+
+
+def _short(name: str) -> str:
+    """Return the name of a case; of a long one its beginning, and a digest that tells it from others."""
+    if len(name) <= _LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:8]
+    return f"{name[: _LONGEST_NAME - 20]}… {digest}"
 
 
 def _unlike(tasks: Sequence[str | None]) -> str:

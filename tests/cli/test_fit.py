@@ -132,6 +132,22 @@ def test_what_a_person_wrote_is_not_replaced(run: Run, answers: Path) -> None:
     assert not (answers.parent / "fitted" / "quality.yaml").exists()
 
 
+def test_what_a_person_edited_is_replaced_only_by_force(run: Run, answers: Path) -> None:
+    arguments = ("fit", "answers.csv", *WIDE, "--prices", "models.yaml", "--on", "2026-11-30", "--write", "fitted")
+    assert run(*arguments).exit_code == 0
+    assert run(*arguments).exit_code == 0
+    policy = answers.parent / "fitted" / "routing.yaml"
+    written = policy.read_text()
+    policy.write_text(written.replace("model: large", "model: small"))
+    refused = run(*arguments)
+    assert refused.exit_code == 6
+    assert "routing.yaml` was edited after `fit` wrote it and is not replaced" in refused.stderr
+    assert run(*arguments, "--force").exit_code == 0
+    assert policy.read_text() == written
+    assert run("fmt", "fitted").exit_code == 0
+    assert run(*arguments).exit_code == 0
+
+
 def test_catalogues_of_the_repository_are_named_and_not_copied(run: Run, answers: Path) -> None:
     (answers.parent / ".git").mkdir()
     done = run("fit", "answers.csv", *WIDE, "--prices", "models.yaml", "--write", "policies/fitted")

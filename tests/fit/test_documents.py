@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from costlens_policy import load
+from costlens_policy.fit import documents
 from costlens_policy.fit.documents import Origin, documents_of, qualities_of
 from costlens_policy.fit.fitting import Fitted, fit, parts_of
 from costlens_policy.fit.target import Target
@@ -52,7 +53,7 @@ def test_each_task_has_its_evidence_beside_it(fitted: Fitted) -> None:
     small = qualities_of(fitted.inside)["chat", "small"]
     row = next(line for line in policy.splitlines() if line.startswith("    # chat"))
     assert f"{small.value:.3f}  {small.low:.3f} to {small.high:.3f}    150" in row
-    assert "saves" in policy.splitlines()[7]
+    assert "saves" in policy.splitlines()[8]
 
 
 def test_quality_stands_on_a_line_for_each_task_and_model(fitted: Fitted) -> None:
@@ -65,7 +66,7 @@ def test_quality_stands_on_a_line_for_each_task_and_model(fitted: Fitted) -> Non
 
 
 def test_names_of_tasks_may_be_anything(tmp_path: Path) -> None:
-    odd = ['say "hi"', "a: b # c", "it's", "ends with:", "línea\nnueva", "true", "  two  blanks "]
+    odd = ['say "hi"', "a: b # c", "it's", "ends with:", "línea\nnueva", "true", "  two  blanks ", "x" * 230]
     fitted = _fitted({task: {"large": 0.9, "small": 0.88} for task in odd}, 60, max_loss=0.1)
     _write(tmp_path, fitted)
     engine = load(tmp_path)
@@ -73,6 +74,22 @@ def test_names_of_tasks_may_be_anything(tmp_path: Path) -> None:
         decision = engine.decide({"task": task}, now=datetime(2026, 11, 30, tzinfo=UTC))
         assert decision.model == fitted.inside.models[fitted.choice.models[place]]
     assert run_suites([tmp_path]).exit_code == 0
+
+
+def test_more_tasks_than_a_list_may_have_become_several_routes(fitted: Fitted) -> None:
+    names = [f"task-{at}" for at in range(2_500)]
+    many = replace(fitted, inside=replace(fitted.inside, tasks=tuple(names)))
+    parts = list(documents._listable(many, range(len(names))))
+    assert [task for part in parts for task in part] == list(range(len(names)))
+    assert [len(part) for part in parts] == [1024, 1024, 452]
+    long = replace(fitted, inside=replace(fitted.inside, tasks=tuple(name.ljust(900, "x") for name in names[:40])))
+    assert max(len(part) for part in documents._listable(long, range(40))) == 16
+
+
+def test_models_of_one_id_have_routes_of_their_own(fitted: Fitted) -> None:
+    alike = replace(fitted, inside=replace(fitted.inside, models=("a.b", "a-b", "a_b")))
+    ids = [id for id, *_ in documents._routes(alike)]
+    assert ids == ["to-a-b", "to-a-b-2"]
 
 
 def test_tasks_with_few_cases_go_to_the_default_and_are_named(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time
@@ -41,6 +42,8 @@ _FORMATS: Final = Formats(
     markdown="costlens_policy.cli.commands.fit:as_markdown",
 )
 _PROGRAM: Final = "costlens-policy fit"
+_MODEL: Final = '{\n  "format": "costlens-policy/learned-signal'
+"""How the file of a learned signal begins."""
 _SHARE: Final = "0.2"
 _MAX_LOSS: Final = 0.01
 
@@ -198,6 +201,7 @@ _target_options = gathered(
     "--write", "folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False),
     help="Write a policy set with its policy, measured quality and suite into DIR.",
 )  # fmt: skip
+@click.option("--force", is_flag=True, help="Replace files in DIR that were edited after `fit` wrote them, too.")
 @click.option(
     "--html", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
     help="Also write an HTML page with the curve of cost against quality.",
@@ -208,7 +212,7 @@ _target_options = gathered(
 )  # fmt: skip
 @_FORMATS.option
 def command(
-    files: tuple[str, ...], reading: _Reading, wanted: _Wanted, folder: Path | None, html: Path | None,
+    files: tuple[str, ...], reading: _Reading, wanted: _Wanted, folder: Path | None, force: bool, html: Path | None,
     policies: Path | None, output: str,
 ) -> ExitCode:  # fmt: skip
     """Choose, for each task, the model that is good enough, by scores of models on recorded cases.
@@ -231,20 +235,21 @@ def command(
         raise InputError(
             "`vl-convert-python` and `Jinja2` are needed for a page; pip install 'costlens-policy[report]'"
         )
-    _fit(files, reading, wanted, folder, html, output)
+    _fit(files, reading, wanted, folder, force, html, output)
     return ExitCode.OK
 
 
 def _fit(
-    files: tuple[str, ...], reading: _Reading, wanted: _Wanted, folder: Path | None, html: Path | None, output: str
-) -> None:
+    files: tuple[str, ...], reading: _Reading, wanted: _Wanted, folder: Path | None, force: bool, html: Path | None,
+    output: str,
+) -> None:  # fmt: skip
     from costlens_policy.fit.fitting import fit
     from costlens_policy.fit.summary import summary_of
 
     target, catalogue = _target(wanted), _catalogue(reading)
     outcomes = _read(files, reading, catalogue)
     if outcomes.paired and len(outcomes.models) > 2:
-        _show_strengths(outcomes, _origin(files, outcomes, reading, wanted, folder or Path()), folder, output)
+        _show_strengths(outcomes, _origin(files, outcomes, reading, wanted, folder or Path()), folder, force, output)
         return
     catalogue = _listed(outcomes.models) if catalogue is None else catalogue
     inside, aside, notes = _parts(outcomes, reading, wanted, catalogue)
@@ -260,7 +265,7 @@ def _fit(
     if folder is not None:
         from costlens_policy.fit.documents import documents_of
 
-        _write(documents_of(fitted, catalogue, _origin(files, outcomes, reading, wanted, folder)), folder)
+        _write(documents_of(fitted, catalogue, _origin(files, outcomes, reading, wanted, folder)), folder, force)
     _FORMATS.print(_Page(fitted, summary), output)  # at the end: who reads it may stop after a line
 
 
@@ -279,7 +284,7 @@ def _told(
     return inside, aside, told_of(inside, aside, source, day, wanted.seed)
 
 
-def _show_strengths(outcomes: Outcomes, origin: Origin, folder: Path | None, output: str) -> None:
+def _show_strengths(outcomes: Outcomes, origin: Origin, folder: Path | None, force: bool, output: str) -> None:
     """Print what pairwise preferences show of several models, and write it as measured quality."""
     from costlens_policy.fit.documents import quality_of
     from costlens_policy.fit.preferred import estimates_of, summary_of_strengths
@@ -291,7 +296,7 @@ def _show_strengths(outcomes: Outcomes, origin: Origin, folder: Path | None, out
         if not estimates:
             raise InputError("no model has a quality to write; comparisons need a task, such as `--set task=chat`")
         description = f"Shares of wins by task, from {len(outcomes.cases):,} comparisons, with 95% intervals."
-        _write({"quality.yaml": quality_of(estimates, description, origin)}, folder)
+        _write({"quality.yaml": quality_of(estimates, description, origin)}, folder, force)
     _FORMATS.print(_Page(None, summary_of_strengths(found, [*_notes(outcomes)])), output)
 
 
@@ -504,15 +509,33 @@ def _referable(prices: Sequence[Path], folder: Path) -> tuple[str, ...]:
     return tuple(Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix() for path in prices)
 
 
-def _write(documents: Mapping[str, str], folder: Path) -> None:
-    """Write the documents; what a fit wrote before is replaced, what a person wrote is not. Raises ``InputError``."""
-    from costlens_policy.fit.documents import MADE_BY
+def _write(documents: Mapping[str, str], folder: Path, force: bool) -> None:
+    """Write the documents. What a fit wrote before is replaced, what a person wrote or edited is not.
 
-    begins = (f"# {MADE_BY}{_PROGRAM}", '{\n  "format": "costlens-policy/learned-signal')
+    Files that were edited are replaced by ``force``. Raises ``InputError``.
+    """
+    from costlens_policy.fit.documents import MADE_BY, is_as_written
+
+    begins = (f"# {MADE_BY}{_PROGRAM}", _MODEL)
     texts = {folder / name: text for name, text in documents.items()}
     for path in texts:
-        if path.exists() and not path.read_text(encoding="utf-8", errors="replace").startswith(begins):
+        if not path.exists():
+            continue
+        there = path.read_text(encoding="utf-8", errors="replace")
+        if not there.startswith(begins):
             raise InputError(f"`{path}` was not written by `fit` and is not replaced; name another directory")
+        if not force and not (_is_named(path, folder) if there.startswith(_MODEL) else is_as_written(there)):
+            raise InputError(
+                f"`{path}` was edited after `fit` wrote it and is not replaced; name another directory, or replace it "
+                "with `--force`"
+            )
     for path, text in texts.items():
         write_file(path, text.encode())
         note(f"wrote `{path}`")
+
+
+def _is_named(model: Path, folder: Path) -> bool:
+    """Whether the signals in a folder name a model file by the digest that it has, as `fit` wrote both."""
+    signals = folder / "signals.yaml"
+    digest = hashlib.sha256(model.read_bytes()).hexdigest()
+    return signals.exists() and digest in signals.read_text(encoding="utf-8", errors="replace")

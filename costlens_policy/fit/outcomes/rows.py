@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -29,6 +30,8 @@ _cost: Final = lru_cache(maxsize=1 << 16, typed=True)(cost_of)
 """Tables repeat their numbers, and reading one takes long."""
 _WHOLE: Final = ("csv", "parquet")
 _DESCRIBES: Final = ("prompt", "task", "model")
+_LONGEST_TASK: Final = 1_000
+_HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"})
 _WIDE: Final = "."
 """Between a field and a model, as in `score.gpt-5`."""
 
@@ -199,7 +202,7 @@ class RowReader:
             CaseRow(
                 place,
                 None if id is None else text_of(id),
-                None if task is None else text_of(task),
+                None if task is None else self._task(text_of(task), place),
                 None if prompt is None else prompt_text(prompt),
                 self._number(fields, "prompt_tokens", _tokens, place) or None,
                 None if run is None else text_of(run),
@@ -208,6 +211,23 @@ class RowReader:
                 self.format.prompts_vary,
             )
         )
+
+    def _task(self, name: str, place: Place) -> str | None:
+        """Return the name of a task without blanks around it. One that a policy cannot compare is refused."""
+        task = name.strip()
+        if task != name:
+            self.joining.remarks.add("tasks with blanks around their names, read without these", place)
+        if len(task) > _LONGEST_TASK:
+            what = f"tasks with names of more than {_LONGEST_TASK:,} characters"
+            self.joining.refuse(what, "map `task` to a column that names tasks", place)
+        if hidden := next(filter(_is_hidden, task), ""):
+            shown = unicodedata.name(hidden, "").lower() or "a control character"
+            self.joining.refuse(
+                "tasks with a character that cannot be seen",
+                "correct the file, as no policy should compare such a name",
+                f"{place[0]}:{place[1]}: U+{ord(hidden):04X}, {shown}",
+            )
+        return task or None
 
     def _answers(self, fields: Mapping[str, Any], place: Place) -> tuple[bool, list[Answer]]:
         """Return whether the row has the answers of all models, and the answers."""
@@ -337,6 +357,12 @@ class RowReader:
             return self.joining.settings.scale.score(value) is not None
         except ValueError as error:
             return isinstance(error, RangeError) and self.models.catalogue is not None and bool(self.models.find(name))
+
+
+def _is_hidden(character: str) -> bool:
+    """Whether nobody sees a character as what it is; a tab or an end of line is written as an escape."""
+    kind = unicodedata.category(character)
+    return kind in _HIDDEN and character not in " \t\n\r"
 
 
 def _is(value: Any, wanted: str) -> bool:

@@ -314,6 +314,29 @@ def test_tasks_that_are_small_missing_or_share_prompts_are_noted(read: Read) -> 
     ]
 
 
+def test_blanks_around_the_names_of_tasks_are_no_part_of_them(read: Read) -> None:
+    found = read(("a.csv", "id,task,model,score\n1,chat ,small,1\n2,chat,small,1\n3,\u00a0chat,small,0\n"))
+    assert found.tasks == ("chat",)
+    assert any(note.startswith("tasks with blanks around their names, read without these: 2") for note in
+               _notes(found.notes.remarks))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("task", "says"),
+    [
+        ("a\u202eb", "tasks with a character that cannot be seen: 1 (first: PATH:2: U+202E, right-to-left override)"),
+        ("a\u2028b", "U+2028, line separator"),
+        ("a\u00a0b", "U+00A0, no-break space"),
+        ("a\x7fb", "U+007F, a control character"),
+        ("x" * 1_001, "tasks with names of more than 1,000 characters: 1 (first: PATH:2)"),
+    ],
+)
+def test_tasks_that_no_policy_can_compare_are_named(read: Read, tmp_path: Path, task: str, says: str) -> None:
+    with pytest.raises(OutcomesError) as caught:
+        read(("a.csv", f"id,task,model,score\n1,{task},small,1\n"))
+    assert says.replace("PATH", str(tmp_path / "a.csv")) in str(caught.value)
+
+
 def test_prompts_are_left_out(read: Read, tmp_path: Path) -> None:
     known = tmp_path / "known.jsonl"
     known.write_text('{"train_prompt": "HELLO", "eval_prompt": "Good  bye"}\n')
