@@ -108,6 +108,16 @@ def test_junit_beside_the_report(run, failing: Path, tmp_path: Path):
     assert root.findall(".//failure")
 
 
+@pytest.mark.parametrize("option", ["--junit", "--lcov", "--cobertura", "--html"])
+def test_reports_never_overwrite_what_is_read(run, starter: Path, option: str):
+    before = {path: path.read_bytes() for path in starter.rglob("*") if path.is_file()}
+    for path in before:
+        if path.suffix in (".yaml", ".json"):
+            result = run("test", starter, option, path)
+            assert (result.exit_code, "must name a file of its own" in result.stderr) == (6, True), path
+    assert {path: path.read_bytes() for path in before} == before
+
+
 def test_junit_that_cannot_be_written(run, starter: Path):
     result = run("test", starter, "--junit", starter)
     assert result.exit_code == 6

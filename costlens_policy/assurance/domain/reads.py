@@ -30,7 +30,7 @@ from costlens_policy.assurance.domain.trees import (
     is_signal,
 )
 from costlens_policy.assurance.domain.values import LOWER, UPPER
-from costlens_policy.assurance.domain.written import literal, table, without_default
+from costlens_policy.assurance.domain.written import Constants, literal, table, without_default
 from costlens_policy.checker.attributes import SIGNALS
 from costlens_policy.checker.reads import nodes_of
 from costlens_policy.compiler.formula import Formula
@@ -442,7 +442,7 @@ class _Reader:
         if found.reads != [(("now",), "")] or None in zones:
             return replace(found, unknown=found.unknown or "a time that is worked out")
         clock = (node.function, str(zones[0][0]) if zones and zones[0] is not None else "")
-        self._uses.use(("now",)).clocks.setdefault(clock, set())
+        self._uses.use(("now",)).clocks.setdefault(clock, Constants())
         return _Flow([(("now",), clock)])
 
     def _through(self, variable: Formula) -> _Flow:
@@ -616,11 +616,11 @@ def _inner(type_: Type) -> Type:
     return type_.parameters[0] if type_.name == "optional_type" else type_
 
 
-def _elements(node: Comprehension) -> set[Any] | None:
+def _elements(node: Comprehension) -> Constants | None:
     """Return what the elements of a list are compared with, where that is all that is asked of them."""
     predicate = node.predicate
     operands = predicate.operands if isinstance(predicate, Logic) else (predicate,)
-    found: set[Any] = set()
+    found = Constants()
     for operand in operands:
         if not (isinstance(operand, Call) and operand.function in ("_==_", "_!=_", "@in")):
             return None

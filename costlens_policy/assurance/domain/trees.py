@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from costlens_policy.assurance.domain.times import Clock
+from costlens_policy.assurance.domain.written import Constants
 from costlens_policy.checker.attributes import SIGNALS
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.expressions import DYN, Type
@@ -25,12 +26,12 @@ class Use:
     type: Type = DYN
     optional: bool = False
     declared: tuple[str, ...] = ()
-    literals: set[Any] = field(default_factory=set)
+    literals: Constants = field(default_factory=Constants)
     prefixes: set[str] = field(default_factory=set)
     suffixes: set[str] = field(default_factory=set)
     parts: set[str] = field(default_factory=set)
     patterns: set[str] = field(default_factory=set)
-    members: set[Any] = field(default_factory=set)
+    members: Constants = field(default_factory=Constants)
     sizes: set[int] = field(default_factory=set)
     functions: set[str] = field(default_factory=set)
     """Changes of case that are applied before it is compared."""
@@ -38,7 +39,7 @@ class Use:
     """Whether a text is compared or tested as it is, without a change of case."""
     is_ranged: bool = False
     """Whether values are asked for that come before or after another one."""
-    clocks: dict[Clock, set[Any]] = field(default_factory=dict)
+    clocks: dict[Clock, Constants] = field(default_factory=dict)
     """Of the time: what is read of it, and the numbers that this is compared with."""
     has_children: bool = False
     ordered: bool = False

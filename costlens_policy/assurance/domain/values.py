@@ -19,6 +19,7 @@ from costlens_policy.assurance.domain.calls import example_lists
 from costlens_policy.assurance.domain.examples import texts_matching
 from costlens_policy.assurance.domain.times import critical_times
 from costlens_policy.assurance.domain.trees import Read, Use
+from costlens_policy.assurance.domain.written import Constants
 from costlens_policy.engine.facts import Balance
 from costlens_policy.expressions import DYN, Timestamp, Type, Value
 from costlens_policy.expressions.runtime import from_python
@@ -94,7 +95,7 @@ def critical_values(use: Use, now: datetime, read: Read = ()) -> Critical:
     if use.clocks or use.type.name == "timestamp":
         return _times(use, now)
     if use.declared:
-        values: list[Any] = [*sorted(set(use.declared) & use.literals), *sorted(set(use.declared) - use.literals)]
+        values: list[Any] = sorted(set(use.declared), key=lambda value: (value not in use.literals, value))
     else:
         examples = example_lists(read, (*use.literals, *use.parts)) if use.searched else ()
         values = list(_unique((*examples, *_of_type(use, now, read))))
@@ -119,8 +120,7 @@ def critical_values(use: Use, now: datetime, read: Read = ()) -> Critical:
 
 def _is_told_by_equality(use: Use) -> bool:
     """Say whether a value of each type stands for all others of its type, beside those that are compared with."""
-    kinds = {type(value) for value in use.literals}
-    plain = kinds <= {str, bool, int, float} and not (bool in kinds and kinds & {int, float})
+    plain = {type(value) for value in use.literals} <= {str, bool, int, float}
     return plain and not (use.is_ranged or use.members or use.sizes)
 
 
@@ -329,7 +329,7 @@ def _adds_nothing(filler: str, use: Use) -> bool:
 def _whole_numbers(use: Use) -> Iterator[int]:
     bounds = sorted(value for value in use.literals if isinstance(value, int | float) and not isinstance(value, bool))
     found = {near for value in bounds if math.isfinite(value) for near in _near(value)}
-    low, high = (-(2**63), 2**63 - 1) if use.type.name == "int" else (0, 2**64 - 1)
+    low, high = (0, 2**64 - 1) if use.type.name == "uint" else (-(2**63), 2**63 - 1)
     yield from sorted(value for value in found if low <= value <= high)
     yield 1000
     if use.searched:
@@ -359,7 +359,7 @@ def _numbers(use: Use) -> Iterator[float]:
 
 def _lists(use: Use) -> Iterator[list[Any]]:
     examples = [value for value in use.literals if isinstance(value, str)] if use.searched else ()
-    members = sorted({*use.members, *examples}, key=repr)
+    members = sorted(Constants([*use.members, *examples]), key=repr)
     for size in range(min(len(members), _MOST_MEMBERS) + 1):
         yield from (list(chosen) for chosen in combinations(members[:_MOST_MEMBERS], size))
     yield from ([member] for member in members[_MOST_MEMBERS:])
@@ -390,6 +390,7 @@ def _anything(use: Use, read: Read) -> Iterator[Any]:
     yield from (True, False, [])
     if not use.has_children:
         yield {}
+    yield from (value for value in use.literals if isinstance(value, float))
     yield from _whole_numbers(use) if kinds & {int, float} else (1000,)
     yield from _texts(use)
     if use.members or use.sizes:

@@ -3,17 +3,50 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, MutableSet
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from costlens_policy.expressions import Node, ResolutionKind, TypedExpr
 from costlens_policy.expressions.tree import Call, Index, ListLiteral, Literal, MapLiteral, Name, Select
 
-__all__ = ["literal", "table", "without_default"]
+__all__ = ["Constants", "literal", "table", "without_default"]
 
 _FINE: Final = re.compile(r"\.\d{7}")
 """Fractions of a second that a ``datetime`` has not."""
+
+
+class Constants(MutableSet[Any]):
+    """Constants that expressions write out: ``True``, ``1`` and ``1.0`` are three, which Python's sets take for one.
+
+    What is ``in`` them equals one of them in CEL, in which ``1 == 1.0`` and neither is ``true``.
+    """
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Iterable[Any] = ()) -> None:
+        self._values: dict[tuple[type, Any], Any] = {}
+        self.update(values)
+
+    def __contains__(self, value: object) -> bool:
+        kinds = (int, float) if type(value) in (int, float) else (type(value),)
+        return any((kind, value) in self._values for kind in kinds)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._values.values())
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def add(self, value: Any) -> None:
+        self._values.setdefault((type(value), value), value)
+
+    def discard(self, value: Any) -> None:
+        self._values.pop((type(value), value), None)
+
+    def update(self, values: Iterable[Any]) -> None:
+        for value in values:
+            self.add(value)
 
 
 def literal(node: Node) -> tuple[Any] | None:
@@ -53,8 +86,8 @@ def table(typed: TypedExpr, node: Node) -> Mapping[Any, Any] | None:
         found: dict[Any, Any] = {}
         for entry in node.entries:
             key, value = literal(entry.key), literal(entry.value)
-            if key is None or value is None or entry.optional:
-                return None
+            if key is None or value is None or entry.optional or key[0] in found:
+                return None  # with keys `1` and `true`, it is no map of Python's
             found[key[0]] = value[0]
         return found
     constant = _constant(typed, node)

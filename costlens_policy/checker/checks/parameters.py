@@ -38,11 +38,14 @@ def check_parameters(subject: Subject) -> Iterator[Diagnostic]:
             elif (known := _TAKEN.get(canonical_parameter(name))) and (odd := _odd(value, *known)) is not None:
                 low, high = known
                 message = f"no known provider takes {odd} as `{name}`"
-                yield _FOUND.warning(message, at, "is this the unit?", f"`{name}` is from {low} to {high}")
+                label = "not a number" if isinstance(odd, str) else "is this the unit?"
+                yield _FOUND.warning(message, at, label, f"`{name}` is from {low} to {high}")
 
 
-def _odd(value: Any, low: float, high: float) -> Decimal | None:
-    """Return a value, or a bound, that lies outside of a range."""
+def _odd(value: Any, low: float, high: float) -> Decimal | str | None:
+    """Return a value, or a bound, that lies outside of a range, or is a truth value instead."""
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
     stated = (value.min, value.max) if isinstance(value, Clamp) else (value,)
     numbers = (Decimal(str(number)) for number in stated if isinstance(number, int | float | Decimal))
-    return next((number for number in numbers if not low <= number <= high), None)
+    return next((number for number in numbers if number.is_nan() or not low <= number <= high), None)

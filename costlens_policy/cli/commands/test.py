@@ -28,6 +28,8 @@ __all__ = ["command"]
 
 _FILES: Final = (RunFormat.JUNIT, RunFormat.LCOV, RunFormat.COBERTURA, RunFormat.HTML)
 """Formats that are written to files, by the options of their names."""
+_READ: Final = (".yaml", ".yml", ".json", ".jsonl", ".csv")
+"""How names end of files that a run may read, and no report has."""
 
 
 class _Minimums(click.ParamType):  # type: ignore[type-arg]  # older releases of click have no argument here
@@ -156,7 +158,17 @@ class _Options:
 
 def _run_once(options: _Options) -> ExitCode:
     """Run the suites and print what came of them."""
-    return _print(_run(options), options)
+    run = _run(options)
+    _check_files(run, options)
+    return _print(run, options)
+
+
+def _check_files(run: Run, options: _Options) -> None:
+    """Raise ``InputError`` for a file to write that the run has read, such as a policy or a suite."""
+    read = {Path(name).resolve() for name in run.sources}
+    for format, path in options.files.items():
+        if path.resolve() in read or (path.is_file() and path.suffix.lower() in _READ):
+            raise InputError(f"`--{format}` must name a file of its own, got `{path}`, which is there to be read")
 
 
 def _run_watching(options: _Options) -> ExitCode:
@@ -169,6 +181,7 @@ def _run_watching(options: _Options) -> ExitCode:
             click.clear()
         if event.changed:
             note(f"{listed(event.changed, most=4)} changed")
+        _check_files(event.run, options)
         _print(event.run, options)
         note("watching for changes; Ctrl-C stops")
         sys.stdout.flush()

@@ -18,7 +18,7 @@ from costlens_policy.clock import system_now
 from costlens_policy.compiler.rules import AccessStep
 from costlens_policy.frozen import frozen
 from costlens_policy.proof.versions.budgets import compare_budgets
-from costlens_policy.proof.versions.contents import content_of, made_from
+from costlens_policy.proof.versions.contents import content_of, exact, made_from
 from costlens_policy.proof.versions.differences import Difference, Stage, alone, ask, ask_about, order_of
 from costlens_policy.proof.versions.pair import Pair, Side
 from costlens_policy.proof.versions.routes import compare_routes
@@ -86,13 +86,13 @@ def _notes(pair: Pair) -> Iterator[str]:
 
 
 def _tables(side: Side) -> list[object]:
-    return [table.document.model_dump(exclude={"metadata"}) for table in side.bundle.linked.tables]
+    return [exact(table.document.model_dump(exclude={"metadata"})) for table in side.bundle.linked.tables]
 
 
 def _settings(pair: Pair) -> Iterator[str]:
     """Yield the settings of the policy set that differ."""
     before, after = (side.bundle.linked.policy_set.document for side in (pair.old, pair.new))
-    one, other = (document.model_dump(exclude=set(_SEEN)) for document in (before, after))
+    one, other = (exact(document.model_dump(exclude=set(_SEEN))) for document in (before, after))
     yield from (f"`{key}` of the policy set differs" for key in one if one[key] != other[key])
     for key in ("max_output_tokens", "max_fallbacks"):
         if getattr(before.defaults, key) != getattr(after.defaults, key):

@@ -20,7 +20,7 @@ from costlens_policy.proof.versions.pair import Side
 from costlens_policy.proof.ways import priced_model
 from costlens_policy.source.located import Path
 
-__all__ = ["BESIDE", "content_of", "made_from", "read_by", "target_of"]
+__all__ = ["BESIDE", "content_of", "exact", "made_from", "read_by", "target_of"]
 
 _UNSEEN: Final = frozenset({"id", "when", "reason", "description"})
 """Keys that say nothing of what a rule does where it holds."""
@@ -42,8 +42,17 @@ def content_of(side: Side, rule: Rule, keys: tuple[str, ...] | None = None) -> d
     section, index = rule.place.path[:2]
     item = getattr(rule.place.document.document, str(section))[index]
     given: dict[str, Any] = item.model_dump(exclude=set(_UNSEEN))
-    content = {key: value for key, value in given.items() if keys is None or key in keys}
+    content = {key: exact(value) for key, value in given.items() if keys is None or key in keys}
     return content | read_by(side, rule, tuple(content))
+
+
+def exact(value: Any) -> Any:
+    """Return a value that equals only what is the same, type and all: ``True``, ``1`` and ``1.0`` are three."""
+    if isinstance(value, bool | int | float):
+        return type(value), repr(value)
+    if isinstance(value, Mapping):
+        return {key: exact(item) for key, item in value.items()}
+    return [exact(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def read_by(side: Side, rule: Rule, keys: tuple[str, ...]) -> dict[str, Any]:
@@ -60,7 +69,7 @@ def read_by(side: Side, rule: Rule, keys: tuple[str, ...]) -> dict[str, Any]:
         found["variables"] = {name: text for name, (text, _) in sorted(variables.items())}
     if tables:
         found["data"] = [
-            (table.name, table.document.model_dump(exclude={"metadata"}))
+            (table.name, exact(table.document.model_dump(exclude={"metadata"})))
             for table in side.bundle.linked.tables
             if "" in tables or table.name in tables
         ]
