@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -80,6 +81,7 @@ class Joining:
     _of_several_tasks: set[str] = field(default_factory=set)
     _by_prompt: dict[tuple[str | None, str], int] = field(default_factory=dict)
     _task_of_prompt: dict[str, str | None] = field(default_factory=dict)
+    _alike: Counter[str] = field(default_factory=Counter)
     _scores: dict[str, dict[_Key, float]] = field(default_factory=dict)
     _contradicted: dict[tuple[str, _Key], list[float]] = field(default_factory=dict)
     _facts: dict[str, dict[str, dict[_Key, Any]]] = field(default_factory=dict)
@@ -95,7 +97,7 @@ class Joining:
         elif row.prompt is not None:
             at = self._by_its_prompt(row, row.prompt)
         elif row.whole:
-            at = self._new(row, f"{row.place[0]}:{row.place[1]}")
+            at = self._by_its_content(row)
         else:
             self.dropped.add("rows with neither an id nor a prompt by which the answers of models join", row.place)
             return
@@ -168,6 +170,14 @@ class Joining:
             return None
         self._complete(self._cases[at], row)
         return at
+
+    def _by_its_content(self, row: CaseRow) -> int:
+        """Return a case of its own for a row that only its answers tell from others, whatever the order of rows is."""
+        self.remarks.add("rows with neither id nor prompt, each a case of its own", row.place)
+        content = repr((row.task, row.input_tokens, row.run, sorted(row.answers, key=lambda answer: answer.model)))
+        id = f"{row.place[0]}:{hashlib.sha256(content.encode('utf-8', 'replace')).hexdigest()[:16]}"
+        self._alike[id] += 1
+        return self._new(row, f"{id}-{self._alike[id]}")
 
     def _put(self, key: _Key, answer: Answer, place: Place) -> None:
         scores = self._scores.setdefault(answer.model, {})
@@ -285,11 +295,18 @@ def _note_cases(found: Outcomes, places: Sequence[Place], few: int, remarks: Tal
             remarks.add("cases without a task", place)
         if case.prompt is None and prompted:
             remarks.add("cases without a prompt", place)
+        if case.group in tasks and tasks[case.group] == case.task and not _is_repeated(case, found.paired):
+            remarks.add("cases with the prompt of an earlier case under another id, one group with it", place)
         if tasks.setdefault(case.group, case.task) != case.task:
             remarks.add("cases with a prompt that is a case of another task, too", place)
     for task, size in sizes.items():
         if task is not None and size < few:
             remarks.add(f"tasks with fewer than {few} cases", f"{task} ({size})")
+
+
+def _is_repeated(case: Case, paired: bool) -> bool:
+    """Whether it is usual or noted that the prompt of a case repeats: in comparisons, and in rows without ids."""
+    return paired or case.id.startswith(case.group)
 
 
 def _by_case(found: Mapping[_Key, Any], mean: Callable[[list[Any]], Any]) -> Mapping[int, Any]:

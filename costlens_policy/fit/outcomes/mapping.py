@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import field, replace
 from typing import Any, Final, Literal
@@ -12,7 +13,7 @@ from costlens_policy.fit.outcomes.cases import OutcomesError
 from costlens_policy.frozen import frozen
 from costlens_policy.replay.traffic.mapping import ColumnMapping
 
-__all__ = ["BY_MODEL", "FIELDS", "Conflicts", "OutcomeSettings", "RangeError", "Scale", "fields_by_name"]
+__all__ = ["BY_MODEL", "FIELDS", "Conflicts", "OutcomeSettings", "RangeError", "Scale", "fields_by_name", "is_misspelt"]
 
 FIELDS: Final = (
     "id", "task", "prompt", "model", "score", "scores", "run", "prompt_tokens", "output_tokens", "cost", "latency_ms",
@@ -38,6 +39,22 @@ _THUMBS: Final[Mapping[str, float]] = {
 
 class RangeError(ValueError):
     """A score is outside the scale."""
+
+
+_PERCENT: Final = re.compile(r"\s*\d+([.,]\d+)?\s*%\s*")
+_COMMA: Final = re.compile(r"\s*-?\d+,\d+\s*%?\s*")
+
+
+def _hint(text: str) -> str:
+    """Return what to do about a number that is written otherwise: with a decimal comma, or a sign of percent."""
+    if _COMMA.fullmatch(text):
+        return ", as decimals are written with a point, such as `0.5`"
+    return ", as percent need `--scale 0..100`" if _PERCENT.fullmatch(text) else ""
+
+
+def is_misspelt(value: Any) -> bool:
+    """Whether a value is a number that is written otherwise than scores are read."""
+    return isinstance(value, str) and bool(_hint(value))
 
 
 @frozen
@@ -76,12 +93,19 @@ class Scale:
         try:
             number = float(value)
         except (TypeError, ValueError, OverflowError):
-            raise ValueError(f"`{str(value)[:30]}` is not a score") from None
+            number = self._percent(value)
         if self.low <= number <= self.high:
             return (number - self.low) / (self.high - self.low)
         if math.isnan(number):
             return None
         raise RangeError(str(value)[:30])
+
+    def _percent(self, value: Any) -> float:
+        """Return a number with a sign of percent, where the scale is one of percent. Raises ``ValueError``."""
+        text = str(value)
+        if (self.low, self.high) == (0, 100) and _PERCENT.fullmatch(text) and "," not in text:
+            return float(text.replace("%", ""))
+        raise ValueError(f"`{text[:30]}` is not a score{_hint(text)}")
 
     def __str__(self) -> str:
         return f"{self.low:g} to {self.high:g}"

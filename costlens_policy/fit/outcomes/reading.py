@@ -5,15 +5,18 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import os
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from glob import has_magic
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 from costlens_policy.catalogue import Catalogue
+from costlens_policy.diagnostics.suggestion import did_you_mean
 from costlens_policy.fit.outcomes.cases import Outcomes, OutcomesError, Source, group_of
 from costlens_policy.fit.outcomes.formats import FORMATS, PREFERENCES, Opened
 from costlens_policy.fit.outcomes.joining import Joining
@@ -71,7 +74,7 @@ def _found(patterns: Sequence[str], joining: Joining) -> tuple[str, ...]:
             found = look_for([pattern])
         except TrafficError as error:
             if not logs:
-                raise OutcomesError(str(error).replace("no traffic in", "no outcomes in", 1)) from None
+                raise OutcomesError(_absent(pattern, str(error))) from None
         else:
             names.update(dict.fromkeys(found.files))
             for skipped in found.skipped:
@@ -79,6 +82,16 @@ def _found(patterns: Sequence[str], joining: Joining) -> tuple[str, ...]:
                     joining.remarks.add("files that are not read", skipped)
         names.update(dict.fromkeys(logs))
     return tuple(names)
+
+
+def _absent(pattern: str, problem: str) -> str:
+    """Return why a pattern has no files: it may be a path to nothing."""
+    if has_magic(pattern) or os.path.lexists(pattern):
+        return problem.replace("no traffic in", "no outcomes in", 1)
+    folder = Path(pattern).parent
+    others = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    hint = did_you_mean(Path(pattern).name, others) or "check the path"
+    return f"there is no file `{pattern}`; {hint}"
 
 
 def _read_all(names: Sequence[str], joining: Joining, models: Models) -> list[Source]:

@@ -16,7 +16,7 @@ from costlens_policy.diagnostics.suggestion import did_you_mean, listed
 from costlens_policy.fit.outcomes.cases import OutcomesError
 from costlens_policy.fit.outcomes.formats.format import Format
 from costlens_policy.fit.outcomes.joining import Answer, CaseRow, Joining
-from costlens_policy.fit.outcomes.mapping import BY_MODEL, RangeError, fields_by_name
+from costlens_policy.fit.outcomes.mapping import BY_MODEL, RangeError, fields_by_name, is_misspelt
 from costlens_policy.fit.outcomes.tallies import Place
 from costlens_policy.replay.traffic.cells import cell, cost_of, has_cell, object_of, text_of, tokens_of
 from costlens_policy.replay.traffic.places import kind_of
@@ -328,9 +328,13 @@ class RowReader:
         named = {name: name for name in likely if self.models.catalogue is not None and self.models.find(name)}
         if not named:
             such = f", such as `score.MODEL={likely[0]}`" if likely else ""
+            known = () if self.models.catalogue is None else tuple(model.name for model in self.models.catalogue)
+            unlike = (
+                f"; none of these is a model of the catalogue, which has {listed(known)}" if known and likely else ""
+            )
             self.unscored = (
                 f"`{self.file}` has no scores; map `model` and `score`, or `score.MODEL` for the column of each "
-                f"model{such}; the columns are {listed(self._seen)}"
+                f"model{such}; the columns are {listed(self._seen)}{unlike}"
             )
             if not self._has(fields, "id") or not any(self._has(fields, name) for name in _DESCRIBES):
                 raise OutcomesError(self.unscored)
@@ -356,6 +360,8 @@ class RowReader:
         try:
             return self.joining.settings.scale.score(value) is not None
         except ValueError as error:
+            if is_misspelt(value):
+                return True
             return isinstance(error, RangeError) and self.models.catalogue is not None and bool(self.models.find(name))
 
 

@@ -76,6 +76,21 @@ def test_promptfoo_by_another_score(tmp_path: Path) -> None:
     assert any(note.what.startswith("answers from a cache") for note in found.notes.remarks)
 
 
+def test_promptfoo_with_two_prompts_is_noted(tmp_path: Path) -> None:
+    def ask_twice(document: Any) -> None:
+        results = document["results"]["results"]
+        results += [
+            {**item, "prompt": {"raw": "Think. " + item["prompt"]["raw"], "label": "think"}} for item in results
+        ]
+
+    found = read_outcomes([_changed(tmp_path, "promptfoo.json", ask_twice)])
+    assert any(str(note).startswith("prompt templates whose results count alike") for note in found.notes.remarks)
+    one = read_outcomes(
+        [_changed(tmp_path, "promptfoo.json", ask_twice)], OutcomeSettings(only={"prompt.label": "think"})
+    )
+    assert 2 * len(one.cases) == len(found.cases)
+
+
 def test_promptfoo_as_csv() -> None:
     found = _read("promptfoo.csv")
     assert found.models == ("echo",)

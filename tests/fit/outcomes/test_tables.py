@@ -367,8 +367,44 @@ def test_files_that_cannot_be_read(read: Read, name: str, data: str | bytes, mes
 
 
 def test_a_file_that_is_not_there() -> None:
-    with pytest.raises(OutcomesError, match=r"no outcomes in `missing\.csv`"):
+    with pytest.raises(OutcomesError, match=r"there is no file `missing\.csv`; check the path"):
         read_outcomes(["missing.csv"], OutcomeSettings())
+    with pytest.raises(OutcomesError, match=r"there is no file `.*test_table\.py`; did you mean `test_tables\.py`\?"):
+        read_outcomes([str(Path(__file__).with_name("test_table.py"))], OutcomeSettings())
+    with pytest.raises(OutcomesError, match=r"no outcomes in `missing/\*\.csv`"):
+        read_outcomes(["missing/*.csv"], OutcomeSettings())
+
+
+def test_percent_signs_and_decimal_commas_are_named(read: Read, catalogue: Catalogue) -> None:
+    percent, comma = "id,small,gpt-5-mini\n1,94%,83.5 %\n", 'id,small,gpt-5-mini\n1,"0,3","0,8"\n'
+    assert read(("a.csv", percent), catalogue=catalogue, scale=Scale(0, 100)).scores["small"] == (0.94,)
+    with pytest.raises(OutcomesError, match=r"`94%` is not a score, as percent need `--scale 0\.\.100`"):
+        read(("a.csv", percent), catalogue=catalogue)
+    with pytest.raises(OutcomesError, match=r"`0,3` is not a score, as decimals are written with a point"):
+        read(("a.csv", comma), catalogue=catalogue)
+
+
+def test_columns_of_models_that_the_catalogue_lacks(read: Read, catalogue: Catalogue) -> None:
+    with pytest.raises(OutcomesError, match="none of these is a model of the catalogue, which has `claude-haiku-4-5`"):
+        read(("a.csv", "id,llama,qwen\n1,0.5,1\n"), catalogue=catalogue)
+
+
+def test_rows_with_neither_id_nor_prompt_are_the_same_in_any_order(read: Read) -> None:
+    rows = ["chat,1,0", "chat,1,0", "chat,0,1", "code,1,1"]
+    columns = {"score.large": "large", "score.small": "small"}
+    first, again = (
+        read(("a.csv", "\n".join(["task,large,small", *lines])), columns=columns) for lines in (rows, rows[::-1])
+    )
+    assert first.digest == again.digest
+    assert len({case.group for case in first.cases}) == 4
+    assert "rows with neither id nor prompt, each a case of its own: 4" in _notes(first.notes.remarks)
+
+
+def test_a_prompt_under_several_ids_is_noted(read: Read) -> None:
+    found = read(("a.csv", "id,prompt,model,score\n1,Hi,large,1\n2,hi ,large,0\n3,Ho,large,0\n"))
+    assert "cases with the prompt of an earlier case under another id, one group with it: 1" in _notes(
+        found.notes.remarks
+    )
 
 
 def test_mappings_of_replay_are_read(shared_data: Path) -> None:

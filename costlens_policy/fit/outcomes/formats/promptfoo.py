@@ -57,6 +57,7 @@ def _results(file: Opened) -> Iterator[RawRow]:
 
 def _rows(file: Opened, joining: Joining) -> Iterator[RawRow]:
     runs: Counter[tuple[str, str]] = Counter()
+    templates: dict[str, set[str]] = {}
     for raw in _results(file):
         fields = raw.fields
         if raw.problem:
@@ -69,6 +70,7 @@ def _rows(file: Opened, joining: Joining) -> Iterator[RawRow]:
         name = str(provider.get("id") if isinstance(provider, Mapping) else provider)
         id = _case(fields)
         runs[id, name] += 1
+        templates.setdefault(name, set()).add(str(part(fields, "prompt", "label")))
         cached = part(fields, "response", "cached") is True
         beside: dict[str, Any] = {"model": name, "id": id, "run": str(runs[id, name])}
         if cached or not fields.get("cost"):  # 0 stands where no price is known
@@ -77,6 +79,14 @@ def _rows(file: Opened, joining: Joining) -> Iterator[RawRow]:
             joining.remarks.add("answers from a cache, whose cost and latency do not count", (raw.file, raw.number))
             beside["latencyMs"] = None
         yield RawRow(raw.file, raw.number, {**fields, **beside})
+    _note_templates(set().union(*templates.values()), file, joining, "prompt.label")
+
+
+def _note_templates(templates: set[str], file: Opened, joining: Joining, column: str) -> None:
+    """Note that each test was asked in several ways, which count alike."""
+    if len(templates) > 1:
+        what = f"prompt templates whose results count alike, each a case of its own; `--only {column}=…` reads one"
+        joining.remarks.add(what, file.name, len(templates))
 
 
 def _has_failed(fields: Mapping[str, Any]) -> bool:
@@ -129,6 +139,8 @@ def _csv_fits(file: Opened) -> bool:
 
 def _csv_rows(file: Opened, joining: Joining) -> Iterator[RawRow]:
     """Yield a row for each output of each line; what stands before the first output are the variables of the test."""
+    columns = [_OUTPUT.fullmatch(name) for name in file.header]
+    _note_templates({found[2] for found in columns if found}, file, joining, "template")
     outputs = [at for at, name in enumerate(file.header) if _OUTPUT.fullmatch(name) and at + 2 < len(file.header)]
     runs: Counter[tuple[str, str]] = Counter()
     with open_text(file.name) as (lines, _):
