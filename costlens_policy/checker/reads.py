@@ -25,7 +25,7 @@ from costlens_policy.source.located import Path
 
 __all__ = [
     "MAY_BE_MISSING", "ExpressionField", "assured_by_access", "assured_by_routes", "budget_reads", "expressions_of",
-    "implied_by_variables", "marks_of", "missing_reads", "nodes_of", "signal_reads", "variable_reads",
+    "implied_by_variables", "marks_of", "missing_reads", "nodes_of", "request_reads", "signal_reads", "variable_reads",
 ]  # fmt: skip
 
 
@@ -196,6 +196,17 @@ def signal_reads(typed: TypedExpr) -> Iterator[tuple[str, Extent]]:
                 yield node.key.value, node.key.extent
         elif _is_signals(typed, node) and node not in named:
             yield "", node.extent
+
+
+def request_reads(typed: TypedExpr) -> Iterator[str]:
+    """Yield the names of the attributes that are read, and an empty text where ``request`` is read as a whole."""
+    named: set[Node] = set()
+    for node in nodes_of(typed.root):
+        if isinstance(node, Select | Presence) and _is_root(typed, node.operand, "request"):
+            named.add(node.operand)
+            yield node.field
+        elif node not in named and _is_root(typed, node, "request"):
+            yield ""
 
 
 def _is_signals(typed: TypedExpr, node: Node) -> bool:

@@ -30,6 +30,7 @@ from costlens_policy.checker.checks.skipped_denies import check_skipped_denies
 from costlens_policy.checker.checks.soft_limits import check_soft_limits
 from costlens_policy.checker.checks.spelled_models import check_spelled_models
 from costlens_policy.checker.checks.splits import check_splits
+from costlens_policy.checker.checks.steered_access import check_steered_access
 from costlens_policy.checker.checks.steering_parameters import check_steering_parameters
 from costlens_policy.checker.checks.subject import Check, Subject
 from costlens_policy.checker.checks.thresholds import check_thresholds
@@ -79,6 +80,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     check_misplaced_targets,
     check_markers,
     check_unpriced_tiers,
+    check_steered_access,
     check_few_cases,
     check_old_measurements,
     check_noisy_quality,
