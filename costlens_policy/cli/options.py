@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import date, datetime, timedelta
 from importlib import import_module
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,13 +19,23 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
 __all__ = [
-    "Amount", "Day", "LateOption", "SignedAmount", "Suggesting", "Timestamp", "TrafficOptions", "Until",
+    "Amount", "Day", "LateOption", "Number", "SignedAmount", "Suggesting", "Timestamp", "TrafficOptions", "Until",
     "documents_argument", "files_option", "gathered", "mapping_option", "max_increase_option", "max_rejects_option",
     "no_new_denials_option", "optional_traffic", "paths_argument", "start_option", "traffic_options", "write_option",
 ]  # fmt: skip
 
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+class Number(click.FloatRange):
+    """A number in a range; what is no number, or without end, is none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not isfinite(number):
+            self.fail(f"`{value}` is not a finite number", param, ctx)
+        return number
 
 
 class Timestamp(click.ParamType):  # type: ignore[type-arg]  # older releases of click have no argument here
@@ -273,7 +284,7 @@ _OPTIONS = (
         help="Model the providers' prompt caches, or ignore them.",
     ),
     click.option(
-        "--cache-lifetime", "lifetime", type=click.FloatRange(min=1), default=300, show_default=True,
+        "--cache-lifetime", "lifetime", type=Number(min=1), default=300, show_default=True,
         metavar="SECONDS", help="How long a prompt stays in a cache after its last use.",
     ),
     click.option(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from costlens_policy.cli.exit_codes import ExitCode, NothingError
+from costlens_policy.cli.options import Number
 from costlens_policy.cli.output import note, prints_color, render_diagnostics, write_json, write_new_suite, write_out
 from costlens_policy.diagnostics.model import PolicyError
 from costlens_policy.frozen import frozen
@@ -32,7 +33,7 @@ TRYING_OPTIONS = (
     click.option(
         "--min-score",
         metavar="PERCENT",
-        type=click.FloatRange(0, 100),
+        type=Number(0, 100),
         help="With --mutate: exit with 5 if a smaller share of the mutants is killed.",
     ),
     click.option(
@@ -44,9 +45,7 @@ TRYING_OPTIONS = (
         type=click.IntRange(1, 256),
         help="With --mutate: processes; defaults to one for each processor.",
     ),
-    click.option(
-        "--limit", metavar="SECONDS", type=click.FloatRange(0), help="With --mutate: try no further mutant after this."
-    ),
+    click.option("--limit", metavar="SECONDS", type=Number(0), help="With --mutate: try no further mutant after this."),
     click.option("--cache/--no-cache", default=True, help="With --mutate: take over what earlier runs found."),
     click.option(
         "--record",
@@ -58,7 +57,7 @@ TRYING_OPTIONS = (
         "--fuzz", is_flag=True, help="Decide random requests, and report internal errors and broken invariants."
     ),
     click.option("--runs", metavar="N", type=click.IntRange(1), help="With --fuzz: requests to decide. Default: 1000."),
-    click.option("--seconds", metavar="N", type=click.FloatRange(0), help="With --fuzz: time to spend instead."),
+    click.option("--seconds", metavar="N", type=Number(0), help="With --fuzz: time to spend instead."),
     click.option("--seed", metavar="N", type=int, default=None, help="With --fuzz: where to begin. Default: 1."),
 )
 

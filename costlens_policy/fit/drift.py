@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import isnan
 from statistics import NormalDist
 from typing import Any, Final
 
@@ -17,12 +18,14 @@ import numpy as np
 
 from costlens_policy.catalogue import Catalogue
 from costlens_policy.catalogue import Evidence as Stated
-from costlens_policy.fit.bootstrap import Bootstrap
+from costlens_policy.diagnostics.suggestion import listed
+from costlens_policy.fit.bootstrap import Bootstrap, share_saved
 from costlens_policy.fit.choosing import FEWEST
 from costlens_policy.fit.documents import qualities_of
 from costlens_policy.fit.estimate import LEVEL, Estimate, difference, wilson
 from costlens_policy.fit.measurements import Measurements, Places
 from costlens_policy.fit.outcomes import Case, OutcomesError
+from costlens_policy.fit.target import in_points
 from costlens_policy.frozen import frozen
 
 __all__ = ["Drift", "Quality", "compare"]
@@ -52,7 +55,8 @@ class Drift:
     """What new outcomes say about a deployed policy.
 
     ``gain`` in score and ``saving`` as a share of cost are those of the policy beside the best single model, named
-    ``best``. ``failures`` say what no longer holds; ``remarks`` what could not be judged.
+    ``best``. ``failures`` say what no longer holds; ``unshown`` what these outcomes would have to show and do not;
+    ``remarks`` what else could not be judged.
     """
 
     cases: int
@@ -61,7 +65,13 @@ class Drift:
     saving: Estimate
     qualities: tuple[Quality, ...]
     failures: tuple[str, ...]
+    unshown: tuple[str, ...]
     remarks: tuple[str, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether the policy is shown to hold."""
+        return not self.failures and not self.unshown
 
 
 def compare(
@@ -73,19 +83,31 @@ def compare(
     the catalogue states no quality that was measured again, or nothing can be compared.
     """
     decided = [decide(case) for case in measurements.cases]
-    judged, served = _served(measurements, [_own_name(name, catalogue) for name in decided], catalogue)
-    if len(judged) < FEWEST:
+    serving = [_own_name(name, catalogue) for name in decided]
+    judged, served = _served(measurements, serving, catalogue)
+    if judged.groups < FEWEST:
         raise OutcomesError(
-            f"a comparison needs {FEWEST} cases that the policy serves by a model that was measured, got {len(judged)}"
+            f"a comparison needs {FEWEST} cases that the policy serves by a model that was measured, got "
+            f"{judged.groups}"
         )
     qualities = tuple(_qualities(judged, served, catalogue))
     if not qualities:
         raise OutcomesError("the catalogue states no quality that these outcomes measure; `fit --write` writes it")
-    best = _best(judged, catalogue)
+    before = _best(judged, catalogue)
+    best = _best_now(judged, before)
     gain, saving = _beside(judged, served, best)
     failures = tuple(_failures(qualities, gain, saving, max_loss))
-    remarks = tuple(_remarks(measurements, judged, decided, qualities, gain, max_loss))
-    return Drift(len(judged), judged.models[best], gain, saving, qualities, failures, remarks)
+    unmeasured = _unmeasured_best(measurements, catalogue)
+    unshown = (
+        *_missing(unmeasured, serving),
+        *_saves_nothing(judged, catalogue, bool((served == best).all()), judged.models[best], saving),
+    )
+    remarks = [*_remarks(measurements, judged, serving, qualities, gain, max_loss, catalogue)]
+    if best != before:
+        remarks.insert(0, f"the best single model is now `{judged.models[best]}`, no longer `{judged.models[before]}`")
+    if unmeasured is not None and unmeasured not in serving:
+        remarks.append(f"`{unmeasured}`, the best single model by the stated quality, is not measured here")
+    return Drift(len(judged), judged.models[best], gain, saving, qualities, failures, unshown, tuple(remarks))
 
 
 def _own_name(name: str | None, catalogue: Catalogue) -> str | None:
@@ -161,21 +183,76 @@ def _best(judged: Measurements, catalogue: Catalogue) -> int:
     return min(range(len(means)), key=lambda place: (-round(float(means[place]), 12), costs[place]))
 
 
+def _best_now(judged: Measurements, before: int) -> int:
+    """Return the best single model on the new cases, where it is better than the one before beyond chance.
+
+    The highest of many means is high by chance, too, so the interval of each difference is that of Bonferroni.
+    """
+    drawn = Bootstrap(list(judged.scores.T), judged.group_of, seed=0)
+    level = 1 - _MOST / max(len(judged.models) - 1, 1)
+
+    def gain_of(place: int) -> Estimate:
+        return drawn.estimate(lambda means: means[..., place] - means[..., before], level)
+
+    gains = {place: gain_of(place) for place in range(len(judged.models)) if place != before}
+    better = [
+        (gain.value, -float(judged.costs[:, place].mean()), place) for place, gain in gains.items() if gain.low > 0
+    ]
+    return max(better)[2] if better else before
+
+
+def _unmeasured_best(measurements: Measurements, catalogue: Catalogue) -> str | None:
+    """Return the best single model by the stated quality of the cases' tasks, where it was not measured again."""
+    stated = {task for model in catalogue for task in model.quality}
+    cases = Counter(case.task for case in measurements.cases if case.task in stated)
+    means = {
+        model.name: sum(float(model.quality[task]) * count for task, count in cases.items() if task is not None)
+        for model in catalogue
+        if cases and all(task in model.quality for task in cases)
+    }
+    measured = {_own_name(name, catalogue) for name in measurements.models}
+    highest = max(means.values(), default=0.0)
+    best = [name for name, mean in means.items() if mean >= highest - 1e-9]
+    return None if not best or not measured.isdisjoint(best) else best[0]
+
+
+def _missing(unmeasured: str | None, serving: Sequence[str | None]) -> Iterator[str]:
+    if unmeasured is not None and unmeasured in serving:
+        yield (
+            f"`{unmeasured}`, the best single model by the stated quality, serves {serving.count(unmeasured):,} cases, "
+            f"and these outcomes do not measure it"
+        )
+
+
+def _saves_nothing(
+    judged: Measurements, catalogue: Catalogue, by_the_best: bool, best: str, saving: Estimate
+) -> Iterator[str]:
+    """Yield that nothing is saved, unless all that is stated is there, and the policy has the best model serve it."""
+    if not saving.low <= 0 <= saving.high or saving.value > 0:
+        return
+    stated = {task for model in catalogue for task in model.quality}
+    absent = sorted(stated - {case.task for case in judged.cases if case.task is not None})
+    if not by_the_best:
+        yield f"no saving beside `{best}`"
+    elif absent:
+        yield f"no saving: `{best}` serves all of these cases, and none has the task {listed(absent, 'or')}"
+
+
 def _beside(judged: Measurements, served: Places, best: int) -> tuple[Estimate, Estimate]:
     rows = np.arange(len(judged))
     columns = (judged.scores[rows, served], judged.costs[rows, served], judged.scores[:, best], judged.costs[:, best])
     drawn = Bootstrap(columns, judged.group_of, seed=0)
 
     def saving(means: Any) -> Any:
-        return 1 - means[..., 1] / means[..., 3]
+        return share_saved(means[..., 1], means[..., 3])
 
     return drawn.estimate(lambda means: means[..., 0] - means[..., 2]), drawn.estimate(saving)
 
 
 def _failures(qualities: Sequence[Quality], gain: Estimate, saving: Estimate, max_loss: float) -> Iterator[str]:
     if gain.high < -max_loss:
-        yield f"the policy loses more than {100 * max_loss:g} points to the best single model"
-    if saving.high < 0:
+        yield f"the policy loses more than {in_points(max_loss)} to the best single model"
+    if saving.high < 0 or isnan(saving.value):
         yield "the policy costs more than the best single model"
     for item in qualities:
         if item.serves and item.moved and item.change.value < 0:
@@ -185,15 +262,17 @@ def _failures(qualities: Sequence[Quality], gain: Estimate, saving: Estimate, ma
 
 
 def _remarks(
-    measurements: Measurements, judged: Measurements, decided: Sequence[str | None], qualities: Sequence[Quality],
-    gain: Estimate, max_loss: float,
+    measurements: Measurements, judged: Measurements, serving: Sequence[str | None], qualities: Sequence[Quality],
+    gain: Estimate, max_loss: float, catalogue: Catalogue,
 ) -> Iterator[str]:  # fmt: skip
-    counts: Mapping[str | None, int] = Counter(decided)
+    counts: Mapping[str | None, int] = Counter(serving)
     if counts[None]:
         yield f"{counts[None]:,} cases are refused by the policy, and not compared"
+    measured = {_own_name(name, catalogue) for name in measurements.models}
     elsewhere = len(measurements) - len(judged) - counts[None]
     if elsewhere:
-        yield f"{elsewhere:,} cases are served by a model that these outcomes do not measure, and not compared"
+        names = sorted({name for name in serving if name is not None} - {*map(str, measured)})
+        yield f"{elsewhere:,} cases are served by {listed(names)}, which these outcomes do not measure"
     known = {item.task for item in qualities}
     few = sorted(task for task in {case.task for case in judged.cases} if task is not None and task not in known)
     if few:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
+from decimal import Decimal
 from typing import Final, TypeAlias, TypeVar
 
 import numpy as np
@@ -30,6 +31,8 @@ Flags: TypeAlias = NDArray[np.bool_]
 
 _MOST_LOST: Final = 0.5
 """Share of the cases that may lack a model before the fit is refused."""
+_LOW_FOR_ALL: Final = 0.2
+"""Where no score of any model is above it, the scale of the scores is in doubt."""
 
 
 @frozen
@@ -124,9 +127,10 @@ def gather(outcomes: Outcomes, catalogue: Catalogue, assumed: Assumed) -> Measur
         raise OutcomesError(f"a choice needs outcomes of at least two models, got {len(models)}")
     if outcomes.paired and len(models) > 2:
         raise OutcomesError("a case of pairwise preferences has two models; compare two with --models")
-    complete = [
-        at for at in range(len(outcomes.cases)) if all(outcomes.scores[name][at] is not None for name in models)
-    ]
+    complete = sorted(
+        (at for at in range(len(outcomes.cases)) if all(outcomes.scores[name][at] is not None for name in models)),
+        key=lambda at: _order(outcomes.cases[at]),
+    )
     _refuse_gaps(outcomes, len(complete))
     kept = outcomes.part(complete)
     tasks = kept.tasks
@@ -135,8 +139,13 @@ def gather(outcomes: Outcomes, catalogue: Catalogue, assumed: Assumed) -> Measur
     costs = np.array([list(_costs(kept, name, catalogue, assumed)) for name in models], dtype=float).T
     group_of = np.unique([case.group for case in kept.cases], return_inverse=True)[1]
     task_of = np.array([places[case.task] for case in kept.cases])
-    notes = tuple(_notes(outcomes, kept, assumed))
+    notes = (*_notes(outcomes, kept, assumed), *_odd_scores(scores))
     return Measurements(models, tasks, kept.cases, scores, costs, task_of, group_of, notes)
+
+
+def _order(case: Case) -> tuple[str, str, str]:
+    """Return by what cases are put in order, so that sums do not depend on the order of rows in their last digits."""
+    return case.task or "", case.id, case.group
 
 
 def _refuse_gaps(outcomes: Outcomes, complete: int) -> None:
@@ -152,15 +161,23 @@ def _refuse_gaps(outcomes: Outcomes, complete: int) -> None:
 
 def _costs(outcomes: Outcomes, name: str, catalogue: Catalogue, assumed: Assumed) -> Iterator[float]:
     """Yield what each call costs on a model: as recorded, else its tokens at the prices of the day."""
-    recorded = outcomes.costs.get(name)
-    if recorded is not None and all(cost is not None for cost in recorded):
+    recorded = _recorded(outcomes, name)
+    if None not in recorded:
         yield from (float(cost) for cost in recorded if cost is not None)
         return
     price = _price_of(_priced(name, catalogue), assumed.day)
     answers = outcomes.output_tokens.get(name, ())
-    for at, case in enumerate(outcomes.cases):
+    for at, (case, cost) in enumerate(zip(outcomes.cases, recorded, strict=True)):
+        if cost is not None:
+            yield float(cost)
+            continue
         answer = answers[at] if answers else None
         yield price(_input_tokens(case), assumed.output_tokens if answer is None else answer)
+
+
+def _recorded(outcomes: Outcomes, name: str) -> Sequence[Decimal | None]:
+    """Return what calls of a model cost by the outcomes; None where they do not tell."""
+    return outcomes.costs.get(name) or (None,) * len(outcomes.cases)
 
 
 def _priced(name: str, catalogue: Catalogue) -> Model:
@@ -195,25 +212,46 @@ def _notes(outcomes: Outcomes, kept: Outcomes, assumed: Assumed) -> Iterator[str
     lost = len(outcomes.cases) - len(kept.cases)
     if lost:
         yield f"{lost:,} cases lack the score of a model and are not compared"
-    by_price = [name for name in kept.models if not _is_complete(kept.costs, name)]
+    costs = {name: _recorded(kept, name) for name in kept.models}
+    by_price = [name for name, recorded in costs.items() if None in recorded]
     if not by_price:
         yield "costs are those that were recorded"
         return
-    unknown = sum(case.input_tokens is None for case in kept.cases)
-    blank = sum(case.input_tokens is None and case.prompt is None for case in kept.cases)
+    priced = [case for case, *found in zip(kept.cases, *costs.values(), strict=True) if None in found]
+    unknown = sum(case.input_tokens is None for case in priced)
+    blank = sum(case.input_tokens is None and case.prompt is None for case in priced)
     if unknown > blank:
         yield f"the input tokens of {unknown - blank:,} cases are estimated from their prompts"
     if blank:
         yield f"{blank:,} cases have neither prompt nor input tokens, so that their input costs nothing here"
-    without = [name for name in by_price if not _is_complete(kept.output_tokens, name)]
+    without = [name for name in by_price if _lacks_tokens(kept.output_tokens.get(name), costs[name])]
     if without:
         yield f"answers without recorded tokens are taken to have {assumed.output_tokens:,} of {_named(without, kept)}"
-    if len(by_price) < len(kept.models):
-        yield f"costs of {_named(by_price, kept)} come from prices, the others were recorded"
+    counts = {name: sum(cost is not None for cost in recorded) for name, recorded in costs.items()}
+    if any(counts.values()):
+        recorded_by = ", ".join(f"`{name}` has {count:,}" for name, count in counts.items())
+        yield (
+            f"recorded costs stand beside those of tokens at list prices, which may differ for the same call: of "
+            f"{len(kept.cases):,} recorded costs {recorded_by}"
+        )
 
 
-def _is_complete(columns: Mapping[str, Sequence[object]], name: str) -> bool:
-    return name in columns and all(value is not None for value in columns[name])
+def _lacks_tokens(tokens: Sequence[int | None] | None, costs: Sequence[Decimal | None]) -> bool:
+    """Whether an answer without a recorded cost has no recorded tokens either."""
+    if tokens is None:
+        return True
+    return any(cost is None and count is None for cost, count in zip(costs, tokens, strict=True))
+
+
+def _odd_scores(scores: Floats) -> Iterator[str]:
+    """Yield what is odd about all scores together: no difference to choose by, or another scale than was named."""
+    low, high = float(scores.min()), float(scores.max())
+    if low == high:
+        yield f"every score is {high:g}, so that no model is better than another"
+    elif (scores == scores[:, :1]).all():
+        yield "on each case all models have the same score, so that no model is better than another"
+    if 0 < high <= _LOW_FOR_ALL:
+        yield f"no score is above {high:.2g} on a scale from 0 to 1; is `--scale` that of the files?"
 
 
 def _named(names: Sequence[str], outcomes: Outcomes) -> str:

@@ -266,12 +266,13 @@ def _estimate(estimate: Estimate) -> dict[str, float | None]:
 def summary_of_drift(drift: Drift, policies: str, notes: Sequence[str] = ()) -> Summary:
     """Return what new outcomes say about deployed policies, which are named as on the command line."""
     moved = sum(item.moved for item in drift.qualities)
-    finding = "no longer holds" if drift.failures else "still holds"
+    finding = "no longer holds" if drift.failures else "still holds" if drift.holds else "is not shown to hold"
     lines = [
         f"`{policies}` {finding} on {drift.cases:,} new cases: saves {percent(drift.saving)} of always `{drift.best}` "
         f"at {points(drift.gain)}",
         f"{moved} of {len(drift.qualities)} stated qualities have moved beyond chance",
         *(f"failed: {text}" for text in drift.failures),
+        *(f"not shown: {text}" for text in drift.unshown),
     ]
     order = sorted(drift.qualities, key=lambda item: (not item.moved, not item.serves, item.task, item.model))
     return Summary(
@@ -301,8 +302,9 @@ def _quality_cells(item: Quality) -> tuple[str, ...]:
 
 def _drift_data(drift: Drift, notes: Sequence[str]) -> Mapping[str, Any]:
     return {
-        "holds": not drift.failures,
+        "holds": drift.holds,
         "failures": list(drift.failures),
+        "unshown": list(drift.unshown),
         "cases": drift.cases,
         "best": drift.best,
         "gain": _estimate(drift.gain),

@@ -255,3 +255,10 @@ def test_where_the_cheapest_is_the_best_no_difficulty_decides(run: Run, answers:
     done = run("fit", "answers.csv", *columns, "--prices", "models.yaml", "--signal", "difficulty")
     assert done.exit_code == 6
     assert "`tiny` is the best and the cheapest" in done.stderr
+
+
+@pytest.mark.parametrize("number", [("--max-loss", "nan"), ("--strong-share", "nan"), ("--max-spend", "inf")])
+def test_numbers_are_finite(run: Run, answers: Path, number: tuple[str, str]) -> None:
+    done = run("fit", "answers.csv", *WIDE, "--prices", "models.yaml", *number)
+    assert done.exit_code == 2
+    assert f"invalid value for `{number[0]}`: `{number[1]}` is not a finite number" in done.stderr

@@ -11,8 +11,10 @@ import pytest
 from costlens_policy.catalogue import Catalogue, Evidence
 from costlens_policy.fit.documents import qualities_of
 from costlens_policy.fit.drift import Drift, compare
+from costlens_policy.fit.measurements import gather
 from costlens_policy.fit.outcomes import Case, OutcomesError
-from tests.fit.drawn import CHANCES, Chances, catalogue, measurements
+from costlens_policy.fit.summary import summary_of_drift
+from tests.fit.drawn import ASSUMED, CHANCES, Chances, catalogue, measurements, outcomes
 
 SERVES: Mapping[str, str] = {"chat": "small", "code": "large", "extraction": "tiny"}
 
@@ -77,7 +79,7 @@ def test_what_cannot_be_compared_is_counted() -> None:
 
     drift = compare(measurements(cases=300), _stating(), some, 0.03)
     assert "30 cases are refused by the policy, and not compared" in drift.remarks
-    assert "15 cases are served by a model that these outcomes do not measure, and not compared" in drift.remarks
+    assert "15 cases are served by `elsewhere`, which these outcomes do not measure" in drift.remarks
     assert drift.cases == 855
     with pytest.raises(OutcomesError, match="a comparison needs 30 cases that the policy serves"):
         compare(measurements(cases=300), _stating(), lambda case: None, 0.03)
@@ -87,4 +89,35 @@ def test_what_cannot_be_compared_is_counted() -> None:
 
 def test_a_policy_that_sends_everything_to_the_best_model_holds() -> None:
     drift = compare(measurements(), _stating(), lambda case: "large", 0.03)
-    assert (drift.failures, drift.saving.value) == ((), 0)
+    assert (drift.holds, drift.saving.value) == (True, 0)
+
+
+def test_a_model_that_is_now_the_best_is_what_the_policy_stands_beside() -> None:
+    drift = _compare({task: {**chances, "tiny": 1.0} for task, chances in CHANCES.items()})
+    assert drift.best == "tiny"
+    assert "the best single model is now `tiny`, no longer `large`" in drift.remarks
+    assert "the policy loses more than 3 points to the best single model" in drift.failures
+    assert "the policy costs more than the best single model" in drift.failures
+    changed = sum(_compare(seed=seed).best != "large" for seed in range(20))
+    assert changed == 0
+
+
+def test_where_nothing_is_saved_the_policy_is_not_shown_to_hold() -> None:
+    found = measurements()
+    code = compare(found.part(found.of_task(1)), _stating(), _serve, 0.03)
+    assert (code.failures, code.holds) == ((), False)
+    (text,) = code.unshown
+    assert text == "no saving: `large` serves all of these cases, and none has the task `chat` or `extraction`"
+    verdict = summary_of_drift(code, "policies/fitted").verdict
+    assert verdict.startswith("`policies/fitted` is not shown to hold on 300 new cases")
+    assert f"not shown: {text}" in verdict
+
+
+def test_the_best_model_that_serves_and_is_not_measured_is_named() -> None:
+    given = outcomes()
+    others = replace(given, scores={name: scores for name, scores in given.scores.items() if name != "large"})
+    drift = compare(gather(others, catalogue(), ASSUMED), _stating(), _serve, 0.03)
+    assert drift.unshown == (
+        "`large`, the best single model by the stated quality, serves 300 cases, and these outcomes do not measure it",
+    )
+    assert not drift.holds

@@ -30,8 +30,45 @@ def test_recorded_costs_and_tokens_win() -> None:
     assert found.costs[-1][1] == pytest.approx(200 * 1e-6)
     assert found.notes == (
         "answers without recorded tokens are taken to have 100 of `small`, `tiny`",
-        "costs of `small`, `tiny` come from prices, the others were recorded",
+        "recorded costs stand beside those of tokens at list prices, which may differ for the same call: of 6 recorded "
+        "costs `large` has 6, `small` has 0, `tiny` has 0",
     )
+
+
+def test_a_cost_that_was_recorded_counts_whatever_others_lack() -> None:
+    given = outcomes(cases=10)
+    count = len(given.cases)
+    full = dict.fromkeys(given.models, (Decimal("0.5"),) * count)
+    assert gather(replace(given, costs=full), catalogue(), ASSUMED).notes == ("costs are those that were recorded",)
+    lacking = gather(replace(given, costs={**full, "tiny": (None, *full["tiny"][1:])}), catalogue(), ASSUMED)
+    assert (lacking.costs == 0.5).sum() == 3 * count - 1
+    assert lacking.costs.min() == pytest.approx(200 * 0.1e-6)
+    assert lacking.notes[0] == "answers without recorded tokens are taken to have 100 of `tiny`"
+    assert lacking.notes[1].endswith("of 30 recorded costs `large` has 30, `small` has 30, `tiny` has 29")
+
+
+def test_the_order_of_rows_makes_no_difference() -> None:
+    given = outcomes(cases=40)
+    turned = gather(given.part(range(len(given.cases))[::-1]), catalogue(), ASSUMED)
+    found = gather(given, catalogue(), ASSUMED)
+    assert turned.cases == found.cases
+    assert (turned.scores == found.scores).all()
+
+
+@pytest.mark.parametrize(
+    ("scores", "note"),
+    [
+        ({"large": 1.0, "small": 1.0, "tiny": 1.0}, "every score is 1, so that no model is better than another"),
+        ({"large": 0.01, "small": 0.0, "tiny": 0.0}, "no score is above 0.01 on a scale from 0 to 1; is `--scale` "),
+    ],
+)
+def test_scores_that_are_odd_together_are_noted(scores: dict[str, float], note: str) -> None:
+    given = outcomes(cases=4)
+    odd = {name: (score,) * len(given.cases) for name, score in scores.items()}
+    assert gather(replace(given, scores=odd), catalogue(), ASSUMED).notes[-1].startswith(note)
+    same = dict.fromkeys(given.models, given.scores["small"])
+    told = gather(replace(given, scores=same), catalogue(), ASSUMED).notes[-1]
+    assert told == "on each case all models have the same score, so that no model is better than another"
 
 
 def test_cases_that_lack_a_model_are_not_compared() -> None:

@@ -13,7 +13,7 @@ import click
 from costlens_policy.cli.command import Command
 from costlens_policy.cli.exit_codes import ExitCode, NothingError, exit_code_of
 from costlens_policy.cli.formats import format_option
-from costlens_policy.cli.options import documents_argument
+from costlens_policy.cli.options import Number, documents_argument
 from costlens_policy.cli.output import difference, note, render_diagnostics, write_file, write_new_suite, write_out
 from costlens_policy.clock import system_now
 from costlens_policy.diagnostics.model import Diagnostic, Edit, Severity, in_order
@@ -54,7 +54,7 @@ _START: Final = "`costlens-policy init` writes a starter"
 @click.option("--verbose", "-v", is_flag=True, help="Also note conditions that are searched, not decided.")
 @click.option(
     "--limit",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     default=60,
     show_default=True,
     metavar="SECONDS",

@@ -15,7 +15,7 @@ import click
 from costlens_policy.cli.command import Command
 from costlens_policy.cli.exit_codes import ExitCode
 from costlens_policy.cli.formats import Formats
-from costlens_policy.cli.options import Day, gathered
+from costlens_policy.cli.options import Day, Number, gathered
 from costlens_policy.cli.output import note, write_file
 from costlens_policy.clock import system_now
 from costlens_policy.errors import InputError
@@ -135,12 +135,12 @@ _target_options = gathered(
     _Wanted,
     (
         click.option(
-            "--max-loss", type=click.FloatRange(0, 1), metavar="SCORE",
+            "--max-loss", type=Number(0, 1), metavar="SCORE",
             help=f"Spend as little as possible, but lose at most this much score to the best single model. Default, "
             f"without another target: {_MAX_LOSS}, one point.",
         ),
         click.option(
-            "--max-spend", type=click.FloatRange(min=0, min_open=True), metavar="USD",
+            "--max-spend", type=Number(min=0, min_open=True), metavar="USD",
             help="Score as much as possible, but spend at most this for --calls.",
         ),
         click.option(
@@ -148,7 +148,7 @@ _target_options = gathered(
             help="How many calls --max-spend is for, such as those of a month.",
         ),
         click.option(
-            "--strong-share", type=click.FloatRange(0, 1), metavar="SHARE",
+            "--strong-share", type=Number(0, 1), metavar="SHARE",
             help="Score as much as possible, but send at most this share of calls to the best single model.",
         ),
         click.option(
@@ -324,7 +324,7 @@ def _check(files: tuple[str, ...], reading: _Reading, wanted: _Wanted, policies:
     if f"sha256:{outcomes.digest}" in _labels(linked, DATA_LABEL):
         notes.insert(0, "these are the outcomes that the policies were fitted to, and no news of them")
     _FORMATS.print(_Page(None, summary_of_drift(drift, str(policies), notes)), output)
-    return ExitCode.GATE if drift.failures else ExitCode.OK
+    return ExitCode.OK if drift.holds else ExitCode.GATE
 
 
 def _max_loss(wanted: _Wanted, linked: LinkedBundle) -> float:

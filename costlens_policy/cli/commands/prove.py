@@ -12,6 +12,7 @@ import click
 from costlens_policy.cli.command import Command
 from costlens_policy.cli.exit_codes import ExitCode, NothingError, exit_code_of
 from costlens_policy.cli.formats import format_option
+from costlens_policy.cli.options import Number
 from costlens_policy.cli.output import note, render_diagnostics, write_json, write_new_suite, write_out
 from costlens_policy.diagnostics.suggestion import listed
 
@@ -42,7 +43,7 @@ _SHOWN: Final = 3
 @click.option(
     "--limit",
     metavar="SECONDS",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     default=60.0,
     show_default=True,
     help="Stop after so long; what is not decided by then is unknown.",

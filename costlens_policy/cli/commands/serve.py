@@ -11,7 +11,7 @@ import click
 
 from costlens_policy.cli.command import Command
 from costlens_policy.cli.exit_codes import ExitCode
-from costlens_policy.cli.options import gathered
+from costlens_policy.cli.options import Number, gathered
 from costlens_policy.cli.output import note
 from costlens_policy.clock import duration_of
 from costlens_policy.diagnostics.text import printable
@@ -190,7 +190,7 @@ class _Options:
         click.option(
             "--log-sample",
             metavar="SHARE",
-            type=click.FloatRange(0, 1),
+            type=Number(0, 1),
             default=1.0,
             show_default=True,
             help="Share of allowed decisions that the log keeps; denials are always kept.",

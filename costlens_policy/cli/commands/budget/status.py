@@ -16,7 +16,7 @@ from costlens_policy.cli.command import Command
 from costlens_policy.cli.commands.budget.options import EXITS, Opened, look_options, opened
 from costlens_policy.cli.exit_codes import ExitCode
 from costlens_policy.cli.formats import format_option
-from costlens_policy.cli.options import Timestamp
+from costlens_policy.cli.options import Number, Timestamp
 from costlens_policy.cli.output import note, print_table, prints_color, table_width, write_json
 from costlens_policy.clock import system_now
 
@@ -140,7 +140,7 @@ def _show_run(
 @look_options
 @click.option(
     "--interval",
-    type=click.FloatRange(0.1, 3600),
+    type=Number(0.1, 3600),
     default=2.0,
     show_default=True,
     metavar="SECONDS",
