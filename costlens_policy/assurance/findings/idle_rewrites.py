@@ -21,14 +21,14 @@ from costlens_policy.frozen import frozen
 from costlens_policy.rewrites import Content, apply_steps, compile_operation
 from costlens_policy.tokens import Tokenizer
 
-__all__ = ["find_idle_rewrites"]
+__all__ = ["AppliedOperation", "applied_operations", "find_idle_rewrites"]
 
 _FOUND: Final = Finding("CL443")
 _MOST_ROUTES: Final = 50
 
 
 @frozen
-class _Applied:
+class AppliedOperation:
     """An operation, whose it is, and when it is applied; ``surely`` says that it is wherever that is so.
 
     ``merged`` says that its rule states what happens beside others that set the same.
@@ -45,7 +45,7 @@ class _Applied:
 
 def find_idle_rewrites(subject: Subject) -> Iterator[Diagnostic]:
     """Warn of bounds that an earlier rule keeps to already, and of patterns whose matches are redacted before."""
-    applied = list(_applied(subject))
+    applied = list(applied_operations(subject))
     for at, later in enumerate(applied):
         if alone := _idle_alone(subject, later.operation):
             yield _FOUND.warning(
@@ -97,7 +97,7 @@ def _idle_alone(subject: Subject, operation: Operation) -> str:
     return ""
 
 
-def _undone(subject: Subject, earlier: _Applied, later: _Applied) -> Iterator[Diagnostic]:
+def _undone(subject: Subject, earlier: AppliedOperation, later: AppliedOperation) -> Iterator[Diagnostic]:
     """Report what one rewrite does and another one takes back."""
     if earlier.of_route or not later.surely or earlier.rule == later.rule or earlier.merged or later.merged:
         return
@@ -144,7 +144,7 @@ def _above(low: float | Decimal | None, high: float | Decimal | None) -> bool:
     return low is not None and high is not None and low > high
 
 
-def _applied(subject: Subject) -> Iterator[_Applied]:
+def applied_operations(subject: Subject) -> Iterator[AppliedOperation]:
     """Yield all operations in the order in which they are applied, but for those that keep the higher bound."""
     yield from _of_routes(subject)
     for rule in subject.rules["rewrites"]:
@@ -154,7 +154,7 @@ def _applied(subject: Subject) -> Iterator[_Applied]:
             continue
         merged = rewrite.merge is not None
         for at, operation in enumerate(rewrite.apply):
-            yield _Applied(
+            yield AppliedOperation(
                 operation, rule.id, rule.place.at("apply", at, operation.name), rule.goal, True, False, merged
             )
     for rule in subject.rules["budgets"]:
@@ -163,10 +163,10 @@ def _applied(subject: Subject) -> Iterator[_Applied]:
         for step, threshold in enumerate(budget.thresholds):
             for at, operation in enumerate(threshold.rewrite):
                 place = rule.place.at("thresholds", step, "rewrite", at, operation.name)
-                yield _Applied(operation, rule.id, place, rule.goal, False)
+                yield AppliedOperation(operation, rule.id, place, rule.goal, False)
 
 
-def _of_routes(subject: Subject) -> Iterator[_Applied]:
+def _of_routes(subject: Subject) -> Iterator[AppliedOperation]:
     """Yield what each route applies where none before it matches; behind many routes, that takes too long to search."""
     before: list[Goal] = []
     for rule in islice(subject.rules["routes"], _MOST_ROUTES):
@@ -174,7 +174,7 @@ def _of_routes(subject: Subject) -> Iterator[_Applied]:
         route = document.routes[int(rule.place.path[1])]  # type: ignore[attr-defined]  # as below
         goal = Every([rule.goal, *before]) if route.apply else rule.goal
         for at, operation in enumerate(route.apply):
-            yield _Applied(operation, rule.id, rule.place.at("apply", at, operation.name), goal, True, True)
+            yield AppliedOperation(operation, rule.id, rule.place.at("apply", at, operation.name), goal, True, True)
         if not rule.passes_on:
             before.append(rule.otherwise)
     if len(subject.rules["routes"]) > _MOST_ROUTES:
@@ -182,7 +182,7 @@ def _of_routes(subject: Subject) -> Iterator[_Applied]:
     policy_set = subject.bundle.linked.policy_set
     for at, operation in enumerate(policy_set.document.defaults.route.apply):
         place = Place(policy_set, ("defaults", "route", "apply", at, operation.name))
-        yield _Applied(operation, "default", place, Every(before), True, True)
+        yield AppliedOperation(operation, "default", place, Every(before), True, True)
 
 
 def _undoes(operation: Operation, later: Operation) -> bool:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from costlens_policy.assurance.domain import Every, Goal, Nothing
-from costlens_policy.assurance.subject import Rule, Subject
+from costlens_policy.assurance.domain import Every, Nothing
+from costlens_policy.assurance.findings.idle_rewrites import AppliedOperation, applied_operations
+from costlens_policy.assurance.subject import Subject
 from costlens_policy.checker.checks.subject import Finding, Place
 from costlens_policy.diagnostics.model import Diagnostic, Related
-from costlens_policy.documents.rewrites import Rewrite
 
 __all__ = ["find_late_texts"]
 
@@ -18,33 +18,25 @@ _FOUND: Final = Finding("CL470")
 
 def find_late_texts(subject: Subject) -> Iterator[Diagnostic]:
     """Warn of values that a template takes from the request after personal data was redacted: they are sent as is."""
-    redactions: list[tuple[Goal, Place]] = []
-    for rule in subject.rules["rewrites"]:
-        for at, operation in enumerate(_rewrite(rule).apply):
-            place = rule.place.at("apply", at, operation.name)
-            if operation.redact is not None:
-                redactions.append((rule.goal, place))
-            if operation.template is None:
-                continue
-            for name in operation.template.values:
-                value = place.at("values", name)
-                text = _text_read(subject, value)
-                met = ((goal, where) for goal, where in redactions if _meets(subject, goal, rule.goal))
-                goal, before = next(met, (rule.goal, None))
-                if text and before is not None:
-                    yield _FOUND.mistake(
-                        f"`{rule.id}` adds `request.{text}` after personal data was redacted",
-                        value.span,
-                        "is sent as the caller wrote it",
-                        "put the redaction last",
-                        [Related(before.key_span, "redacts before")],
-                        witnesses=subject.shown(Every([goal, rule.goal])),
-                    )
-
-
-def _rewrite(rule: Rule) -> Rewrite:
-    document = rule.place.document.document
-    return document.rewrites[int(rule.place.path[1])]  # type: ignore[attr-defined,no-any-return]  # rules stand in policies
+    redactions: list[AppliedOperation] = []
+    for later in applied_operations(subject):
+        if later.operation.redact is not None:
+            redactions.append(later)
+        if later.operation.template is None:
+            continue
+        for name in later.operation.template.values:
+            value = later.place.at("values", name)
+            text = _text_read(subject, value)
+            before = next((item for item in redactions if _meets(subject, item, later)), None)
+            if text and before is not None:
+                yield _FOUND.mistake(
+                    f"`{later.rule}` adds `request.{text}` after personal data was redacted",
+                    value.span,
+                    "is sent as the caller wrote it",
+                    "put the redaction last",
+                    [Related(before.place.key_span, "redacts before")],
+                    witnesses=subject.shown(Every([before.goal, later.goal])) if later.surely else (),
+                )
 
 
 def _text_read(subject: Subject, place: Place) -> str:
@@ -57,6 +49,8 @@ def _text_read(subject: Subject, place: Place) -> str:
     return ""
 
 
-def _meets(subject: Subject, earlier: Goal, later: Goal) -> bool:
-    """Say whether both rewrites may apply to one request."""
-    return not isinstance(subject.domain.find(Every([earlier, later])), Nothing)
+def _meets(subject: Subject, earlier: AppliedOperation, later: AppliedOperation) -> bool:
+    """Say whether both operations may apply to one request; of routes, one does."""
+    if earlier.of_route and later.of_route and earlier.rule != later.rule:
+        return False
+    return not isinstance(subject.domain.find(Every([earlier.goal, later.goal])), Nothing)

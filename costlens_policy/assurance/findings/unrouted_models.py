@@ -19,12 +19,14 @@ __all__ = ["find_unrouted_models"]
 _FOUND: Final = Finding("CL440")
 _WHO: Final = frozenset({"name", "provider", "family"})
 """What a model is, rather than what it costs or can do today."""
+_FLAG: Final = frozenset({"external"})
+"""What is so of a model beside its name."""
 
 
 def find_unrouted_models(subject: Subject) -> Iterator[Diagnostic]:
     """Warn of budgets and rewrites whose condition holds for no model that any route, fallback or downgrade names.
 
-    Also of rules that ask for a name, a provider and a family which no model has together.
+    Also of rules that ask for a name, a provider, a family and to be external or not, which no model has together.
     """
     yield from _for_no_model(subject)
     reachable = _reachable(subject)
@@ -53,14 +55,15 @@ def _for_no_model(subject: Subject) -> Iterator[Diagnostic]:
             if rule.when is None or not rule.when.reads("model") or subject.is_diagnosed(rule):
                 continue
             asked = [atom for atom in atoms_of(rule.goal) if ("model",) in atom.reads]
-            if not all(_facts(atom) <= _WHO and _holds_for_some(subject, Holds(atom)) for atom in asked):
+            named = [atom for atom in asked if _facts(atom) != _FLAG]
+            if not named or not all(_facts(atom) <= _WHO and _holds_for_some(subject, Holds(atom)) for atom in named):
                 continue
             if not _holds_for_some(subject, rule.goal) and isinstance(subject.domain.find(rule.goal), Nothing):
                 yield _FOUND.warning(
                     f"`{rule.id}` holds for no model: none of the catalogue has all that its condition asks for",
                     rule.span,
                     "never true",
-                    "compare `name`, `provider` and `family` with those of one model, or remove the rule",
+                    "compare `name`, `provider`, `family` and `external` with those of one model, or remove the rule",
                     proved=True,
                 )
 
