@@ -211,7 +211,7 @@ def _input_tokens(case: Case) -> int:
 def _notes(outcomes: Outcomes, kept: Outcomes, assumed: Assumed) -> Iterator[str]:
     lost = len(outcomes.cases) - len(kept.cases)
     if lost:
-        yield f"{lost:,} cases lack the score of a model and are not compared"
+        yield f"cases that lack the score of a model and are not compared: {lost:,}"
     costs = {name: _recorded(kept, name) for name in kept.models}
     by_price = [name for name, recorded in costs.items() if None in recorded]
     if not by_price:
@@ -221,9 +221,9 @@ def _notes(outcomes: Outcomes, kept: Outcomes, assumed: Assumed) -> Iterator[str
     unknown = sum(case.input_tokens is None for case in priced)
     blank = sum(case.input_tokens is None and case.prompt is None for case in priced)
     if unknown > blank:
-        yield f"the input tokens of {unknown - blank:,} cases are estimated from their prompts"
+        yield f"cases whose input tokens are estimated from their prompts: {unknown - blank:,}"
     if blank:
-        yield f"{blank:,} cases have neither prompt nor input tokens, so that their input costs nothing here"
+        yield f"cases with neither prompt nor input tokens, whose input costs nothing here: {blank:,}"
     without = [name for name in by_price if _lacks_tokens(kept.output_tokens.get(name), costs[name])]
     if without:
         yield f"answers without recorded tokens are taken to have {assumed.output_tokens:,} of {_named(without, kept)}"

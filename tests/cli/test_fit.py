@@ -85,7 +85,7 @@ def test_a_holdout_without_prompts_is_known_by_its_ids(run: Run, answers: Path) 
     assert "every case is a case of the fitting data, too" in refused.stderr
     notes = json.loads(run(*arguments, "other.csv").stdout)["notes"]
     assert any("kept aside: cases kept apart from those of the fitting data by their ids alone" in it for it in notes)
-    assert any("kept aside: 600 cases have neither prompt nor input tokens" in it for it in notes)
+    assert any("kept aside: cases with neither prompt nor input tokens, whose" in it for it in notes)
 
 
 def _without_prompts(answers: Path, name: str, renamed: Callable[[str], str]) -> None:

@@ -76,7 +76,7 @@ def test_cases_that_lack_a_model_are_not_compared() -> None:
     given = replace(given, scores={**given.scores, "tiny": (None, *given.scores["tiny"][1:])})
     found = gather(given, catalogue(), ASSUMED)
     assert len(found) == len(given.cases) - 1
-    assert "1 cases lack the score of a model and are not compared" in found.notes
+    assert "cases that lack the score of a model and are not compared: 1" in found.notes
 
 
 def test_what_cannot_be_compared_is_refused() -> None:
