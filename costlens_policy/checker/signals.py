@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from hashlib import sha256
@@ -23,6 +23,7 @@ from costlens_policy.signals.measures import Length, Share
 from costlens_policy.signals.signal import Kind, Signal
 from costlens_policy.signals.terms import Labels, Score, Term
 from costlens_policy.signals.weighed import Value
+from costlens_policy.signals.words import folded, words_of
 from costlens_policy.source.located import Path, SourceText
 
 __all__ = ["OpenFile", "read_signals"]
@@ -75,6 +76,7 @@ class _Reader:
 
     def read(self) -> Signal | None:
         kind = self._kind()
+        self._check_used()
         if kind is None or self.diagnostics:
             return None
         given = self._declared
@@ -91,6 +93,31 @@ class _Reader:
             self._check_default(signal, given.default)
             signal = replace(signal, default=_value(given.default, signal.type))
         return None if self.diagnostics else signal
+
+    def _check_used(self) -> None:
+        """Report settings that change nothing, and texts without a word, which nothing is like."""
+        given = self._declared
+        is_given = given.external is not None or given.confidence_of is not None
+        if given.min_confidence is not None and not (given.labels or given.language or given.nearest or given.learned):
+            self._report(
+                "`min_confidence` changes nothing here", "min_confidence",
+                advice="signals with labels, and learned ones, have a confidence",
+            )  # fmt: skip
+        for name in {"reads", "max_characters"} & given.model_fields_set if is_given else ():
+            self._report(f"`{name}` changes nothing here", name, label="reads no text")
+        if given.external is not None and not duration_of(given.external.time_limit):
+            self._report("the time limit must be above zero", "external", "time_limit", label="no time to answer")
+        for steps, text in self._texts():
+            if not words_of(folded(text)):
+                self._report("an example must have a word", *steps, label="nothing is like it")
+
+    def _texts(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        given = self._declared
+        for label, texts in (given.nearest or {}).items():
+            yield from ((("nearest", label, index), text) for index, text in enumerate(texts))
+        if given.likeness is not None:
+            examples = enumerate(given.likeness.examples)
+            yield from ((("likeness", "examples", index), text) for index, text in examples)
 
     def _key_span(self) -> Span:
         found = self._document.located.root.key_span(self._path)
@@ -123,6 +150,9 @@ class _Reader:
 
     def _terms(self, terms: Sequence[DeclaredTerms], *steps: str) -> tuple[Term, ...]:
         for index, term in enumerate(terms):
+            for at, word in enumerate(term.words):
+                if not word.strip():
+                    self._report("a word must not be blank", *steps, index, "words", at, label="found in every text")
             if term.pattern is None:
                 continue
             try:

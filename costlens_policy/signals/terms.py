@@ -27,7 +27,12 @@ class Term:
     @property
     def most(self) -> float:
         """What it adds at most."""
-        return self.weight * (len(self.words) or 1)
+        return self.weight * (len(self.different) or 1)
+
+    @property
+    def different(self) -> tuple[str, ...]:
+        """The words as they are looked for, each once, in whatever cases it is listed."""
+        return tuple(dict.fromkeys(map(folded, self.words)))
 
 
 @frozen
@@ -106,7 +111,7 @@ class _Matcher:
         for term in terms:
             if term.pattern:
                 self._patterns.append((term.pattern, compile_pattern(term.pattern).found, term.weight))
-            for word in map(folded, term.words):
+            for word in term.different:
                 known = self._words if is_one_word(word) else self._phrases
                 known[word] = known.get(word, 0.0) + term.weight
 

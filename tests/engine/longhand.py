@@ -170,7 +170,8 @@ def _adds(text: str, term: Term) -> float:
     if term.pattern:
         return term.weight if re.search(term.pattern, text) else 0.0
     found = [
-        re.search(rf"(?<!\w){re.escape(word)}(?!\w)", " ".join(text.split()), re.IGNORECASE) for word in term.words
+        re.search(rf"(?<!\w){re.escape(word)}(?!\w)", " ".join(text.split()), re.IGNORECASE)
+        for word in {word.lower() for word in term.words}
     ]
     return term.weight * sum(match is not None for match in found)
 

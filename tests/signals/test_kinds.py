@@ -52,6 +52,11 @@ def test_the_heaviest_label_wins_with_its_share_of_the_weights() -> None:
     assert kind.prepared()("nothing").value is None
 
 
+def test_a_word_counts_once_in_whatever_cases_it_is_listed() -> None:
+    kind = Score((Term(("a", "A", "a"), "", 2.0),))
+    assert (kind.prepared()("an A").value, kind.range) == (2.0, (0.0, 2.0))
+
+
 @pytest.mark.parametrize(
     ("word", "text", "occurs"),
     [
