@@ -72,6 +72,10 @@ def test_what_earlier_routes_keep_guards_later_ones(tmp_path: Path) -> None:
 def test_the_model_that_was_asked_for_has_a_name(tmp_path: Path) -> None:
     route = "routes: [{id: a, when: has(request.asked_model), model_from: request.model}]"
     assert missing(write(tmp_path / "asked", route)) == []
+    provider = """'request.?asked_model.provider.orValue("") == "acme"'"""
+    assert missing(write(tmp_path / "default", route.replace("has(request.asked_model)", provider))) == []
+    other = provider.replace("==", "!=")
+    assert missing(write(tmp_path / "other", route.replace("has(request.asked_model)", other))) == ["request.model"]
 
 
 def test_a_condition_does_not_guard_other_rules(tmp_path: Path) -> None:

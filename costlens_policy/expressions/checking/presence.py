@@ -267,7 +267,9 @@ class _Guards:
         if not isinstance(node, Select | Index):
             return _NOTHING
         before, path = self.optional(node.operand), self._path(node, optional=True)
-        return before if path is None or not (node.optional or before) else before | {path}
+        if path is None or not (node.optional or before):
+            return before
+        return before | {path} | self._implied.get(path, _NOTHING)
 
     def _present_by_call(self, node: Call, outcome: bool) -> Paths:
         if node.function == "!_":
