@@ -28,7 +28,7 @@ from costlens_policy.fit.measurements import Measurements
 from costlens_policy.fit.told import MIN_CONFIDENCE, Told
 from costlens_policy.fit.words import headline
 from costlens_policy.frozen import frozen
-from costlens_policy.signals.learned import written
+from costlens_policy.signals.learned import LearnedModel, written
 from costlens_policy.source.formatting import format_text
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "qualities_of",
     "quality_of",
     "sealed",
+    "signal_documents",
 ]
 
 MAX_LOSS_LABEL: Final = "costlens-policy/fit-max-loss"
@@ -95,9 +96,15 @@ def documents_of(fitted: Fitted, catalogue: Catalogue, origin: Origin) -> dict[s
         found["models.yaml"] = _models(fitted, catalogue, origin)
     if fitted.told is None:
         return {name: sealed(format_text(text, name)) for name, text in found.items()}
-    model = written(fitted.told.signal.model)
-    found["signals.yaml"] = _signals(fitted.told, model, origin)
-    return {**{name: sealed(format_text(text, name)) for name, text in found.items()}, _model_of(fitted.told): model}
+    texts = {name: sealed(format_text(text, name)) for name, text in found.items()}
+    return texts | signal_documents(fitted.told.signal.model, origin)
+
+
+def signal_documents(model: LearnedModel, origin: Origin) -> dict[str, str]:
+    """Return the document that declares a learned signal, and the file of its model, by the names of their files."""
+    name, text = f"{model.tells}.json", written(model)
+    document = format_text(_signals(model, name, text, origin), "signals.yaml")
+    return {"signals.yaml": sealed(document), name: text}
 
 
 def sealed(text: str) -> str:
@@ -380,11 +387,6 @@ def _found(names: Iterable[str], catalogue: Catalogue) -> Iterator[Model]:
         yield replace(model, name=name, aliases=(), base=None, trained_for=(), quality={}, evidence={})
 
 
-def _model_of(told: Told) -> str:
-    """Return the file with the weights of a signal."""
-    return f"{told.signal.model.tells}.json"
-
-
 def _bands(told: Told) -> Iterator[str]:
     """Yield the lines of the expression that names the band of a request's difficulty."""
     yield '!has(signals.difficulty) ? ""'
@@ -393,11 +395,12 @@ def _bands(told: Told) -> Iterator[str]:
     yield f': "{told.names[-1]}"'
 
 
-def _signals(told: Told, model: str, origin: Origin) -> str:
-    digest = f"sha256:{hashlib.sha256(model.encode()).hexdigest()}"
-    signal: dict[str, Value] = {"learned": {"model": _model_of(told), "digest": digest}}
+def _signals(model: LearnedModel, name: str, text: str, origin: Origin) -> str:
+    signal: dict[str, Value] = {
+        "learned": {"model": name, "digest": f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"}
+    }
     description = "How much better the best model is likely to answer than the cheapest."
-    if not told.edges:
+    if model.tells == "task":
         signal["min_confidence"] = Decimal(str(MIN_CONFIDENCE))
         description = "The task of a request that names none, recognized by its text."
     head: dict[str, Value] = {
@@ -408,7 +411,7 @@ def _signals(told: Told, model: str, origin: Origin) -> str:
             "version": _version(origin),
             "description": description,
         },
-        "signals": {told.signal.model.tells: signal},
+        "signals": {model.tells: signal},
     }
     return "\n".join([*_made_by(origin), *yaml_lines(head)]) + "\n"
 

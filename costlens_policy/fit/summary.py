@@ -10,6 +10,7 @@ from costlens_policy.fit.choosing import FEWEST
 from costlens_policy.fit.drift import Drift, Quality
 from costlens_policy.fit.estimate import Estimate
 from costlens_policy.fit.fitting import Fitted, Held, Way
+from costlens_policy.fit.signal_summary import signal_data, task_table
 from costlens_policy.fit.target import SURE
 from costlens_policy.fit.told import Told
 from costlens_policy.fit.words import dollars, headline, percent, points
@@ -106,16 +107,11 @@ def _told(fitted: Fitted, told: Told) -> Iterator[str]:
 def _signal(told: Told) -> SummaryTable:
     found = told.signal.held_out
     low, high = found.accuracy.low, found.accuracy.high
-    return SummaryTable(
+    return task_table(
         f"Tasks that the signal recognizes in prompts it has not seen: {found.accuracy.value:.1%} right ({low:.1%} to "
         f"{high:.1%}), by always taking the most frequent {found.most_frequent:.1%}; it is not sure enough of "
         f"{told.absent:.1%}, and its confidence is off by {found.error:.1%}",
-        ("task", "cases", "recognized", "right where it was", "most often mistaken for"),
-        [
-            (name, f"{cases:,}", f"{recall:.1%}", f"{precision:.1%}", found.mistaken_for(name))
-            for name, (cases, recall, precision) in found.by_class.items()
-        ],
-        frozenset({1, 2, 3}),
+        found,
     )
 
 
@@ -215,7 +211,7 @@ def _data(fitted: Fitted, notes: Sequence[str]) -> Mapping[str, Any]:
         },
         "ways": [{"name": way.name, **_way_data(way)} for way in fitted.ways],
         "over_coin": _estimate(fitted.over_coin),
-        "signal": None if fitted.told is None else _signal_data(fitted.told),
+        "signal": None if fitted.told is None else signal_data(fitted.told.signal, fitted.told.absent),
         "curve": [_point_data(fitted, item) for item in fitted.curve],
         "notes": [*notes, *inside.notes],
     }  # fmt: skip
@@ -236,17 +232,6 @@ def _point_data(fitted: Fitted, item: Held) -> dict[str, Any]:
         "out_of_fold": {
             "score": point.score, "cost_usd": point.cost, "gain": point.gain, "error": point.error,
             "saving": point.saving, "strong_share": point.strong,
-        },
-    }  # fmt: skip
-
-
-def _signal_data(told: Told) -> dict[str, Any]:
-    found = told.signal.held_out
-    return {
-        "recognizes": told.signal.model.tells, "verdict": found.verdict, "absent": told.absent, **found.facts(),
-        "tasks": {
-            name: {"cases": cases, "recall": recall, "precision": precision}
-            for name, (cases, recall, precision) in found.by_class.items()
         },
     }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The tutorial, the guide to fitting and the page about agents do what they say."""
+"""The tutorial, the guide to fitting and the pages about signals and agents do what they say."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from tests.docs.walkthrough import walk
 
 TUTORIAL = ROOT / "docs" / "tutorial.md"
 FITTING = ROOT / "docs" / "fit.md"
+SIGNALS = ROOT / "docs" / "signals.md"
 AGENTS = ROOT / "docs" / "agents.md"
 MEASURED = ROOT / "examples" / "measured-quality"
+PROMPTS = ROOT / "examples" / "learned-signal" / "prompts.csv"
 
 
 def test_the_tutorial(tmp_path: Path, request: pytest.FixtureRequest) -> None:
@@ -26,13 +28,22 @@ def test_the_guide_to_fitting(tmp_path: Path, request: pytest.FixtureRequest) ->
     _follow(FITTING, tmp_path, request)
 
 
+def test_a_signal_is_learned(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    shutil.copy(PROMPTS, tmp_path)
+    _follow(SIGNALS, tmp_path, request, "## Learn one from your prompts\n")
+
+
 def test_the_allowance_of_agents(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     _follow(AGENTS, tmp_path, request)
 
 
-def _follow(page: Path, folder: Path, request: pytest.FixtureRequest) -> None:
+def _follow(page: Path, folder: Path, request: pytest.FixtureRequest, heading: str = "") -> None:
+    """Follow a page, or its section under a heading."""
     document = page.read_text(encoding="utf-8")
+    start = document.index(heading)
+    end = document.index("\n## ", start + 1) if heading else len(document)
+    section = document[start:end]
     if request.config.getoption("--update-golden"):
-        page.write_text(walk(document, folder, update=True), encoding="utf-8")
+        page.write_text(document[:start] + walk(section, folder, update=True) + document[end:], encoding="utf-8")
     else:
-        walk(document, folder)
+        walk(section, folder)

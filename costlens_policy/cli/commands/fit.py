@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from costlens_policy.fit.documents import Origin
     from costlens_policy.fit.fitting import Fitted
     from costlens_policy.fit.measurements import Assumed, Measurements
-    from costlens_policy.fit.outcomes import Case, Outcomes, OutcomeSettings
+    from costlens_policy.fit.outcomes import Case, Outcomes, OutcomeSettings, UnscoredError
     from costlens_policy.fit.target import Target
     from costlens_policy.fit.told import Told
     from costlens_policy.replay.tables import Summary
@@ -188,6 +188,10 @@ _target_options = gathered(
             "the same for requests that do not name their task",
             "fit evals/answers.jsonl --signal task --write policies/fitted",
         ),
+        (
+            "only the signal, from prompts with their tasks and no scores",
+            "fit --signal task prompts.jsonl --column task=kind --write signals",
+        ),
         ("with the curve of cost against quality as a page", "fit evals/answers.csv --html fit.html"),
         ("whether a fit still holds, for CI", "fit evals/this_week.csv --check policies/measured"),
         ("scores of 1 to 5, reported on other cases", "fit ratings.csv --scale 1..5 --holdout last_week.csv"),
@@ -222,6 +226,9 @@ def command(
     cross-validation; what is reported, with 95% intervals, comes from cases that took no part in that, beside the best
     single model, the cheapest, a coin and an oracle. Where the data does not support a saving, that is the result.
 
+    With --signal task, OUTCOMES may be prompts with their tasks and no scores, or recorded traffic by a --mapping: then
+    only the signal is learned, reported on prompts that it has not seen, and written.
+
     With --check nothing is chosen: OUTCOMES, newer than the fit, are compared with what the policy set in PATH does and
     with the quality that its catalogue states. The exit code is 7 where either no longer holds.
     """
@@ -244,10 +251,18 @@ def _fit(
     output: str,
 ) -> None:  # fmt: skip
     from costlens_policy.fit.fitting import fit
+    from costlens_policy.fit.outcomes import UnscoredError
     from costlens_policy.fit.summary import summary_of
 
     target, catalogue = _target(wanted), _catalogue(reading)
-    outcomes = _read(files, reading, catalogue)
+    try:
+        outcomes = _read(files, reading, catalogue)
+    except UnscoredError as error:
+        if wanted.signal != "task":
+            raise
+        _refuse_unscored(error, files, reading, wanted, html)
+        _learn(files, reading, wanted, folder, force, output)
+        return
     if outcomes.paired and len(outcomes.models) > 2:
         _show_strengths(outcomes, _origin(files, outcomes, reading, wanted, folder or Path()), folder, force, output)
         return
@@ -267,6 +282,55 @@ def _fit(
 
         _write(documents_of(fitted, catalogue, _origin(files, outcomes, reading, wanted, folder)), folder, force)
     _FORMATS.print(_Page(fitted, summary), output)  # at the end: who reads it may stop after a line
+
+
+def _refuse_unscored(
+    error: UnscoredError, files: Sequence[str], reading: _Reading, wanted: _Wanted, html: Path | None
+) -> None:
+    """Raise the error that files have no scores where something was asked for that needs them."""
+    from costlens_policy.cli.traffic import fields_of, mapping_for
+    from costlens_policy.fit.outcomes.mapping import BY_MODEL
+
+    fields = {name.partition(".")[0] for name in (*fields_of(reading.columns), *fields_of(reading.constants))}
+    scored = reading.mapping is not None and mapping_for(reading.mapping, (), {}, {}).outcomes
+    for option, given in (
+        ("--max-loss", wanted.max_loss is not None), ("--max-spend", wanted.max_spend is not None),
+        ("--strong-share", wanted.strong_share is not None), ("--holdout", wanted.holdout != _SHARE),
+        ("--html", html is not None), ("--models", reading.models), ("--model", reading.named),
+        ("--prices", reading.prices), ("--scale", reading.scale), ("--column", fields & {"scores", *BY_MODEL}),
+        ("--mapping", scored),
+    ):  # fmt: skip
+        if given:
+            raise InputError(f"{error}; to learn the signal from prompts alone, leave `{option}` out") from None
+    if any(name == "-" or Path(name).is_fifo() for name in files):
+        raise InputError("prompts are read from files, not from standard input or a pipe; name a file")
+
+
+def _learn(
+    files: Sequence[str], reading: _Reading, wanted: _Wanted, folder: Path | None, force: bool, output: str
+) -> None:
+    """Learn the signal of the task from prompts that nobody has scored, and choose no model."""
+    from costlens_policy.cli.traffic import mapping_for
+    from costlens_policy.fit.documents import Origin, signal_documents
+    from costlens_policy.fit.learning import labeled_tasks, read_prompts, train
+    from costlens_policy.fit.signal_summary import summary_of_signal
+
+    mapping = None if reading.mapping is None else mapping_for(reading.mapping, (), {}, {})
+    prompts = read_prompts(files, _settings(reading), mapping)
+    names = tuple(source.name for source in prompts.sources)
+    day = _day(reading)
+    signal = train(labeled_tasks(prompts.pairs, ", ".join(names)), str(day), wanted.seed)
+    if folder is not None:
+        words = [*_PROGRAM.split(), "--signal", "task", *files]
+        words += [] if reading.mapping is None else ["--mapping", reading.mapping]
+        for option, values in (
+            ("--column", reading.columns), ("--set", reading.constants), ("--only", reading.only),
+            ("--drop", reading.drop), ("--seed", (str(wanted.seed),) if wanted.seed else ()),
+        ):  # fmt: skip
+            words += [word for value in values for word in (option, value)]
+        origin = Origin(names, signal.labeled.digest, day, shlex.join(words))
+        _write(signal_documents(signal.model, origin), folder, force)
+    _FORMATS.print(_Page(None, summary_of_signal(signal, prompts.notes)), output)
 
 
 def _told(

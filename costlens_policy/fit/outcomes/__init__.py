@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from costlens_policy.fit.outcomes.cases import Case, Notes, Outcomes, OutcomesError, Source, Tally, group_of
+from costlens_policy.fit.outcomes.cases import (
+    Case,
+    Notes,
+    Outcomes,
+    OutcomesError,
+    Source,
+    Tally,
+    UnscoredError,
+    group_of,
+)
 from costlens_policy.fit.outcomes.mapping import OutcomeSettings, Scale
-from costlens_policy.fit.outcomes.reading import read_outcomes
+from costlens_policy.fit.outcomes.reading import prompts_in, read_outcomes
 
 __all__ = [
     "Case", "Notes", "OutcomeSettings", "Outcomes", "OutcomesError", "Scale", "Source", "Tally",
-    "group_of", "read_outcomes",
+    "UnscoredError", "group_of", "prompts_in", "read_outcomes",
 ]  # fmt: skip

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 from costlens_policy.errors import InputError
 from costlens_policy.frozen import frozen
 
-__all__ = ["Case", "Notes", "Outcomes", "OutcomesError", "Source", "Tally", "group_of"]
+__all__ = ["Case", "Notes", "Outcomes", "OutcomesError", "Source", "Tally", "UnscoredError", "group_of"]
 
 _T = TypeVar("_T")
 _ALIKE: Final = str.maketrans("\u2018\u2019\u201c\u201d\u2013\u2014\u2212", "''\"\"---")
@@ -25,6 +25,10 @@ _BLANKS: Final = re.compile(r"\s+")
 
 class OutcomesError(InputError):
     """Outcomes cannot be read or used; after a semicolon the message suggests a remedy."""
+
+
+class UnscoredError(OutcomesError):
+    """No file has scores, or columns that could be taken for them."""
 
 
 @frozen

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from costlens_policy.catalogue import Catalogue
 from costlens_policy.diagnostics.suggestion import did_you_mean
-from costlens_policy.fit.outcomes.cases import Outcomes, OutcomesError, Source, group_of
+from costlens_policy.fit.outcomes.cases import Outcomes, OutcomesError, Source, UnscoredError, group_of
 from costlens_policy.fit.outcomes.formats import FORMATS, PREFERENCES, Opened
 from costlens_policy.fit.outcomes.joining import Joining
 from costlens_policy.fit.outcomes.mapping import OutcomeSettings
@@ -26,7 +26,7 @@ from costlens_policy.replay.traffic.places import kind_of, look_for, rereadable
 from costlens_policy.replay.traffic.row import TrafficError
 from costlens_policy.replay.traffic.sources import Lines, open_text, read_file, separator_of
 
-__all__ = ["read_outcomes"]
+__all__ = ["prompts_in", "read_outcomes"]
 
 _ARCHIVE: Final = b"PK\x03\x04"
 _ARCHIVES: Final = ".eval"
@@ -51,7 +51,7 @@ def read_outcomes(
         sources = _read_all(_found(files, joining), joining, models)
         if len(kinds := {source.format == PREFERENCES.name for source in sources}) > 1:
             raise OutcomesError("win shares and scores are not comparable; read preferences on their own")
-        left_out = _groups(_found(settings.drop, joining)) if settings.drop else frozenset()
+        left_out = prompts_in(_found(settings.drop, joining)) if settings.drop else frozenset()
         return joining.outcomes(tuple(sources), left_out.__contains__, kinds == {True})
 
 
@@ -104,7 +104,7 @@ def _read_all(names: Sequence[str], joining: Joining, models: Models) -> list[So
     _check_columns([reader for reader in readers if reader.has_rows], joining)
     _rate(readers, joining)
     if not joining.scored and (unscored := [reader.unscored for reader in readers if reader.unscored]):
-        raise OutcomesError(unscored[0])
+        raise UnscoredError(unscored[0])
     return sources
 
 
@@ -131,7 +131,7 @@ def _check_columns(readers: Sequence[RowReader], joining: Joining) -> None:
     missing = [reader.missing() for reader in readers]
     for name, problem in missing[0].items() if missing else ():
         if all(name in others for others in missing):
-            raise OutcomesError(problem)
+            raise (UnscoredError if all(reader.unscored for reader in readers) else OutcomesError)(problem)
     for reader, names in zip(readers, missing, strict=True):
         for name in () if reader.unscored else names:
             joining.remarks.add(f"files without the column that `{name}` is mapped to", reader.file)
@@ -225,7 +225,7 @@ def _value(text: str) -> Any:
         return None
 
 
-def _groups(files: Sequence[str]) -> frozenset[str]:
+def prompts_in(files: Sequence[str]) -> frozenset[str]:
     """Return the groups of prompts that files list: in columns whose name says so, or in their only column."""
     found: set[str] = set()
     for name in files:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from costlens_policy.catalogue import Catalogue
 from costlens_policy.diagnostics.suggestion import did_you_mean, listed
-from costlens_policy.fit.outcomes.cases import OutcomesError
+from costlens_policy.fit.outcomes.cases import UnscoredError
 from costlens_policy.fit.outcomes.formats.format import Format
 from costlens_policy.fit.outcomes.joining import Answer, CaseRow, Joining
 from costlens_policy.fit.outcomes.mapping import BY_MODEL, RangeError, fields_by_name, is_misspelt
@@ -337,7 +337,7 @@ class RowReader:
                 f"model{such}; the columns are {listed(self._seen)}{unlike}"
             )
             if not self._has(fields, "id") or not any(self._has(fields, name) for name in _DESCRIBES):
-                raise OutcomesError(self.unscored)
+                raise UnscoredError(self.unscored)
             self.joining.remarks.add("files without scores, read for what others score by id", self.file)
             return wide
         self.joining.remarks.add("columns with the name of a model, read as its scores", None, len(named))

@@ -20,10 +20,10 @@ from costlens_policy.replay.traffic.ready import PLAIN, READY
 from costlens_policy.replay.traffic.row import TrafficError
 from costlens_policy.replay.traffic.sources import read_file
 
-__all__ = ["ColumnCheck", "recognized", "with_requests"]
+__all__ = ["MASK", "ColumnCheck", "recognized", "with_requests"]
 
 _REQUEST: Final = "request."
-_MASK: Final = re.compile(r"\[(?:[0-9]+ characters|[0-9a-f]{16})\]")
+MASK: Final = re.compile(r"\[(?:[0-9]+ characters|[0-9a-f]{16})\]")
 """What decision logs write in the place of texts: their size, or a hash."""
 _ROWS_LOOKED_AT: Final = 50
 """The number of rows that are examined to recognize a mapping."""
@@ -80,7 +80,7 @@ def with_requests(mapping: ColumnMapping, files: Sequence[str], attributes: Coll
 
 def _masked(rows: Sequence[Mapping[str, Any]], column: str) -> bool:
     values = (cell(row, column) for row in rows)
-    return any(isinstance(value, str) and _MASK.fullmatch(value) for value in values)
+    return any(isinstance(value, str) and MASK.fullmatch(value) for value in values)
 
 
 def _first_rows(file: str) -> list[Mapping[str, Any]]:

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from costlens_policy.signals.learned.file import ModelError, read_model, written
-from costlens_policy.signals.learned.model import LearnedModel, Training, explain, weigh
+from costlens_policy.signals.learned.model import LearnedModel, Training, explain, heaviest_of, weigh
 
-__all__ = ["LearnedModel", "ModelError", "Training", "explain", "read_model", "weigh", "written"]
+__all__ = ["LearnedModel", "ModelError", "Training", "explain", "heaviest_of", "read_model", "weigh", "written"]

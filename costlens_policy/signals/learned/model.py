@@ -26,7 +26,7 @@ from costlens_policy.signals.learned.features import FAMILIES, OF_WORDS, Feature
 
 __all__ = [
     "DIFFICULTY", "FINE", "HEAVIEST", "UNIT", "LearnedModel", "Tells", "Training", "Weights", "explain",
-    "probabilities", "weigh",
+    "heaviest_of", "probabilities", "weigh",
 ]  # fmt: skip
 
 Tells: TypeAlias = Literal["task", "difficulty"]
@@ -167,6 +167,23 @@ def explain(model: LearnedModel, text: str) -> tuple[tuple[str, float], ...]:
     """Return the features that weighed most for the value of a text, or against it, in nats, the heaviest first."""
     features = features_of(text)
     return model.heaviest(features, model.classes[_best_of(model.scores(features))])
+
+
+def heaviest_of(model: LearnedModel, label: str, most: int = _MOST_WORDS) -> tuple[tuple[str, float], ...]:
+    """Return what speaks most for a label in any text, in nats before the division by the text's size, heaviest first.
+
+    The weight of a word is that of its beginning and its ending, too, which do not stand by themselves here.
+    """
+    weights = model.weights.get(label, {})
+    words, beginnings, endings = (weights.get(family, {}) for family in OF_WORDS)
+    found = {
+        word: weight + beginnings.get(beginning(word), 0) + endings.get(ending(word), 0)
+        for word, weight in words.items()
+    }
+    for family in FAMILIES[len(OF_WORDS) :]:
+        found |= {shown(family, feature): weight for feature, weight in weights.get(family, {}).items()}
+    heaviest = nsmallest(most, found.items(), key=lambda item: (-item[1], item[0]))
+    return tuple((name, round(weight / UNIT, 3)) for name, weight in heaviest if weight > 0)
 
 
 def probabilities(scores: list[int]) -> list[float]:
