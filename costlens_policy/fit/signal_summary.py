@@ -22,7 +22,7 @@ def summary_of_signal(signal: Trained, notes: Sequence[str] = ()) -> Summary:
         [task_table(f"Tasks of {len(found.right):,} prompts that it has not seen", found), _sure(found)],
         notes,
         [
-            "each prompt is told by a model that was learned from other prompts, in five folds; equal prompts count "
+            "each prompt is judged by a model that was learned from other prompts, in five folds; equal prompts count "
             "once, so what resembles one of another fold is easier than new traffic"
         ],
         lambda: {"finding": _verdict(signal).splitlines()[0], **signal_data(signal, _absent(found)), "notes": notes},

@@ -76,6 +76,7 @@ INTERNAL_ERRORS = {
     "PeriodError": "a calendar or zone that does not exist; `check` reports it",
     "RewriteError": "a rewrite that failed; a decision lists it in `errors`",
     "RuleError": "as CelError",
+    "UnscoredError": "outcomes without any score; callers catch it as an OutcomesError",
     "WebhookError": "a sink that failed is asked again, and logged",
 }
 
