@@ -473,3 +473,44 @@ def test_s_grd_26_the_run_of_a_block(world: World) -> None:
     assert {line.key: line.held for line in guard.spend()} == {"nightly": 1, "other": 1, "none": 1}
     with pytest.raises(RunEndedError, match="`nightly/search` has ended"):
         inside.run(guard.call, REQUEST)
+
+
+def test_s_grd_25_what_a_refusal_states(world: World) -> None:
+    guard = world.guard()
+    with guard.call(REQUEST) as call:
+        call.settle(USAGE)
+    held = [guard.call(REQUEST, lease=timedelta(minutes=minutes)) for minutes in (20, 10)]
+    with pytest.raises(DeniedError) as caught:
+        guard.call(REQUEST)
+    refused = caught.value
+    assert (refused.budget, refused.used, refused.held, refused.limit) == ("p/calls", 1, 2, 3)
+    assert refused.hold_ends_at == held[1].expires_at
+    held[0].settle(USAGE)
+    held[1].settle(USAGE)
+    with pytest.raises(DeniedError) as caught:
+        guard.call(REQUEST)
+    assert (caught.value.used, caught.value.held, caught.value.hold_ends_at) == (3, 0, None)
+
+
+def test_s_grd_27_items_of_a_batch(world: World) -> None:
+    guard = world.guard(models="mini")
+    with pytest.raises(DeniedError):
+        guard.submit(dict.fromkeys("abcd", REQUEST), id="whole", whole=True)
+    assert {line.budget: line.held for line in guard.spend()}.get("p/calls", 0) == 0
+    batch = guard.submit(dict.fromkeys("abcd", REQUEST) | {"odd": {**REQUEST, "service_tier": "flex"}}, id="night")
+    assert (list(batch.calls), sorted(batch.refused)) == (["a", "b", "c"], ["d", "odd"])
+    assert batch.calls["a"].id == "night/a"
+
+
+def test_s_grd_28_results_of_a_batch(world: World) -> None:
+    guard = world.guard(models="mini")
+    guard.submit(dict.fromkeys("abc", REQUEST), id="night")
+    answer = {"type": "succeeded", "message": {"model": "mini", "usage": {"input_tokens": 1000, "output_tokens": 50}}}
+    results = [
+        {"custom_id": "a", "result": answer}, {"custom_id": "b", "result": {"type": "expired"}},
+        {"custom_id": "c", "result": {"type": "unheard-of"}}, {"result": answer},
+    ]  # fmt: skip
+    settled = guard.settle_batch("night", results)
+    assert (list(settled.charged), list(settled.released), len(settled.problems)) == (["a", "c"], ["b"], 1)
+    assert settled.charged["a"].cost < settled.charged["c"].cost
+    assert {line.budget: line.held for line in guard.spend()} == {"p/dollars": 0, "p/calls": 0, "p/of-mini": 0}
