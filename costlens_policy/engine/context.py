@@ -50,12 +50,13 @@ class Context:
     """What every step reads. ``models`` are those of the day of ``now``.
 
     ``view`` is the request as expressions see it. ``instant`` is ``now`` as they see it, None where none reads it.
-    ``counted`` is what ``verified`` counted. ``signals`` are None where no expression reads any.
+    ``counted`` is what ``verified`` counted. ``signals`` are None where no expression reads any, ``task`` until
+    somebody asked for it.
     """
 
     __slots__ = (
         "balances", "budgets", "counted", "failures", "instant", "models", "now", "plan", "read", "request", "signals",
-        "variables", "view",
+        "task", "variables", "view",
     )  # fmt: skip
 
     def __init__(
@@ -77,6 +78,7 @@ class Context:
         self.variables: tuple[Mapping[str, Value], ...] = plan.stages.no_variables
         self.budgets: Mapping[str, Value] = _NOTHING
         self.signals: SignalValues | None = None
+        self.task: str | None = None
         self.failures: dict[Failure, None] = {}
         self.read: dict[tuple[str, str], Balance] = {}
         if plan.reads_more:

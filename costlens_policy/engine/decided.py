@@ -23,6 +23,7 @@ from costlens_policy.engine.facts import (
     Overflowed,
     WayOut,
 )
+from costlens_policy.engine.routes import task_of
 from costlens_policy.rewrites import Change
 
 __all__ = ["Decided", "Passed"]
@@ -255,6 +256,14 @@ class Decided:
     def may_take_a_way_out(self) -> bool:
         """Whether there is one, should the models that serve have no room in a budget."""
         return self._route is not None and self._route.on_none is not None
+
+    @property
+    def task(self) -> str:
+        """The task whose quality counts: of the request, else as the policy set finds it; empty where none is known."""
+        context = self._context
+        if context.task is None and context.plan.defaults.task is not None:  # no choice asked while it was open
+            context.task = task_of(Context(context.plan, dict(self.request), self.balances_read, self.now))
+        return task_of(context)
 
     @property
     def rule(self) -> str:

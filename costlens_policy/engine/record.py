@@ -15,10 +15,11 @@ from costlens_policy.engine.chosen import notes_on_choice
 from costlens_policy.engine.context import Context
 from costlens_policy.engine.decided import Decided
 from costlens_policy.engine.facts import BalanceSeen
-from costlens_policy.engine.signals import weigh
+from costlens_policy.engine.signals import SignalValues, weigh
 from costlens_policy.expressions import Value
 from costlens_policy.expressions.compile import NOT_EVALUATED, Part
 from costlens_policy.expressions.runtime import CelError, to_python
+from costlens_policy.expressions.values import OptionalValue
 from costlens_policy.frozen import frozen
 from costlens_policy.money import format_usd
 from costlens_policy.units import show_amount
@@ -251,6 +252,8 @@ def _telling(when: Formula, parts: Iterable[Part]) -> Iterator[tuple[str, str]]:
         text, value = when.source[part.extent.start : part.extent.end], part.value
         if value is NOT_EVALUATED or text == when.source or text in _SHOWN_ELSEWHERE or _is_table(text, value):
             continue
+        if _are_signals(value):
+            continue
         shown = show(value)
         if text != shown:
             yield text, shown
@@ -259,6 +262,11 @@ def _telling(when: Formula, parts: Iterable[Part]) -> Iterator[tuple[str, str]]:
 def _is_table(text: str, value: object) -> bool:
     """Say whether a part is a table of the policy set, which is the same for every request."""
     return isinstance(value, dict) and _TABLE.fullmatch(text) is not None
+
+
+def _are_signals(value: object) -> bool:
+    """Say whether a part is all signals: those that were read are shown elsewhere, the others are not worked out."""
+    return isinstance(value.value if isinstance(value, OptionalValue) else value, SignalValues)
 
 
 def _balance(seen: BalanceSeen) -> str:

@@ -388,7 +388,7 @@ def _no_judgement(context: Context, formula: Formula, error: CelError, priced: P
     paths = (path[1] for path in formula.typed.references if path[0] == "model" and path[1:])
     whose = ""
     if any(name.startswith("quality") for name in paths):
-        whose = not_its_own(priced.model, str(context.request.get("task") or ""))
+        whose = not_its_own(priced.model, task_of(context))
     return f"the choice cannot judge it: {error}{whose and f'; its quality is not known{whose}'}"
 
 
@@ -429,8 +429,14 @@ def beyond_limits(context: Context, target: ByChoice, candidate: Candidate) -> s
 def task_of(context: Context) -> str:
     """Return the task whose quality counts for a request; empty where none is known.
 
-    Where the request names none, the policy set may say how to find it.
+    Where the request names none, the policy set may say how to find it, which is done once.
     """
+    if context.task is None:
+        context.task = _found_task(context)
+    return context.task
+
+
+def _found_task(context: Context) -> str:
     task, formula = context.request.get("task"), context.plan.defaults.task
     if task or formula is None:
         return str(task or "")

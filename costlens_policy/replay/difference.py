@@ -12,10 +12,10 @@ from costlens_policy.compiler.plan import Plan
 from costlens_policy.errors import RequestError
 from costlens_policy.frozen import frozen
 from costlens_policy.money import ZERO, plain, total
-from costlens_policy.replay.expected import Expected, Served, default_task, expected_of
+from costlens_policy.replay.expected import Expected, Served, expected_of
 from costlens_policy.replay.result import Outcome
 from costlens_policy.replay.settings import Settings, assumptions
-from costlens_policy.replay.simulation import Simulation, rejected, task_of
+from costlens_policy.replay.simulation import Simulation, rejected
 from costlens_policy.replay.traffic.row import Reject, Row, StreamedTraffic, Traffic
 
 __all__ = ["Cause", "Difference", "Example", "Group", "Side", "diff"]
@@ -156,7 +156,7 @@ def diff(
     """Replay traffic through two policy sets side by side, each with its own balances and caches."""
     difference = Difference(settings, traffic.files, traffic.notes, list(traffic.rejects))
     first, second = Simulation(old, settings, block_tokens), Simulation(new, settings, block_tokens)
-    served = [(Served(), default_task(plan)) for plan in (old, new)]
+    served = Served(), Served()
     for row in traffic.rows:
         try:
             before, after = first.decide(row), second.decide(row)  # a row that either refuses is charged to neither
@@ -165,13 +165,13 @@ def diff(
         else:
             outcomes = first.settle(row, before), second.settle(row, after)
             difference.add(row, *outcomes)
-            for outcome, (counts, usual) in zip(outcomes, served, strict=True):
+            for outcome, counts in zip(outcomes, served, strict=True):
                 if outcome.model is not None:
-                    counts[outcome.model, task_of(row, usual)] += 1
+                    counts[outcome.model, outcome.task] += 1
         if tick is not None:
             tick()
-    difference.old_expected = expected_of(served[0][0], old.catalogue)
-    difference.new_expected = expected_of(served[1][0], new.catalogue)
+    difference.old_expected = expected_of(served[0], old.catalogue)
+    difference.new_expected = expected_of(served[1], new.catalogue)
     return difference
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -16,7 +16,7 @@ from costlens_policy.catalogue import Catalogue
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.frozen import frozen
 
-__all__ = ["Expected", "ExpectedPart", "Served", "default_task", "expected_of", "is_measured"]
+__all__ = ["Expected", "ExpectedPart", "Served", "expected_of", "is_measured"]
 
 Served: TypeAlias = Counter[tuple[str, str]]
 """How many requests a model served, by model and task; without a task, the empty string."""
@@ -71,12 +71,6 @@ class Expected:
 def is_measured(plan: Plan) -> bool:
     """Return whether the catalogue knows the quality of any model."""
     return any(model.quality for model in plan.catalogue)
-
-
-def default_task(plan: Plan) -> str:
-    """Return the task of a request that names none."""
-    filled: Mapping[str, Any] = dict(plan.filled_in)
-    return str(filled.get("task", ""))
 
 
 def expected_of(served: Served, catalogue: Catalogue) -> Expected | None:

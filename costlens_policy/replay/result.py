@@ -44,6 +44,8 @@ class Outcome:
     """Whether the recorded answer is longer than the call would have allowed."""
     by_model: Mapping[str, Decimal | None] = field(default_factory=dict)
     """What the call costs on each model whose outcome the traffic carries."""
+    task: str = ""
+    """The task whose quality counts; empty where none is known, or nobody measured the quality of any model."""
 
     @property
     def allowed(self) -> bool:

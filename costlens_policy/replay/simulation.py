@@ -14,7 +14,7 @@ from costlens_policy.engine.decision import Alert, Balance, Decision
 from costlens_policy.errors import RequestError
 from costlens_policy.money import ZERO, subtract, total
 from costlens_policy.periods import Period
-from costlens_policy.replay.expected import Served, default_task, expected_of
+from costlens_policy.replay.expected import Served, expected_of, is_measured
 from costlens_policy.replay.result import Outcome, Refused, Result
 from costlens_policy.replay.settings import Settings
 from costlens_policy.replay.traffic.row import Reject, Row, Traffic
@@ -22,7 +22,7 @@ from costlens_policy.replay.verdicts import Verdicts
 from costlens_policy.units import Unit
 from costlens_policy.usage import Portion, ServiceTerms, count_tokens, period_of, price_each, rate_of
 
-__all__ = ["Simulation", "errors_of", "price", "refusal_of", "rejected", "replay", "request_of", "task_of"]
+__all__ = ["Simulation", "errors_of", "price", "refusal_of", "rejected", "replay", "request_of"]
 
 _NONE: Final = Usage()
 
@@ -38,7 +38,7 @@ def replay(
     rejects = list(traffic.rejects)
     result = Result(settings, traffic.files, list(traffic.notes), rejects=rejects, rejected=len(rejects))
     simulation, baseline = Simulation(plan, settings, block_tokens), _Baseline(plan, settings, block_tokens)
-    served, usual = Served(), default_task(plan)
+    served = Served()
     for row in traffic.rows:
         try:
             outcome = simulation.step(row)
@@ -47,17 +47,12 @@ def replay(
         else:
             result.add(row, outcome, baseline.step(row))
             if outcome.model is not None:
-                served[outcome.model, task_of(row, usual)] += 1
+                served[outcome.model, outcome.task] += 1
         if tick is not None:
             tick()
     result.shared = simulation.verdicts.shared
     result.expected = expected_of(served, plan.catalogue)
     return result
-
-
-def task_of(row: Row, usual: str) -> str:
-    """Return the task of a request; ``usual`` is that of one without a task."""
-    return str(row.attributes.get("task", usual))
 
 
 def rejected(row: Row, error: RequestError) -> Reject:
@@ -70,11 +65,12 @@ def rejected(row: Row, error: RequestError) -> Reject:
 class Simulation:
     """The state of a replay: balances, caches, and decisions that can be shared."""
 
-    __slots__ = ("_book", "_budgets", "_caches", "_plan", "verdicts")
+    __slots__ = ("_book", "_budgets", "_caches", "_measured", "_plan", "verdicts")
 
     def __init__(self, plan: Plan, settings: Settings, block_tokens: int = 0) -> None:
         self._plan = plan
         self._budgets = bool(plan.budgets)
+        self._measured = is_measured(plan)
         self._book = _BalanceBook(plan)
         self._caches = _PromptCaches(settings, block_tokens)
         self.verdicts = Verdicts(plan)
@@ -105,6 +101,7 @@ class Simulation:
             output > decision.estimate.output_tokens,
             {name: price(self._plan, name, Usage(input=prompt, output=_output(row, name)), row)[0]
              for name in row.outcomes},
+            decision.task if self._measured else "",
         )  # fmt: skip
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 
 import pytest
 
 from costlens_policy.catalogue import Catalogue, Evidence, Model
+from costlens_policy.engine.decide import decide
 from costlens_policy.replay import Settings, replay
 from costlens_policy.replay.difference import diff
 from costlens_policy.replay.expected import Served, expected_of
+from costlens_policy.replay.simulation import request_of
 from costlens_policy.replay.tables import difference_verdict, result_tables, result_verdict
 from tests.replay.columns.traffic import in_columns, random_traffic
+from tests.replay.conftest import SET
 
 CATALOGUE = Catalogue.of(
     [
@@ -63,3 +67,50 @@ def test_replay_and_diff_show_it_beside_the_cost(plan_of) -> None:
     assert difference.old_expected.value is not None
     assert difference.new_expected == result.expected
     assert f"expected quality {difference.old_expected.value:.2%}" in difference_verdict(difference)
+
+
+_CHOICE = "routes: [{id: c, choose: {minimize: estimate.cost_usd, within: {quality: 0.03}}}]\n"
+_BY_NAME = "routes: [{id: n, model: small}]\n"
+
+
+@pytest.mark.parametrize("sections", [_CHOICE, _BY_NAME])
+@pytest.mark.parametrize(
+    "formula",
+    [
+        'request.?team.orValue("")',
+        'signals.?kind.orValue("")',
+        'request.?prompt_tokens.orValue(0) < 5000 ? "coding" : "extraction"',
+        'now > timestamp("2026-07-01T00:00:00Z") ? "coding" : "extraction"',
+        "variables.kind",
+    ],
+)
+def test_the_task_is_the_one_that_counts_in_the_decision(plan_of, tmp_path, sections: str, formula: str) -> None:
+    """Where a request names none, the policy set finds it: also where a rule names the model and none was needed."""
+    policy_set = f"{SET}signals: [signals.yaml]\nvariables: {{kind: 'signals.?kind.orValue(\"\")'}}\n".replace(
+        "defaults: {", f"defaults: {{task: '{formula}', "
+    )
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set/signals.yaml").write_text(
+        'apiVersion: costlens-policy/v1\nkind: Signals\nmetadata: {name: prompts, version: "1"}\n'
+        "signals: {kind: {labels: {coding: [{words: [function]}], extraction: [{words: [quote]}],\n"
+        "  summarization: [{words: [summarize]}]}}}\n"
+    )
+    plan = plan_of(sections, "set", policy_set)
+    tasks = ["coding", "extraction", "chat", ""]
+    given = {
+        "task": tasks, "team": ["coding", "extraction", "summarization"],
+        "prompt": ["write a function", "quote it", "summarize it", "hello"],
+    }  # fmt: skip
+    traffic = random_traffic(5, 300, ("large",), given, prompts=10_000)
+    result = replay(plan, traffic, Settings())
+    assert result.expected is not None
+    counts: Counter[tuple[str, str]] = Counter()
+    for row in traffic.rows:
+        decision = decide(plan, request_of(row, plan), None, row.time)
+        if decision.model is not None:
+            counts[decision.task, decision.model] += 1
+            assert not row.attributes.get("task") or decision.task == row.attributes["task"]
+    assert {(part.task, part.model): part.requests for part in result.expected.parts} == counts
+    assert sum(count for (task, _), count in counts.items() if task) > len(traffic.rows) * 0.5
+    assert in_columns(plan, traffic, tuple(given), Settings()).expected == result.expected
+    assert diff(plan, plan, traffic, Settings()).new_expected == result.expected

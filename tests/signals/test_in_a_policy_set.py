@@ -14,7 +14,8 @@ from costlens_policy.bundles import build
 from costlens_policy.decision_log import decide_again
 from costlens_policy.decision_log.entries import decision_entry
 from costlens_policy.engine.mask import Mask
-from costlens_policy.engine.record import record_of
+from costlens_policy.engine.record import RuleOutcome, record_of
+from costlens_policy.signals import Signal
 from costlens_policy.signals.learned import written
 from tests.signals.learned.models import TASKS
 
@@ -62,6 +63,28 @@ def test_a_learned_signal_decides_and_is_explained(folder: Path) -> None:
     (note,) = [note for note in record_of(decision).stages[0].notes if note.startswith("`signals.task`")]
     assert note.startswith(f'`signals.task` = "{label}", confidence ')
     assert "by `" in note
+
+
+@pytest.mark.parametrize("read", ["signals.?task", "request.?signals.?task", "request.signals.?task"])
+def test_only_what_is_read_is_worked_out_also_to_explain(folder: Path, read: str, monkeypatch) -> None:
+    declared, worked_out = folder / "signals/prompts.yaml", []
+    declared.write_text(declared.read_text() + "  size: {length: characters}\n")
+    (folder / "policy.yaml").write_text(
+        _HEAD.format("Policy", "policy") + f"routes:\n  - {{id: a, when: '{read}.hasValue()', model: large}}\n"
+    )
+    monkeypatch.setattr(Signal, "value_of", _counting(Signal.value_of, worked_out))
+    decision = load(folder, cache=False).decide(CODE)
+    assert [*decision.request["signals"]] == ["task"]
+    assert record_of(decision).stages[2].rules[0].outcome is RuleOutcome.MATCHED
+    assert set(worked_out) == {"task"}
+
+
+def _counting(value_of, names: list[str]):
+    def counted(signal: Signal, found: object) -> object:
+        names.append(signal.name)
+        return value_of(signal, found)
+
+    return counted
 
 
 def test_it_goes_where_its_plan_goes(folder: Path, tmp_path: Path) -> None:

@@ -64,7 +64,8 @@ class Facts:
     """``choices`` are the models in the order in which they are tried; none where the request is denied.
 
     ``refused`` is as in ``Outcome``, and ``unacceptable`` where the policy set does not accept the request at all.
-    ``way_out``: others may serve if these have no room in a budget.
+    ``way_out``: others may serve if these have no room in a budget. ``task`` is the one whose quality counts, where the
+    policy set says how to find it.
     """
 
     rule: str
@@ -72,6 +73,7 @@ class Facts:
     choices: tuple[Choice, ...]
     errors: tuple[str, ...]
     way_out: bool = False
+    task: str = ""
 
     @property
     def winner(self) -> Choice | None:
@@ -126,7 +128,8 @@ def facts_of(decision: Decision, prompt: int, units: Sequence[Unit] = ()) -> Fac
 
     first = choice(decision, decision.model, estimate)
     others = (choice(call, call.model, call.estimate) for call in decision.fallback_calls)
-    return Facts(decision.rule, "", (first, *others), errors, decision.may_take_a_way_out)
+    task = "" if decision.plan.defaults.task is None else decision.task
+    return Facts(decision.rule, "", (first, *others), errors, decision.may_take_a_way_out, task)
 
 
 def _probe(

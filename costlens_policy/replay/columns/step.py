@@ -44,7 +44,7 @@ from costlens_policy.replay.columns.pricing import Pricing, SessionCaches, lifet
 from costlens_policy.replay.columns.reads import PROMPT
 from costlens_policy.replay.columns.sums import Sums
 from costlens_policy.replay.columns.units import UnitPrices
-from costlens_policy.replay.expected import default_task, is_measured
+from costlens_policy.replay.expected import is_measured
 from costlens_policy.replay.settings import Settings
 from costlens_policy.replay.traffic.row import Reject
 from costlens_policy.units import Unit, measure
@@ -158,17 +158,25 @@ def step(job: Job, state: State, batch: ArrowStream) -> State:
     if frame.height:
         state.pricing.settle(frame, state.sums)
         if job.measured:
-            _count_tasks(job, frame, state.sums)
+            _count_tasks(job, state, frame)
     return state
 
 
-def _count_tasks(job: Job, frame: pl.DataFrame, sums: Sums) -> None:
+def _count_tasks(job: Job, state: State, frame: pl.DataFrame) -> None:
     """Count which model served how many requests of which task."""
-    column = f"{ATTRIBUTE}task"
-    task = pl.col(column).cast(pl.String) if column in frame.columns else pl.lit(None, pl.String)
-    tasks = frame.select("_chosen", task.fill_null(default_task(job.plan)).alias("task"))
+    tasks = pl.DataFrame([frame["_chosen"], _tasks(job.plan, state.facts, frame).alias("task")])
     counts = tasks.drop_nulls("_chosen").group_by("_chosen", "task").len()
-    sums.served.update({(model, task): count for model, task, count in counts.iter_rows()})
+    state.sums.served.update({(model, task): count for model, task, count in counts.iter_rows()})
+
+
+def _tasks(plan: Plan, facts: FactsTable, frame: pl.DataFrame) -> pl.Series:
+    """Return the task of each request whose quality counts."""
+    if plan.defaults.task is not None:
+        return pl.Series([item.task for item in facts.rows], dtype=pl.String).gather(frame["_code"])
+    column, usual = f"{ATTRIBUTE}task", str(dict(plan.filled_in).get("task", ""))
+    if column not in frame.columns:
+        return pl.repeat(usual, frame.height, dtype=pl.String, eager=True)
+    return frame[column].cast(pl.String).fill_null(usual)
 
 
 def _alone(state: State, frame: pl.DataFrame, codes: pl.Series) -> pl.Series:
