@@ -21,7 +21,7 @@ import numpy as np
 from costlens_policy.catalogue import Catalogue, Model
 from costlens_policy.catalogue.writing import Value, comment, document_text, flow, quoted, yaml_lines
 from costlens_policy.expressions.limits import DEFAULT_LIMITS
-from costlens_policy.fit.choosing import FEWEST
+from costlens_policy.fit.choosing import FEWEST, means_of
 from costlens_policy.fit.estimate import Estimate, measured
 from costlens_policy.fit.fitting import Fitted
 from costlens_policy.fit.measurements import Measurements
@@ -80,7 +80,8 @@ class Origin:
 
 
 def documents_of(fitted: Fitted, catalogue: Catalogue, origin: Origin) -> dict[str, str]:
-    """Return the text of each document, by the name of its file."""
+    """Return the text of each document, by the name of its file; of a signal only where the data supports it."""
+    fitted = _without_idle_signal(fitted)
     qualities = qualities_of(fitted.inside)
     by_task = fitted.inside if fitted.told is None or fitted.told.by_task is None else fitted.told.by_task
     quality = ("quality.yaml",) if set(by_task.tasks) != {None} else ()
@@ -98,6 +99,16 @@ def documents_of(fitted: Fitted, catalogue: Catalogue, origin: Origin) -> dict[s
         return {name: sealed(format_text(text, name)) for name, text in found.items()}
     texts = {name: sealed(format_text(text, name)) for name, text in found.items()}
     return texts | signal_documents(fitted.told.signal.model, origin)
+
+
+def _without_idle_signal(fitted: Fitted) -> Fitted:
+    """Return a fit without its signal, and by tasks in place of its bands, where the policy is to go without it."""
+    if fitted.told is None or not fitted.against_signal:
+        return fitted
+    by_task = fitted.told.by_task
+    if by_task is None:
+        return replace(fitted, told=None)
+    return replace(fitted, inside=by_task, means=means_of(by_task), told=None)
 
 
 def signal_documents(model: LearnedModel, origin: Origin) -> dict[str, str]:

@@ -86,6 +86,17 @@ class Fitted:
         return not self.reasons
 
     @property
+    def against_signal(self) -> str:
+        """Why the data does not support a policy by the signal; empty where it does, and where there is none."""
+        if self.told is None:
+            return ""
+        if self.choice.same_as(self.means.best_everywhere()):
+            return "one model serves every task"
+        if self.told.edges:
+            return ""
+        return self.told.signal.held_out.verdict or _against_told(self.target, self.ways[-1])
+
+    @property
     def choice(self) -> Choice:
         if self.reasons and self.target == Target(max_loss=self.target.max_loss):
             return self.means.best_everywhere()
@@ -191,14 +202,22 @@ def _against(
         return [] if _is_single(point) or over_coin.low > 0 else [_as_a_coin(over_coin)]
     if point.choice.same_as(means.best_everywhere()):
         return [_nothing_saved(target.max_loss, points, cases)]
-    reasons = []
-    if way.gain.high < -target.max_loss:
-        reasons.append(f"on the cases kept aside it loses more: {_points(way.gain)}")
-    if way.saving.low <= 0:
-        reasons.append("on the cases kept aside the interval of what it saves includes nothing")
+    reasons = list(_against_way(target.max_loss, way))
     if not _is_single(point) and over_coin.low <= 0:
         reasons.append(_as_a_coin(over_coin))
     return reasons
+
+
+def _against_told(target: Target, way: Way) -> str:
+    """Return why the policy by the tasks that a signal told does not meet a loss, or an empty text."""
+    return "" if target.max_loss is None else next(_against_way(target.max_loss, way), "")
+
+
+def _against_way(max_loss: float, way: Way) -> Iterator[str]:
+    if way.gain.high < -max_loss:
+        yield f"on the cases kept aside it loses more: {_points(way.gain)}"
+    if way.saving.low <= 0:
+        yield "on the cases kept aside the interval of what it saves includes nothing"
 
 
 def _unmet(target: Target, points: Sequence[Point]) -> str:

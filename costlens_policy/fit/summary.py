@@ -45,6 +45,8 @@ def _verdict(fitted: Fitted) -> str:
         lines.append(f"a loss of up to {-100 * low:.1f} points cannot be excluded by so few cases kept aside")
     if fitted.told is not None:
         lines += _told(fitted, fitted.told)
+        if against := fitted.against_signal:
+            lines.append(f"the policy is without the signal: {against}")
     if fitted.knee is not None:
         way = fitted.knee.way
         if way.saving.value > 0:
@@ -100,7 +102,7 @@ def _told(fitted: Fitted, told: Told) -> Iterator[str]:
         yield f"the signal of difficulty explains {found.skill:.1%} of the variance on prompts it has not seen"
     else:
         yield f"with tasks recognized by the signal it saves {percent(way.saving)} at {points(way.gain)}"
-    if found.verdict:
+    if found.verdict and found.verdict != fitted.against_signal:
         yield found.verdict
 
 
@@ -212,6 +214,7 @@ def _data(fitted: Fitted, notes: Sequence[str]) -> Mapping[str, Any]:
         "ways": [{"name": way.name, **_way_data(way)} for way in fitted.ways],
         "over_coin": _estimate(fitted.over_coin),
         "signal": None if fitted.told is None else signal_data(fitted.told.signal, fitted.told.absent),
+        "against_signal": fitted.against_signal,
         "curve": [_point_data(fitted, item) for item in fitted.curve],
         "notes": [*notes, *inside.notes],
     }  # fmt: skip

@@ -212,6 +212,51 @@ def test_a_signal_tells_the_task_of_requests_that_name_none(run: Run, answers: P
     assert run("fit", "answers.csv", *WIDE, "--prices", "models.yaml", "--check", "fitted").exit_code == 0
 
 
+def _without_models_that_do_as_well(path: Path) -> None:
+    with path.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    with path.open("w", newline="") as stream:
+        table = csv.DictWriter(stream, list(rows[0]))
+        table.writeheader()
+        table.writerows({**row, "large": at % 20 != 0, "small": at % 3 == 0, "tiny": 0} for at, row in enumerate(rows))
+
+
+@pytest.mark.parametrize("signal", ["task", "difficulty"])
+def test_a_signal_that_decides_nothing_is_not_written(run: Run, answers: Path, signal: str) -> None:
+    _with_words(answers)
+    _without_models_that_do_as_well(answers)
+    arguments = ("--prices", "models.yaml", "--signal", signal, "--write", "fitted")
+    done = run("fit", "answers.csv", *WIDE, *arguments)
+    assert done.exit_code == 0, done.output
+    assert "does not support a saving" in done.stdout
+    assert "the policy is without the signal: one model serves every task" in done.stdout
+    _is_a_policy_without_a_signal(run)
+
+
+def test_a_signal_that_saves_nothing_is_not_written(run: Run, answers: Path) -> None:
+    """The tasks are worth telling apart, but the prompts do not tell them."""
+    with answers.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    with answers.open("w", newline="") as stream:
+        table = csv.DictWriter(stream, list(rows[0]))
+        table.writeheader()
+        table.writerows({**row, "prompt": f"please help {at * 119 % 600}"} for at, row in enumerate(rows))
+    arguments = ("--prices", "models.yaml", "--max-loss", "0.02", "--signal", "task", "--write", "fitted")
+    done = run("fit", "answers.csv", *WIDE, *arguments)
+    assert done.exit_code == 0, done.output
+    assert done.stdout.startswith("saves")
+    assert "the policy is without the signal: " in done.stdout
+    assert done.stdout.count("this data does not support a signal of the task") == 1
+    _is_a_policy_without_a_signal(run)
+
+
+def _is_a_policy_without_a_signal(run: Run) -> None:
+    assert not {"signals.yaml", "task.json", "difficulty.json"} & {path.name for path in Path("fitted").iterdir()}
+    assert "signals" not in Path("fitted/policy-set.yaml").read_text() + Path("fitted/routing.yaml").read_text()
+    assert run("check", "--strict", "fitted").exit_code == 0
+    assert run("test", "fitted").exit_code == 0
+
+
 def test_a_signal_needs_prompts(run: Run, answers: Path) -> None:
     lines = [line.split(",") for line in answers.read_text().splitlines()]
     answers.write_text("\n".join(",".join([*line[:2], *line[3:]]) for line in lines))
