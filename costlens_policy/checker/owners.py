@@ -15,7 +15,7 @@ from costlens_policy.diagnostics.model import Diagnostic, Severity, Span
 from costlens_policy.diagnostics.suggestion import nearest
 from costlens_policy.documents import PolicySetDocument, WorkloadDocument
 from costlens_policy.frozen import frozen
-from costlens_policy.source.read import checkout_of, is_yaml, repository_of, yaml_files
+from costlens_policy.source.read import checkout_of, is_yaml, repository_of, special_file, yaml_files
 
 __all__ = ["Owners", "Reference", "resolve_reference", "resolve_set"]
 
@@ -173,6 +173,8 @@ def _resolve(reference: Reference, repository: Path) -> str | Diagnostic:
         return _outside(reference, how, "copy the file into the repository")
     if os.path.isdir(target):
         return _missing(reference, "choose a file in it", instead="a folder")
+    if os.path.exists(target) and (what := special_file(target)):
+        return _missing(reference, "replace it with a file", instead=what)
     if not os.path.isfile(target):
         return _missing(reference, _similar(reference.text, target))
     shown = os.path.normpath(os.path.join(folder, reference.text))

@@ -15,6 +15,7 @@ from costlens_policy.diagnostics.suggestion import did_you_mean, listed
 from costlens_policy.documents.signals import LearnedSignal, SignalsDocument
 from costlens_policy.documents.signals import Signal as Declared
 from costlens_policy.documents.signals import Terms as DeclaredTerms
+from costlens_policy.expressions.syntax.tokens import KEYWORDS, RESERVED
 from costlens_policy.patterns import PatternError, compile_pattern
 from costlens_policy.signals.given import ConfidenceOf, External, Learned
 from costlens_policy.signals.languages import LANGUAGES, Language
@@ -76,6 +77,7 @@ class _Reader:
 
     def read(self) -> Signal | None:
         kind = self._kind()
+        self._check_name()
         self._check_used()
         if kind is None or self.diagnostics:
             return None
@@ -93,6 +95,14 @@ class _Reader:
             self._check_default(signal, given.default)
             signal = replace(signal, default=_value(given.default, signal.type))
         return None if self.diagnostics else signal
+
+    def _check_name(self) -> None:
+        """Report a name that CEL keeps for itself: `signals.in` is no expression."""
+        if self._name in KEYWORDS | RESERVED:
+            message = f"the name of a signal must not be a word that CEL reserves, got `{self._name}`"
+            self.diagnostics.append(
+                Diagnostic("CL229", Severity.ERROR, message, self.key, "reserved", "choose another name")
+            )
 
     def _check_used(self) -> None:
         """Report settings that change nothing, and texts without a word, which nothing is like."""

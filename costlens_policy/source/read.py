@@ -17,7 +17,7 @@ from costlens_policy.source.located import SourceText, line_starts, position_at
 
 __all__ = [
     "MAX_BYTES", "checkout_of", "is_yaml", "read_bytes", "read_source", "read_stdin", "repository_of", "source_of",
-    "visible_files", "yaml_files",
+    "special_file", "visible_files", "yaml_files",
 ]  # fmt: skip
 
 MAX_BYTES: Final = 8 * 1024 * 1024
@@ -77,9 +77,14 @@ def _never_ends(name: str) -> str:
 
     The pipe of a shell's ``<(command)`` is in a system folder, and is read to its end.
     """
-    mode = os.stat(name).st_mode
     if f"{os.path.realpath(os.path.dirname(name))}/".startswith(("/dev/", "/proc/")):
         return ""
+    return special_file(name)
+
+
+def special_file(path: str | PathLike[str]) -> str:
+    """Return what a special file is, such as "a named pipe"; empty for any other file. Raises ``OSError``."""
+    mode = os.stat(path).st_mode
     return next((what for is_it, what in _SPECIAL if is_it(mode)), "")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from hashlib import sha256
 from pathlib import Path
@@ -85,6 +86,18 @@ def _counting(value_of, names: list[str]):
         return value_of(signal, found)
 
     return counted
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [(os.mkdir, "is a folder, not a file"), (getattr(os, "mkfifo", None), "is a named pipe, not a file")],
+)
+def test_a_model_must_be_a_file(folder: Path, make, message: str) -> None:
+    (folder / "signals/task.json").unlink()
+    make(folder / "signals/task.json")
+    with pytest.raises(PolicyError, match=f"`task.json` {message}"):
+        load(folder, cache=False)
 
 
 def test_it_goes_where_its_plan_goes(folder: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from costlens_policy.expressions.syntax.grammar import Tables
 from costlens_policy.expressions.tree import Extent
 from costlens_policy.expressions.values import Uint, Value
 
-__all__ = ["RESERVED", "NumberLiteral", "TextLiteral", "Token", "read_number", "read_text", "tokenize"]
+__all__ = ["KEYWORDS", "RESERVED", "NumberLiteral", "TextLiteral", "Token", "read_number", "read_text", "tokenize"]
 
 
 RESERVED = frozenset({
@@ -19,6 +19,8 @@ RESERVED = frozenset({
     "namespace", "return", "var", "void", "while",
 })  # fmt: skip
 _WORDS = {"true": ("BOOL_LIT", True), "false": ("BOOL_LIT", False), "null": ("NULL_LIT", None)}
+KEYWORDS = frozenset({*_WORDS, "in"})
+"""Words that are no name, not even after a dot unless in backquotes."""
 
 # Alternatives and repetitions are possessive or start with different characters: nothing is ever matched twice.
 _TOKEN = re.compile(
