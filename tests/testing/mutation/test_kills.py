@@ -63,7 +63,7 @@ rewrites:
   - {id: r, when: request.prio > 3, apply: [{suffix: {text: A}}]}
 """
 SCORE = """\
-  - {id: r, when: 'double(request.metadata.get("score", "0")) > 0.5', model: big}
+  - {id: r, when: 'double(request.metadata.get("score", "0")) * 3.0 > 0.5', model: big}
 """
 DIVIDED = """\
 access:
