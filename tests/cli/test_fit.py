@@ -224,9 +224,14 @@ def _without_models_that_do_as_well(path: Path) -> None:
 @pytest.mark.parametrize("signal", ["task", "difficulty"])
 def test_a_signal_that_decides_nothing_is_not_written(run: Run, answers: Path, signal: str) -> None:
     _with_words(answers)
-    _without_models_that_do_as_well(answers)
     arguments = ("--prices", "models.yaml", "--signal", signal, "--write", "fitted")
+    before = run("fit", "answers.csv", *WIDE, *arguments, "--max-loss", "0.05")
+    assert "of an earlier fit" not in before.stderr
+    _without_models_that_do_as_well(answers)
     done = run("fit", "answers.csv", *WIDE, *arguments)
+    for name in ("signals.yaml", f"{signal}.json"):
+        assert f"`fitted/{name}` is of an earlier fit, and no part of the policy set any more" in done.stderr
+        Path("fitted", name).unlink()
     assert done.exit_code == 0, done.output
     assert "does not support a saving" in done.stdout
     assert "the policy is without the signal: one model serves every task" in done.stdout

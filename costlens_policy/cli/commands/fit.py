@@ -280,7 +280,9 @@ def _fit(
     if folder is not None:
         from costlens_policy.fit.documents import documents_of
 
-        _write(documents_of(fitted, catalogue, _origin(files, outcomes, reading, wanted, folder)), folder, force)
+        documents = documents_of(fitted, catalogue, _origin(files, outcomes, reading, wanted, folder))
+        _write(documents, folder, force)
+        _note_earlier(documents, folder)
     _FORMATS.print(_Page(fitted, summary), output)  # at the end: who reads it may stop after a line
 
 
@@ -573,14 +575,30 @@ def _referable(prices: Sequence[Path], folder: Path) -> tuple[str, ...]:
     return tuple(Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix() for path in prices)
 
 
+def _beginnings() -> tuple[str, ...]:
+    """Return how the files begin that a fit writes."""
+    from costlens_policy.fit.documents import MADE_BY
+
+    return f"# {MADE_BY}{_PROGRAM}", _MODEL
+
+
+def _note_earlier(documents: Mapping[str, str], folder: Path) -> None:
+    """Name the files of an earlier fit that the policy set no longer has, such as those of a signal."""
+    begins = _beginnings()
+    for name in ("models.yaml", "quality.yaml", "signals.yaml", "task.json", "difficulty.json"):
+        path = folder / name
+        if name not in documents and path.is_file() and path.read_text("utf-8", "replace").startswith(begins):
+            note(f"`{path}` is of an earlier fit, and no part of the policy set any more")
+
+
 def _write(documents: Mapping[str, str], folder: Path, force: bool) -> None:
     """Write the documents. What a fit wrote before is replaced, what a person wrote or edited is not.
 
     Files that were edited are replaced by ``force``. Raises ``InputError``.
     """
-    from costlens_policy.fit.documents import MADE_BY, is_as_written
+    from costlens_policy.fit.documents import is_as_written
 
-    begins = (f"# {MADE_BY}{_PROGRAM}", _MODEL)
+    begins = _beginnings()
     texts = {folder / name: text for name, text in documents.items()}
     for path in texts:
         if not path.exists():
