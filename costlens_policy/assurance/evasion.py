@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from costlens_policy.assurance.domain import ABSENT, Assignment, Every, Found, Goal, Not
@@ -15,6 +15,9 @@ __all__ = ["Evasion", "evasions"]
 
 _CALL: Final = frozenset({"model", "prompt", "system", "messages", "tools", "modalities", "params", SIGNALS})
 """What is asked for, rather than by whom: a call without it is another call."""
+
+_PLAIN: Final = frozenset({"bool", "int", "uint", "double", "timestamp", "duration"})
+"""Types of which no value is a stranger; what the standard attributes of these types say is about the call."""
 
 
 @frozen
@@ -69,28 +72,41 @@ def _is_trusted(subject: Subject, read: Read) -> bool | None:
 
 
 def _strangers(subject: Subject, goal: Goal, values: Assignment, read: Read) -> Assignment | None:
-    """Return the request with a text that no rule names, where the goal is met by it, too."""
+    """Return the request with a value that no rule names, where the goal is met by it, too.
+
+    A declared attribute whose type has no such values, such as a number, has to meet the goal with any.
+    """
     use = subject.domain.uses.by_read[read]
     if use.patterns or use.parts or use.functions or use.searched:
         return None  # what fits a pattern, or differs in case only, is not a stranger
-    inside = {place: ABSENT for place in values if len(place) > len(read) and place[: len(read)] == read}
-    for value in subject.domain.values(read):
-        if value is ABSENT or not _is_strange(value, use):
+    entries = {place: ABSENT for place in values if len(place) > len(read) and place[: len(read)] == read}
+    named = {place[len(read)] for place in entries}
+    present = [value for value in subject.domain.values(read) if value is not ABSENT]
+    if use.type.name in _PLAIN and read[1] in subject.bundle.linked.policy_set.document.attributes:
+        always = all(subject.domain.met(goal, {**values, read: value}) for value in present)
+        return {**values, read: present[0]} if always else None
+    for value in present:
+        if not _is_strange(value, use, named):
             continue
-        stranger = {**values, **(inside if isinstance(value, dict) else {}), read: value}
+        stranger = {**values, **(entries if isinstance(value, dict) else {}), read: value}
         if subject.domain.met(goal, stranger):
             return stranger
     return None
 
 
-def _is_strange(value: object, use: Use) -> bool:
-    """Say whether a value is one that no rule names: a text, a list with one such element, or a map without entries."""
+def _is_strange(value: object, use: Use, named: Collection[str]) -> bool:
+    """Say whether a value is one that no rule names: a text, a list with one such element, a map with or without one.
+
+    ``named`` are the entries of a map that rules read.
+    """
     if isinstance(value, list):
         return len(value) == 1 and value[0] not in use.members
+    if isinstance(value, dict):
+        return (use.has_children or use.type.name == "map") and len(value) <= 1 and value.keys().isdisjoint(named)
     if not isinstance(value, str):
-        return value == {} and (use.has_children or use.type.name == "map")
-    named = value.startswith(tuple(use.prefixes)) or value.endswith(tuple(use.suffixes))
-    return value != "" and value not in use.literals and not named
+        return False
+    named_as = value.startswith(tuple(use.prefixes)) or value.endswith(tuple(use.suffixes))
+    return value != "" and value not in use.literals and not named_as
 
 
 def _way_out(subject: Subject, out: Goal, goal: Goal, values: Assignment, read: Read, value: object) -> Evasion | None:

@@ -26,6 +26,7 @@ attributes:
   data_class: {{type: string, default: internal, values: [public, internal, restricted]}}
   region: {{type: string, default: us, values: [us, eu]}}
   labels: {{type: list(string), max_size: 3}}
+  seats: {{type: int}}
 defaults: {{access: {access}, route: {route}, max_output_tokens: 1024}}
 """
 

@@ -39,14 +39,16 @@ def _evaded(rule: Rule, way: Evasion, counted: str, passed: str, held: Witness, 
         f"callers can evade `{rule.id}` by {how}: it counts `{counted}`, but no budget counts `{passed}`",
         rule.span,
         "does not count that request",
-        f"remove `when` and use `scope: {_scope(way.name)}`, or {way.cure}"
+        f"remove `when`{_scope(way)}, or {way.cure}"
         if way.omitted
         else f"use an attribute that your service sets instead of `{way.name}`",
         witnesses=[held.shown, free.shown],
     )
 
 
-def _scope(name: str) -> str:
-    """Return the scope that counts callers without an attribute, too."""
-    read = f'request.?{name.replace(".", ".?")}.orValue("nobody")'
-    return f"string({read})" if "." in name else read
+def _scope(way: Evasion) -> str:
+    """Name the scope that counts callers without an attribute, too, where it is a text."""
+    if not isinstance(way.held.get(("request", *way.name.split("."))), str):
+        return ""
+    read = f'request.?{way.name.replace(".", ".?")}.orValue("nobody")'
+    return f" and use `scope: {f'string({read})' if '.' in way.name else read}`"
