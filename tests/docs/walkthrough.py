@@ -39,10 +39,12 @@ def blocks(document: str) -> Iterator[Block]:
         yield Block(match["language"], match["file"], match["text"], match.start("text"))
 
 
-def walk(document: str, folder: Path, *, update: bool = False) -> str:
+def walk(document: str, folder: Path, *, update: bool = False, only_commands: bool = False) -> str:
     """Follow a document in a folder. Return it with the outputs as they are; fail where they differ."""
     renewed = document
     for block in blocks(document):
+        if only_commands and block.language != "console":
+            continue
         if block.file is not None:
             path = folder / block.file
             path.parent.mkdir(parents=True, exist_ok=True)

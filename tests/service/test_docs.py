@@ -26,7 +26,7 @@ PAGE = (ROOT / "docs" / "service.md").read_text(encoding="utf-8")
 @pytest.fixture(scope="module")
 def service(tmp_path_factory):
     folder = tmp_path_factory.mktemp("docs")
-    walk("\n".join(f"```console\n{block.text}```" for block in blocks(PAGE) if block.language == "console"), folder)
+    walk(PAGE, folder, only_commands=True)
     with running(str(ROOT / "policies"), "--ledger", "sqlite:///spend.db", folder=folder, key=True) as service:
         service.folder = folder
         yield service
