@@ -117,7 +117,9 @@ class _File:
         if self._format is None or not fields.has(*self._format.signature):
             self._format = format_of(fields)
         if self._format is None:
-            names = ", ".join(f"`{name}`" for name in list(fields.row.fields)[:8])
+            if not fields.row.fields:
+                raise fields.error("this is no line of an invoice, as it has no fields")
+            names = listed(fields.row.fields, most=8)
             known = ", ".join(item.name for item in FORMATS)
             raise fields.error(
                 f"no known format has the columns {names}; name them with `--map time=COLUMN --map amount=COLUMN` and "

@@ -98,4 +98,4 @@ def test_a_file_that_is_none(run, url, tmp_path):
     (tmp_path / "x.csv").write_text("a,b\n1,2\n")
     result = run("reconcile", tmp_path / "x.csv", "--ledger", url)
     assert result.exit_code == 6
-    assert "x.csv:2`: no known format has the columns `a`, `b`" in result.stderr
+    assert "x.csv:2`: no known format has the columns `a` and `b`" in result.stderr

@@ -201,7 +201,8 @@ def test_a_description_must_fit(write, columns, constants, message):
     ("content", "name", "message"),
     [
         ("", "costs.csv", "no line of an invoice in"),
-        ("a,b\n1,2\n", "costs.csv", r"costs.csv:2`: no known format has the columns `a`, `b`"),
+        ("a,b\n1,2\n", "costs.csv", r"costs.csv:2`: no known format has the columns `a` and `b`"),
+        ("{}\n", "costs.jsonl", r"costs.jsonl:1`: this is no line of an invoice, as it has no fields"),
         (CONSOLE.replace("0.05", "five"), "costs.csv", r"costs.csv:2`: `cost_usd` must be a number, got `five`"),
         (CONSOLE.replace(",0.05,0.05", ",,0.05"), "costs.csv", "`cost_usd` is empty"),
         (CONSOLE.replace("2026-06-03", "June", 1), "costs.csv", "`June` is not a timestamp"),

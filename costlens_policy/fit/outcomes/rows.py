@@ -334,7 +334,7 @@ class RowReader:
             )
             self.unscored = (
                 f"`{self.file}` has no scores; map `model` and `score`, or `score.MODEL` for the column of each "
-                f"model{such}; the columns are {listed(self._seen)}{unlike}"
+                f"model{such}; the columns are {listed(self._seen) or 'none'}{unlike}"
             )
             if not self._has(fields, "id") or not any(self._has(fields, name) for name in _DESCRIBES):
                 raise UnscoredError(self.unscored)

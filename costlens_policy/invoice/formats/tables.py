@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from costlens_policy.catalogue import Usage
 from costlens_policy.catalogue.versions import provider_named
+from costlens_policy.diagnostics.suggestion import listed
 from costlens_policy.frozen import frozen
 from costlens_policy.invoice.formats.aws import token_kind
 from costlens_policy.invoice.lines import BilledLine, Fields, InvoiceError, LineKind, next_day
@@ -68,8 +69,7 @@ class Table:
         """Yield the line of a row. Raises ``InvoiceError``."""
         for column in (*self.columns.values(), *self.only):
             if self.name == "table" and not any(has_column(fields.row, part) for part in column.split("|")):
-                known = ", ".join(f"`{name}`" for name in list(fields.row.fields)[:12])
-                raise fields.error(f"there is no column `{column}`; the columns are {known}")
+                raise fields.error(f"there is no column `{column}`; the columns are {listed(fields.row.fields)}")
         if any(fields.text(column) != value for column, value in self.only.items()):
             return
         start = self._time(fields, "time")
