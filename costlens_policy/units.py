@@ -1,4 +1,4 @@
-"""What a budget counts: dollars, requests, tokens, or tokens by their kinds.
+"""What a budget counts: dollars, requests, runs, tokens, or tokens by their kinds.
 
 A unit is one text. That of tokens by kinds names the weights, as in ``tokens(input=1,cached_input=0.1,output=6)``;
 equal counts have equal texts, however they are written. The text goes with each amount, and is part of the name of each
@@ -23,8 +23,8 @@ __all__ = [
 ]  # fmt: skip
 
 Unit: TypeAlias = str
-"""``usd``, ``requests``, ``tokens``, or ``tokens(…)`` with weights."""
-Base: TypeAlias = Literal["usd", "tokens", "requests"]
+"""``usd``, ``requests``, ``runs``, ``tokens``, or ``tokens(…)`` with weights."""
+Base: TypeAlias = Literal["usd", "tokens", "requests", "runs"]
 """What a unit is without its weights, as in ``hard_limit_tokens``."""
 
 Kind: TypeAlias = Literal[
@@ -65,7 +65,7 @@ class Measure:
     """How the amounts of a unit are counted and shown.
 
     ``digits`` are those after the point that amounts can have. ``per_token`` is what a token of each kind adds, in
-    whole units of ``10 ** -digits``; empty for dollars and requests. ``noun`` follows an amount in texts for people.
+    whole units of ``10 ** -digits``; empty for all else. ``noun`` follows an amount in texts for people.
     """
 
     base: Base
@@ -92,6 +92,7 @@ _PLAIN: Final[Mapping[Unit, Measure]] = {
     "usd": Measure("usd", _FEMTO_DIGITS, "usd", {}, False),
     "tokens": Measure("tokens", 0, "tokens", dict.fromkeys(PARENTS, 1), False),
     "requests": Measure("requests", 0, "requests", {}, False),
+    "runs": Measure("runs", 0, "runs", {}, False),
 }
 
 

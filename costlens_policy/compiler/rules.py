@@ -332,6 +332,8 @@ class BudgetStep:
     """How the unit's amounts are counted."""
     per_call: bool = field(init=False)
     """Whether nothing adds up: the limit is on each call by itself."""
+    charged_by_calls: bool = field(init=False)
+    """Whether each call is held and charged: not where nothing adds up, nor where runs count, each once."""
     has_terms: bool = field(init=False)
     """Whether there are times or requests for which the budget has no effect."""
     when_reads_model: bool = field(init=False)
@@ -351,8 +353,9 @@ class BudgetStep:
         object.__setattr__(self, "_schedule", [])
         object.__setattr__(self, "measure", measure(self.unit))
         object.__setattr__(self, "per_call", "per_call" in terms)
+        object.__setattr__(self, "charged_by_calls", not self.per_call and self.unit != "runs")
         object.__setattr__(self, "span", (terms["starts_at"], terms["ends_at"]) if "starts_at" in terms else None)
-        object.__setattr__(self, "has_terms", self.when is not None or self.span is not None)
+        object.__setattr__(self, "has_terms", self.when is not None or self.span is not None or self.unit == "runs")
         object.__setattr__(self, "when_reads_model", self.when is not None and self.when.reads("model"))
         object.__setattr__(self, "scope_reads_model", self.scope is not None and self.scope.reads("model"))
         object.__setattr__(self, "lowest", _lowest(self.thresholds))

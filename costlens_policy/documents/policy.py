@@ -349,7 +349,7 @@ class Budget(Section):
     Exactly one hard limit; its unit is part of the key. A limit is a number or an expression.
     """
 
-    exactly_one: ClassVar = ("hard_limit_usd", "hard_limit_tokens", "hard_limit_requests")
+    exactly_one: ClassVar = ("hard_limit_usd", "hard_limit_tokens", "hard_limit_requests", "hard_limit_runs")
 
     id: Identifier
     """Name of the budget, unique within the policy."""
@@ -374,11 +374,16 @@ class Budget(Section):
     """Tokens of prompt and output that may be used in one window; with ``count``, their weighted sum."""
     hard_limit_requests: Annotated[int, Field(ge=0, examples=[10_000])] | _Limit | None = None
     """Calls that may be made in one window."""
+    hard_limit_runs: Annotated[int, Field(ge=0, examples=[20])] | _Limit | None = None
+    """Runs, such as an agent and its sub-agents, that may make calls in one window: each run counts at its first call,
+    and once. Calls outside of runs do not count."""
     soft_limit_usd: Annotated[Usd, Field(examples=[200])] | None = None
     """Raises an alert when it is reached; below the hard limit."""
     soft_limit_tokens: Annotated[int, Field(ge=0)] | None = None
     """Raises an alert when it is reached; below the hard limit."""
     soft_limit_requests: Annotated[int, Field(ge=0)] | None = None
+    """Raises an alert when it is reached; below the hard limit."""
+    soft_limit_runs: Annotated[int, Field(ge=0)] | None = None
     """Raises an alert when it is reached; below the hard limit."""
     count: (
         Annotated[
@@ -407,9 +412,11 @@ class Budget(Section):
     @model_validator(mode="after")
     def _one_unit(self) -> Budget:
         base = base_of(self.unit)
-        for unit in ("usd", "tokens", "requests"):
+        for unit in ("usd", "tokens", "requests", "runs"):
             if unit != base and getattr(self, f"soft_limit_{unit}") is not None:
                 raise ValueError(f"`soft_limit_{unit}` must have the unit of `hard_limit_{base}`")
+        if base == "runs" and isinstance(self.window, CallWindow):
+            raise ValueError("`hard_limit_runs` must not have the window `per_call`, in which no run adds to others")
         if self.count is not None and base != "tokens":
             raise ValueError(f"`count` must stand beside `hard_limit_tokens`, got `hard_limit_{base}`")
         return self
@@ -420,7 +427,7 @@ class Budget(Section):
         if self.hard_limit_usd is not None:
             return "usd"
         if self.hard_limit_tokens is None:
-            return "requests"
+            return "requests" if self.hard_limit_runs is None else "runs"
         return "tokens" if self.count is None else unit_of_kinds(self.count)
 
 

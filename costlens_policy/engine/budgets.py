@@ -15,6 +15,7 @@ from costlens_policy.engine.facts import Alert, Balance, BalanceSeen, Exclusion,
 from costlens_policy.expressions.runtime import CelError
 from costlens_policy.frozen import frozen
 from costlens_policy.money import ZERO, add, subtract
+from costlens_policy.runs import RUN
 from costlens_policy.units import Measure, show_amount
 
 __all__ = [
@@ -91,7 +92,7 @@ def added(step: BudgetStep, costs: Costs) -> Decimal | None:
         return costs.worst_cost
     if step.measure.by_kind:
         return step.measure.amount(costs.weighed(step.measure))
-    return _ONE if unit == "requests" else Decimal(costs.prompt_tokens + costs.output_tokens)
+    return _ONE if unit in ("requests", "runs") else Decimal(costs.prompt_tokens + costs.output_tokens)
 
 
 Full: TypeAlias = tuple[AppliedBudget, Decimal]
@@ -357,6 +358,8 @@ class BudgetStage:
     def _applies(self, layer: int, step: BudgetStep, priced: PricedModel) -> bool:
         context = self._context
         applies = step.span is None or step.in_force(context.now)
+        if applies and step.unit == "runs":
+            applies = RUN in context.request
         if applies and step.when is not None:
             applies = context.holds(step.when, layer, step.id, "budgets", priced.view)
         if not applies and not step.when_reads_model:

@@ -32,7 +32,7 @@ class RunDeniedError(DeniedError):
 
 
 class RunEndedError(RunDeniedError):
-    """The block of the run, or of one around it, was left: ``over`` says which one."""
+    """The run, or one around it, has ended: ``over`` says which one."""
 
 
 class RunLimitError(RunDeniedError):

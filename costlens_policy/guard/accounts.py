@@ -20,7 +20,7 @@ from costlens_policy.money import ZERO
 from costlens_policy.periods import Period, Schedule
 
 __all__ = [
-    "NEVER", "Accounts", "Known", "Place", "ToHold", "context_of", "holds_of", "shown_amount",
+    "NEVER", "Accounts", "Known", "Place", "ToHold", "context_of", "holds_of", "line_limit", "shown_amount",
 ]  # fmt: skip
 
 
@@ -68,6 +68,7 @@ class Accounts:
         self._limits: Final[dict[str, int]] = {
             id: limit_of(step.limit, step.unit) for id, step in self.steps.items() if isinstance(step.limit, Decimal)
         }
+        self.counts_runs: Final = any(step.unit == "runs" for step in self.steps.values())
         self._schedules: Final[dict[str, Schedule]] = {id: step.schedule for id, step in self.steps.items()}
         self._known: dict[Place, Known] = {}
         self._known_before: dict[Place, Known] = {} if before is None else before._known
@@ -189,21 +190,24 @@ def holds_of(decision: Decision, find: Callable[[Place], Known | None]) -> ToHol
     for seen in decision.holds:
         budget, key, unit, _, _, _, call, shadow = seen
         known = find((budget, key))
-        if known is None:
+        if known is None or unit == "runs":  # a run is held by itself, once
             continue
         if call is not value or unit != value_unit:
             value, value_unit, amount = call, unit, amount_of(call, unit)
-        limit = None
-        if not shadow:
-            limit = _evaluated_limit(seen, decision) if known.limit is None else known.limit
+        limit = None if shadow else line_limit(seen, known, decision)
         counted.append(seen)
         lines.append(HoldLine(known.account, amount, limit))
         accounts.append(known)
     return ToHold(decision, tuple(counted), tuple(lines), tuple(accounts))
 
 
-def _evaluated_limit(seen: BalanceSeen, decision: Decision) -> int:
-    """Return the limit of the policy in the ledger's units, without manual adjustments: those are the ledger's."""
+def line_limit(seen: BalanceSeen, known: Known, decision: Decision) -> int | None:
+    """Return the limit of the policy in the ledger's units, without manual adjustments: those are the ledger's.
+
+    None for a budget in shadow, which refuses nothing.
+    """
+    if seen.shadow or known.limit is not None:
+        return None if seen.shadow else known.limit
     layer, step = decision.plan.budgets[seen.budget]
     return limit_of(context_of(decision).limit(step, layer), step.unit)
 

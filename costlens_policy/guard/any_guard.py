@@ -25,13 +25,15 @@ from costlens_policy.guard.events import Sink
 from costlens_policy.guard.held_call import HeldCall
 from costlens_policy.guard.holding import hold_call, recall_call
 from costlens_policy.guard.recording import Charged
-from costlens_policy.guard.reserving import Asked, Reserved, ask_now
+from costlens_policy.guard.reserving import Asked, Reserved, ask_now, run_ended, run_of
+from costlens_policy.guard.run_records import RESERVED, end_run
 from costlens_policy.guard.runs import Run, in_run
 from costlens_policy.guard.shared import NamedModels, OnException, Options, Shared, checked_lease
 from costlens_policy.guard.signals import AsyncSignalSource, SignalSource, Sources, without_signals
 from costlens_policy.guard.spending import Spend, spend_of
 from costlens_policy.ledger import CallConflictError, LedgerError, LedgerUnavailableError, Store, UnknownCallError
 from costlens_policy.observers import Observer, observers_of, together
+from costlens_policy.runs import run_problem
 
 __all__ = ["DEFAULT_LEASE", "AnyGuard"]
 
@@ -151,10 +153,20 @@ class AnyGuard:
         """Return the denial of a call whose run has ended, which nothing is held for."""
         decision = self._decide(request, logs=False)
         assert decision is not None, "the ledger was read"
-        denied = decision.refused(f"run: `{run}` has ended")
+        ended = run_ended(decision, run)
         if self._shared.log is not None:
-            self._shared.log.decided(denied, id or "")
-        return RunEndedError(denied, run)
+            self._shared.log.decided(ended.decision, id or "")
+        return ended
+
+    def _end_run(self, path: str) -> None:
+        """Put the end of a run on record. Raises ``GuardError`` for what is not a path, ``LedgerUnavailableError``."""
+        self._check_open()
+        if not isinstance(path, str):
+            raise GuardError(f"a run must be a string, got `{path!r}`")
+        if problem := run_problem(path):
+            raise GuardError(f"the run `{path[:300]}` {problem}")
+        shared = self._shared
+        shared.link.ask(lambda store: end_run(store, path, shared.clock()))
 
     def _identified(self, request: Mapping[str, Any], id: str) -> Mapping[str, Any]:
         """Return the request with the id of its call, where a rule reads that and the request has none of its own."""
@@ -226,6 +238,8 @@ class AnyGuard:
             raise GuardError(f"the id of a call must be a non-empty string, got `{id!r}`")
         if problem := key_problem(id):
             raise GuardError(f"the id of a call {problem}")
+        if id.startswith(RESERVED):
+            raise GuardError(f"the id of a call must not begin with `{RESERVED}`, got `{id[:300]}`")
         with self._lock:
             return self._named.get(id)
 
@@ -237,7 +251,10 @@ class AnyGuard:
         if not shared.accounts.steps:  # no budget has a balance
             decision = decide(shared.plan, request, None, shared.clock())
         else:
-            decision = ask_now(shared, lambda plan, seen, now: decide(plan, request, seen, now), may_read=may_read)
+            asked = request
+            decision = ask_now(
+                shared, lambda plan, seen, now: decide(plan, asked, seen, now), run_of(request), may_read=may_read
+            )
         if logs and shared.log is not None and decision is not None:
             shared.log.decided(decision)
         return decision
@@ -246,7 +263,7 @@ class AnyGuard:
         self._check_open()
         shared = self._shared_for(self._engine.plan_for(request))
         request = self._sources.resolved(shared.plan, request)
-        models = ask_now(shared, lambda plan, seen, now: models_for(plan, request, seen, now))
+        models = ask_now(shared, lambda plan, seen, now: models_for(plan, request, seen, now), run_of(request))
         assert models is not None, "the ledger was read"
         return models
 

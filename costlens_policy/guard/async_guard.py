@@ -21,7 +21,7 @@ from costlens_policy.guard.batches import Batch, BatchSettled
 from costlens_policy.guard.guard import CallFacts
 from costlens_policy.guard.held_call import HeldCall
 from costlens_policy.guard.recording import Charged
-from costlens_policy.guard.runs import in_run, run_now
+from costlens_policy.guard.runs import AsyncRecordedRun, in_run, place_of, run_now
 from costlens_policy.guard.spending import Spend
 from costlens_policy.guard.streams import StreamMeter
 from costlens_policy.guard.streams.meter import Ending, aclose_stream, aopened, check_not_over
@@ -109,6 +109,14 @@ class AsyncGuard(AnyGuard):
         settling = self._worker.run(self._settle_batch, id, batches.read_results(results), apart=True)
         settled: BatchSettled = await asyncio.shield(settling)
         return settled
+
+    def run(self, name: str | None = None, *, parent: str | None = None) -> AsyncRecordedRun:
+        """Begin a run whose end is on record, ``async with guard.run("fix-4711"):``; see ``Guard.run``."""
+        return AsyncRecordedRun(*place_of(name, parent), self.end_run)
+
+    async def end_run(self, path: str) -> None:
+        """End a run, for every process and for good; see ``Guard.end_run``. What has begun is done."""
+        await asyncio.shield(self._worker.run(self._end_run, path))
 
     async def decide(self, request: Mapping[str, Any]) -> Decision:
         """Decide a request on the balances of the ledger, and hold nothing; see ``Guard.decide``.

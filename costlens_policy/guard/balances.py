@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from costlens_policy.engine.decision import Balance
 from costlens_policy.guard.accounts import NEVER, Accounts, Known, Place
+from costlens_policy.guard.run_records import BegunRuns
 from costlens_policy.ledger.account import Account, AccountBalance, Grants
 from costlens_policy.ledger.amounts import decimal_of
 from costlens_policy.ledger.calls import HoldLine, LineState
@@ -25,11 +26,21 @@ class Snapshot(Mapping[Place, Balance]):
 
     Each is looked at once, as it was seen last, so that deciding and what follows speak of the same amounts; what the
     store reports during the call takes its place.
+
+    A budget that counts runs shows its balance without the run of the call, which the call adds.
     """
 
-    __slots__ = ("_accounts", "_found", "_now", "_times", "balances", "is_complete")
+    __slots__ = (
+        "_accounts", "_begun", "_found", "_now", "_run", "_times", "balances", "is_complete", "unlooked",
+    )  # fmt: skip
 
-    def __init__(self, accounts: Accounts, now: datetime) -> None:
+    def __init__(
+        self, accounts: Accounts, now: datetime, run: str | None = None, begun: BegunRuns | None = None
+    ) -> None:
+        self.unlooked: dict[str, Account] = {}
+        """By their names, the accounts of which nobody has looked whether they count the run of the call."""
+        self._run = run
+        self._begun = begun
         self.balances: dict[Place, AccountBalance] = {}
         """What decisions are made on, of each account that was looked at."""
         self.is_complete = True
@@ -82,12 +93,22 @@ class Snapshot(Mapping[Place, Balance]):
             return default
         account, used, held, grants = self.balances[place]
         unit, override, topup = account.unit, grants.override, grants.topup
+        if unit == "runs" and self._counts_run(account):
+            used, held = (used - 1, held) if used else (0, max(0, held - 1))
         return Balance.of_ledger(
             decimal_of(used, unit) if used else ZERO,
             decimal_of(held, unit) if held else ZERO,
             None if override is None else decimal_of(override, unit),
             decimal_of(topup, unit) if topup else ZERO,
         )
+
+    def _counts_run(self, account: Account) -> bool:
+        if self._run is None or self._begun is None:
+            return False
+        if self._begun.knows(account, self._run):
+            return True
+        self.unlooked.setdefault(account.name, account)
+        return False
 
     def __iter__(self) -> Iterator[Place]:
         return iter(())  # the engine asks for balances by name only

@@ -348,7 +348,7 @@ def _budgets_of(decision: Decision, model: str) -> tuple[BalanceSeen, ...]:
         listed = next((call.balances for call in decision.fallback_calls if call.model == model), None)
         lines = _asked_anew(decision, model) if listed is None else listed
     budgets = decision.plan.budgets
-    return tuple([line for line in lines if not budgets[line.budget][1].per_call])
+    return tuple([line for line in lines if budgets[line.budget][1].charged_by_calls])
 
 
 def _asked_anew(decision: Decision, model: str) -> tuple[BalanceSeen, ...]:

@@ -15,7 +15,7 @@ from costlens_policy.guard.any_guard import AnyGuard
 from costlens_policy.guard.batches import Batch, BatchSettled
 from costlens_policy.guard.held_call import HeldCall
 from costlens_policy.guard.recording import Charged
-from costlens_policy.guard.runs import in_run, run_now
+from costlens_policy.guard.runs import RecordedRun, in_run, place_of, run_now
 from costlens_policy.guard.spending import Spend
 from costlens_policy.guard.streams import StreamMeter
 from costlens_policy.guard.streams.meter import Ending, check_not_over, close_stream, opened
@@ -112,6 +112,22 @@ class Guard(AnyGuard):
         read: ask again later, nothing counts twice.
         """
         return self._settle_batch(id, batches.read_results(results))
+
+    def run(self, name: str | None = None, *, parent: str | None = None) -> RecordedRun:
+        """Begin a run as ``costlens_policy.run`` does, whose end is on record: ``with guard.run("fix-4711"):``.
+
+        Once the block is left, the run and all within it are over for every process that uses the ledger: see
+        ``end_run``. Raises ``GuardError`` for what is not a path.
+        """
+        return RecordedRun(*place_of(name, parent), self._end_run)
+
+    def end_run(self, path: str) -> None:
+        """End a run, for every process and for good: its calls, and those of runs within it, are refused from now on.
+
+        Calls that are held may go on, and are charged. The ledger knows the end as long as it remembers calls. Raises
+        ``GuardError`` for what is not a path, ``LedgerUnavailableError``.
+        """
+        self._end_run(path)
 
     def decide(self, request: Mapping[str, Any]) -> Decision:
         """Decide a request on the balances of the ledger, and hold nothing: what it allows may be gone a moment later.

@@ -180,7 +180,7 @@ def _call_facts(
         "budgets": [
             [line.budget, line.key, line.unit, plain(line.limit), plain(line.call)]
             for line in balances
-            if not budgets[line.budget][1].per_call
+            if budgets[line.budget][1].charged_by_calls
         ],
         "prices": None if period is None else facts_of_prices(period),
     }

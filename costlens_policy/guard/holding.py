@@ -10,13 +10,15 @@ from typing import Final
 
 from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Decision, DeniedError
-from costlens_policy.engine.denial import denial_of
-from costlens_policy.guard.accounts import ToHold, holds_of
+from costlens_policy.engine.denial import RunEndedError, denial_of
+from costlens_policy.guard.accounts import ToHold, holds_of, line_limit
 from costlens_policy.guard.alerts import Standing
-from costlens_policy.guard.balances import Snapshot
+from costlens_policy.guard.balances import Snapshot, seen_line
 from costlens_policy.guard.hold_facts import REQUEST, Recalled, decide_again, is_of_plan, request_digest
 from costlens_policy.guard.link import Link
-from costlens_policy.guard.reserving import Asked, Reserved, reserve
+from costlens_policy.guard.recording import release_call
+from costlens_policy.guard.reserving import Asked, Reserved, overtaken, reserve, run_ended, run_of
+from costlens_policy.guard.run_records import begin_run, has_ended
 from costlens_policy.guard.shared import Shared
 from costlens_policy.ledger import (
     CallConflictError,
@@ -25,15 +27,19 @@ from costlens_policy.ledger import (
     LedgerBusyError,
     LedgerError,
     LedgerUnavailableError,
+    Refused,
     Reservation,
     UnknownCallError,
 )
 from costlens_policy.ledger.account import checked_text
 from costlens_policy.money import format_usd
+from costlens_policy.runs import lineage_of
 
 __all__ = ["hold_call", "recall", "recall_call"]
 
 _MOST_TRIES: Final = 100
+_MOST_REFUSALS: Final = 8
+"""How often others may take the room for a run that balances had shown, before its call is refused."""
 
 
 def hold_call(shared: Shared, asked: Asked, versions: Sequence[Shared] = ()) -> tuple[Shared, Reserved]:
@@ -42,23 +48,90 @@ def hold_call(shared: Shared, asked: Asked, versions: Sequence[Shared] = ()) -> 
     ``versions`` are what calls of earlier policies share, one of which may have decided a call that is held already;
     returned is that of the policies which decided. Raises ``RequestError``, ``DeniedError`` and ``CallConflictError``.
     """
-    snapshot = Snapshot(shared.accounts, asked.now)
+    snapshot = _seen_last(shared, asked)
     try:
-        if asked.named:
-            shared, reserved = _hold_again(shared, asked, snapshot, versions)
-        else:
-            answer = reserve(shared, asked, _hold_names(asked.id), snapshot)
-            assert isinstance(answer, Reserved), "a new id was never held before"
-            reserved = answer
+        shared, reserved = _hold_with_run(shared, asked, snapshot, versions)
     except LedgerUnavailableError as fault:
         return shared, _hold_without_ledger(shared, asked, fault)
+    except RunEndedError:
+        raise
     except DeniedError as denied:
         _report_denied(shared, denied.decision, snapshot)
+        if over := _ended_run(shared, asked):
+            raise run_ended(denied.decision, over) from denied.__cause__
         ends_at = _next_end(shared, denied, asked.now)
         raise denial_of(denied.decision, ends_at) from denied.__cause__
     if reserved.decision.alerts:
         _report_reached(shared, reserved.decision)
     return shared, reserved
+
+
+def _hold_with_run(
+    shared: Shared, asked: Asked, snapshot: Snapshot, versions: Sequence[Shared]
+) -> tuple[Shared, Reserved]:
+    """Hold a call, and let the budgets that count runs count its run; decided anew where others took the room."""
+    names = _hold_names(asked.id)
+    shared, reserved = _hold(shared, asked, names, snapshot, versions)
+    for turn in count() if shared.accounts.counts_runs else ():
+        refused = _begin_run(shared, asked, reserved)
+        if refused is None:
+            break
+        if turn == _MOST_REFUSALS:
+            raise DeniedError(overtaken(reserved.decision, refused))
+        shared, reserved = _hold(shared, asked, names, _seen_last(shared, asked), versions)
+    return shared, reserved
+
+
+def _hold(
+    shared: Shared, asked: Asked, names: Iterator[str], snapshot: Snapshot, versions: Sequence[Shared]
+) -> tuple[Shared, Reserved]:
+    if asked.named:
+        return _hold_again(shared, asked, snapshot, versions)
+    answer = reserve(shared, asked, names, snapshot)
+    assert isinstance(answer, Reserved), "a new id was never held before"
+    return shared, answer
+
+
+def _ended_run(shared: Shared, asked: Asked) -> str | None:
+    """Return the run of a refused call, or the one around it, that has ended; None where none has, or nobody knows."""
+    run = run_of(asked.request)
+    try:
+        ended = (path for path in lineage_of(run or "") if run and _has_ended(shared, path, asked.now))
+        return next(ended, None)
+    except LedgerError:  # the call is refused all the same
+        return None
+
+
+def _has_ended(shared: Shared, run: str, now: datetime) -> bool:
+    return shared.link.ask(lambda store: has_ended(store, run, now))
+
+
+def _begin_run(shared: Shared, asked: Asked, reserved: Reserved) -> Refused | None:
+    """Let the budgets that count runs count that of a call which is held, each once.
+
+    Where one has no room after all, the call is given back, and its refusal returned. So a run that counts has a call
+    that was held, and a call that goes on has a run that counts.
+    """
+    run, decision = run_of(asked.request), reserved.decision
+    for seen in decision.holds if run is not None else ():
+        known = shared.accounts.known((seen.budget, seen.key), decision.now) if seen.unit == "runs" else None
+        if run is None or known is None or shared.begun.knows(known.account, run):
+            continue
+        try:
+            limit = line_limit(seen, known, decision)
+            answer = begin_run(shared.link, known.account, limit, run, asked.now)
+        except LedgerUnavailableError:
+            release_call(shared, asked, reserved)
+            raise
+        if isinstance(answer, Refused):
+            release_call(shared, asked, reserved)
+            (line,) = answer.lines
+            shared.accounts.put([seen_line(line, HoldLine(line.account, 1, limit), known.balance)], shared.timer())
+            return answer
+        shared.begun.add(known.account, run)
+        if not answer.repeated:
+            shared.accounts.put_charged((known,), answer.lines, shared.timer())
+    return None
 
 
 def recall_call(shared: Shared, id: str) -> tuple[Asked, Reserved, Reservation]:
@@ -180,7 +253,7 @@ def _is_held(shared: Shared, found: Reservation, decision: Decision) -> bool:
 
 def _hold_without_ledger(shared: Shared, asked: Asked, fault: LedgerUnavailableError) -> Reserved:
     """Decide on the balances seen last, and let the call through only within the allowance."""
-    decision = decide(shared.plan, asked.request, Snapshot(shared.accounts, asked.now), asked.now)
+    decision = decide(shared.plan, asked.request, _seen_last(shared, asked), asked.now)
     if not decision.allowed:
         raise denial_of(decision) from fault
     word = "is busy" if isinstance(fault, LedgerBusyError) else "cannot be reached"
@@ -203,6 +276,10 @@ def _hold_without_ledger(shared: Shared, asked: Asked, fault: LedgerUnavailableE
     hold = f"{asked.id}~{os.urandom(16).hex()}" if asked.named else asked.id  # the ledger may know the id already
     may_be_held = shared.link.keep_hold(hold)
     return Reserved(decision.noted(reason, alone), hold, to_hold, None, local=True, asked=may_be_held)
+
+
+def _seen_last(shared: Shared, asked: Asked) -> Snapshot:
+    return Snapshot(shared.accounts, asked.now, run_of(asked.request), shared.begun)
 
 
 def _next_end(shared: Shared, denied: DeniedError, now: datetime) -> datetime | None:

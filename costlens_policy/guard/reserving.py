@@ -9,9 +9,11 @@ from typing import Any, Final, NamedTuple, TypeVar
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Decision, DeniedError, Exclusion
+from costlens_policy.engine.denial import RunEndedError
 from costlens_policy.guard.accounts import Place, ToHold, holds_of
 from costlens_policy.guard.balances import Snapshot, seen_line
 from costlens_policy.guard.hold_facts import REQUEST, facts_of, request_digest
+from costlens_policy.guard.run_records import ended_by, ends_of, has_begun
 from costlens_policy.guard.shared import Shared
 from costlens_policy.ledger import (
     Account,
@@ -24,9 +26,10 @@ from costlens_policy.ledger import (
     decimal_of,
 )
 from costlens_policy.ledger.calls import Facts
+from costlens_policy.runs import RUN
 from costlens_policy.units import show_amount
 
-__all__ = ["Asked", "Reserved", "ask_now", "reserve"]
+__all__ = ["Asked", "Reserved", "ask_now", "overtaken", "reserve", "run_ended", "run_of"]
 
 _Answer = TypeVar("_Answer")
 
@@ -67,6 +70,12 @@ class Reserved(NamedTuple):
     repeated: bool = False
 
 
+def run_of(request: Any) -> str | None:
+    """Return the run that a request names; None for one outside of runs."""
+    run = request.get(RUN) if isinstance(request, Mapping) else None
+    return run if isinstance(run, str) else None
+
+
 def reserve(shared: Shared, asked: Asked, names: Iterator[str], snapshot: Snapshot) -> Reserved | Held:
     """Reserve the worst case of a call under the first of the names, and under a further one for each more turn.
 
@@ -78,25 +87,30 @@ def reserve(shared: Shared, asked: Asked, names: Iterator[str], snapshot: Snapsh
     """
     turns = refusals = 0
     name, plan = next(names), _plan_for(shared, asked, snapshot)
+    run = run_of(asked.request)
+    ends = () if run is None or not plan.decision.allowed else ends_of(run)
     while True:
         decision = plan.decision
         if not decision.allowed:
             raise DeniedError(decision)
-        if not plan.lines and not asked.named:
+        if not plan.lines and not asked.named and not ends:
             return Reserved(decision, name, plan, None, asked=False)
         try:
-            answer = shared.link.reserve(Hold(name, plan.lines, asked.now, asked.lease, _facts(shared, asked, plan)))
+            hold = Hold(name, plan.lines, asked.now, asked.lease, _facts(shared, asked, plan), ends)
+            answer = shared.link.reserve(hold)
         except LedgerUnavailableError:
             if plan.lines:
                 raise
             shared.link.keep_hold(name)  # it counts on no budget, so that nothing has to wait for the ledger
             return Reserved(decision, name, plan, None)
         if isinstance(answer, Refused):
+            if answer.barred:
+                raise run_ended(decision, ended_by(answer.barred))
             refusals += 1
             _take_over(shared, answer, plan.lines, snapshot)
             plan = _plan_for(shared, asked, snapshot)
             if refusals == _MOST_REFUSALS and plan.decision.allowed:
-                plan = ToHold(_overtaken(plan.decision, answer))
+                plan = ToHold(overtaken(plan.decision, answer))
             continue
         if answer.repeated and asked.named:
             return answer
@@ -111,26 +125,36 @@ def reserve(shared: Shared, asked: Asked, names: Iterator[str], snapshot: Snapsh
         name, plan = next(names), again
 
 
+def run_ended(decision: Decision, run: str) -> RunEndedError:
+    """Return the denial of a call whose run has ended."""
+    return RunEndedError(decision.refused(f"run: `{run}` has ended"), run)
+
+
 def _facts(shared: Shared, asked: Asked, plan: ToHold) -> Facts:
     facts = facts_of(plan.decision, shared.recorded, replayable=asked.named)
     return {**facts, REQUEST: request_digest(asked.request, asked.id)} if asked.named else facts
 
 
 def ask_now(
-    shared: Shared, ask: Callable[[Plan, Snapshot, datetime], _Answer], *, may_read: bool = True
+    shared: Shared, ask: Callable[[Plan, Snapshot, datetime], _Answer], run: str | None, *, may_read: bool = True
 ) -> _Answer | None:
-    """Return what the engine answers on the balances of the ledger, and hold nothing.
+    """Return what the engine answers on the balances of the ledger, and hold nothing. ``run`` is that of the request.
 
     A decision that allows may look at balances that are as old as the guard lets them be; all else is answered on
     balances read for it. Without ``may_read`` None is returned where the ledger has to be read, so that who must not
     wait can leave that to a thread. Raises ``RequestError``, ``LedgerUnavailableError``.
     """
     now = shared.clock()
-    snapshot = Snapshot(shared.accounts, now)
+    snapshot = Snapshot(shared.accounts, now, run, shared.begun)
     while True:
         answer = ask(shared.plan, snapshot, now)
         if not snapshot.balances:
             return answer
+        if snapshot.unlooked:
+            if not may_read:
+                return None
+            if run is not None and _look(shared, run, snapshot, now):
+                continue
         allows = isinstance(answer, Decision) and answer.allowed
         unread = snapshot.unread(list(snapshot.balances), (), shared.timer() - shared.max_age if allows else _NOW)
         if not unread:
@@ -144,6 +168,10 @@ def _plan_for(shared: Shared, asked: Asked, snapshot: Snapshot) -> ToHold:
     """Decide on balances that are known well enough, reading those that are not."""
     while True:
         decision = decide(shared.plan, asked.request, snapshot, asked.now)
+        if snapshot.unlooked:
+            run = run_of(asked.request)
+            if run is not None and _look(shared, run, snapshot, asked.now):
+                continue
         plan = holds_of(decision, snapshot.find) if decision.allowed else ToHold(decision)
         read = decision.balances_read
         if len(read) == len(plan.seen) and snapshot.is_complete and not (decision.excluded or decision.despite):
@@ -152,6 +180,17 @@ def _plan_for(shared: Shared, asked: Asked, snapshot: Snapshot) -> ToHold:
         if not unread:
             return plan
         snapshot.put(_read(shared, unread, asked.now), shared.timer())
+
+
+def _look(shared: Shared, run: str, snapshot: Snapshot, now: datetime) -> bool:
+    """Look which accounts count a run already, of those where nobody has; return whether one does."""
+    unlooked, snapshot.unlooked = snapshot.unlooked, {}
+    found = False
+    for account in unlooked.values():
+        if has_begun(shared.link, account, run, now):
+            shared.begun.add(account, run)
+            found = True
+    return found
 
 
 def _read(shared: Shared, accounts: list[Account], now: datetime) -> tuple[AccountBalance, ...]:
@@ -190,7 +229,7 @@ def _reserved(shared: Shared, plan: ToHold, held: Held) -> Reserved:
     return Reserved(plan.decision, held.call, plan, held.expires_at)
 
 
-def _overtaken(decision: Decision, refused: Refused) -> Decision:
+def overtaken(decision: Decision, refused: Refused) -> Decision:
     """Refuse a call because others took the room each time, on the balances that the ledger refused it with."""
     excluded = []
     for line in refused.without_room:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from costlens_policy.frozen import frozen
+from costlens_policy.guard.run_records import has_ended
 from costlens_policy.ledger import Entry, EntryQuery, Facts, Reservation, ReservationQuery, Store, decimal_of
 from costlens_policy.money import ZERO, add, usd
 from costlens_policy.runs import RUN, RUN_SEPARATOR, lineage_of
@@ -24,7 +25,8 @@ class RunSpend:
     """One run: its own calls and, as ``total`` and ``total_held``, those of all runs within it as well.
 
     Amounts are in US dollars. ``calls`` are charged, ``under_way`` are held. ``share`` is the run's part of what the
-    outermost run of the tree has spent and holds, from 0 to 1; None where that is nothing.
+    outermost run of the tree has spent and holds, from 0 to 1; None where that is nothing. ``ended``: the end of this
+    very run is on record.
     """
 
     run: str
@@ -35,6 +37,7 @@ class RunSpend:
     total: Decimal = ZERO
     total_held: Decimal = ZERO
     share: Decimal | None = None
+    ended: bool = False
 
 
 def spend_of_runs(store: Store, run: str, now: datetime, since: datetime | None = None) -> tuple[RunSpend, ...]:
@@ -50,7 +53,8 @@ def spend_of_runs(store: Store, run: str, now: datetime, since: datetime | None 
     for path, held in _held(store, run, now):
         known = own.get(path) or RunSpend(path)
         own[path] = replace(known, under_way=known.under_way + 1, held=add(known.held, held))
-    return _summed(own, run) if own else ()
+    runs = _summed(own, run) if own else ()
+    return tuple(replace(item, ended=has_ended(store, item.run, now)) for item in runs)
 
 
 def _charged(store: Store, run: str, since: datetime | None) -> Iterator[tuple[str, Decimal]]:
@@ -61,7 +65,7 @@ def _charged(store: Store, run: str, since: datetime | None) -> Iterator[tuple[s
         page = store.entries(query)
         for entry in page.items:
             path = _within(entry.facts, run)
-            if path is not None and entry.kind == "charge" and entry.call not in seen:
+            if path is not None and entry.is_of_call and entry.call not in seen:
                 seen.add(entry.call)
                 yield path, _cost(entry)
         if not page.next:

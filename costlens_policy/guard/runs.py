@@ -6,7 +6,7 @@ A block is a context variable, so tasks and threads that inherit the context inh
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Any, Final
@@ -14,7 +14,7 @@ from typing import Any, Final
 from costlens_policy.guard.errors import GuardError
 from costlens_policy.runs import RUN, RUN_SEPARATOR, run_at, run_depth, run_problem
 
-__all__ = ["Run", "in_run", "run", "run_now"]
+__all__ = ["AsyncRecordedRun", "RecordedRun", "Run", "in_run", "place_of", "run", "run_now"]
 
 
 class Run:
@@ -77,6 +77,44 @@ class Run:
 _RUN: Final[ContextVar[Run | None]] = ContextVar("costlens_policy_run", default=None)
 
 
+class RecordedRun(Run):
+    """A run whose end its guard puts on record: from then on it is over for every process, and for good."""
+
+    __slots__ = ("_end",)
+
+    def __init__(self, path: str, outer: Run | None, end: Callable[[str], None]) -> None:
+        super().__init__(path, outer)
+        self._end = end
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, traceback)
+        self._end(self.path)
+
+
+class AsyncRecordedRun(Run):
+    """As ``RecordedRun``, for ``async with``."""
+
+    __slots__ = ("_end",)
+
+    def __init__(self, path: str, outer: Run | None, end: Callable[[str], Awaitable[None]]) -> None:
+        super().__init__(path, outer)
+        self._end = end
+
+    def __enter__(self) -> Run:
+        raise GuardError(f"the run `{self.path}` of an `AsyncGuard` must be entered with `async with`")
+
+    async def __aenter__(self) -> Run:
+        return super().__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, traceback)
+        await self._end(self.path)
+
+
 def run(name: str | None = None, *, parent: str | None = None) -> Run:
     """Begin a run: all calls of this block belong to it, ``with run("nightly") as this:``.
 
@@ -84,9 +122,14 @@ def run(name: str | None = None, *, parent: str | None = None) -> Run:
     may be a path itself. Without one, the run gets a name that nobody else has, as two runs of the same name are one
     and the same run. ``parent`` is the path of a run elsewhere, such as that of the process which asked for this work.
 
-    A request with a ``run`` of its own keeps it. Raises ``GuardError`` for what is not a path, such as one on which a
-    run is its own ancestor.
+    A request with a ``run`` of its own keeps it. The end of the block is known to this process; ``guard.run`` puts it
+    on record for all. Raises ``GuardError`` for what is not a path, such as one on which a run is its own ancestor.
     """
+    return Run(*place_of(name, parent))
+
+
+def place_of(name: str | None, parent: str | None) -> tuple[str, Run | None]:
+    """Return the path of a run that begins here, and the run around it. Raises ``GuardError``."""
     outer = run_now()
     for text in (name, parent):
         if text is not None and not isinstance(text, str):
@@ -96,7 +139,7 @@ def run(name: str | None = None, *, parent: str | None = None) -> Run:
     path = name if above is None else f"{above}{RUN_SEPARATOR}{name}"
     if problem := run_problem(path):
         raise GuardError(f"the run `{path[:300]}` {problem}")
-    return Run(path, outer)
+    return path, outer
 
 
 def run_now() -> Run | None:

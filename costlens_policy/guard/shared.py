@@ -25,6 +25,7 @@ from costlens_policy.guard.events import LoggingSink, Sink
 from costlens_policy.guard.hold_facts import Recorded
 from costlens_policy.guard.journal import Allowance
 from costlens_policy.guard.link import Link
+from costlens_policy.guard.run_records import BegunRuns
 from costlens_policy.ledger import MemoryStore, Store, open_ledger
 from costlens_policy.ledger.account import MAX_LEASE
 from costlens_policy.observers import Observers
@@ -103,7 +104,8 @@ class Shared:
     """The plan, the way to its ledger, what is known of it, and who is notified. Every part is safe for threads.
 
     ``max_age`` is how many seconds old a balance may be that a decision only looks at. ``streaming`` are the calls
-    that have streams, which may be under way when the guard is closed. ``log`` is told of decisions and charges.
+    that have streams, which may be under way when the guard is closed. ``begun`` are the runs that budgets count.
+    ``log`` is told of decisions and charges.
     """
 
     plan: Plan
@@ -118,6 +120,7 @@ class Shared:
     delivery: Delivery
     alerts: Alerts
     allowance: Allowance | None
+    begun: BegunRuns
     streaming: WeakSet[_Leaving]
     log: Observers | None
 
@@ -146,6 +149,7 @@ class Shared:
             delivery=delivery,
             alerts=alerts,
             allowance=allowance,
+            begun=BegunRuns(),
             streaming=WeakSet(),
             log=log,
         )

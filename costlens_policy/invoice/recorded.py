@@ -146,7 +146,7 @@ def read_recorded(store: Store, prices: Prices, chosen: Selection, tick: Callabl
     reader = _Reader(prices, chosen)
     for (kind, id), entries in groupby(entries_of(store, chosen), key=lambda entry: (entry.kind, entry.call)):
         if kind == "charge":
-            reader.take(id, tuple(entries))
+            reader.take(id, tuple(entry for entry in entries if entry.is_of_call))
         elif kind == "correct":
             for entry in entries:
                 reader.take_correction(entry)

@@ -69,7 +69,8 @@ class HoldLine:
 class Hold:
     """Asks for room on every line, for as long as the lease.
 
-    ``call`` is the id of the call and makes repeating it harmless.
+    ``call`` is the id of the call and makes repeating it harmless. Nothing is held where one of the calls ``unless`` is
+    on record, such as the end of what the call belongs to.
     """
 
     call: str
@@ -77,6 +78,7 @@ class Hold:
     now: datetime
     lease: timedelta
     facts: Facts = field(default_factory=lambda: _NO_FACTS)
+    unless: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.call:
@@ -84,6 +86,8 @@ class Hold:
         checked_text(self.call, "the id of a call")
         if len(self.lines) > 1:
             _check_distinct([line.account for line in self.lines])
+        if self.unless:
+            _check_unless(self.unless)
 
 
 class LineState(NamedTuple):
@@ -133,10 +137,14 @@ def _end_of_lease(second: int) -> datetime:
 
 
 class Refused(NamedTuple):
-    """At least one line has no room, so nothing is held, and nothing remembers the call."""
+    """At least one line has no room, so nothing is held, and nothing remembers the call.
+
+    ``barred`` is the first of the calls on record without which alone it would be held; then there are no lines.
+    """
 
     call: str
     lines: tuple[LineState, ...]
+    barred: str = ""
 
     @property
     def without_room(self) -> tuple[LineState, ...]:
@@ -234,6 +242,13 @@ def _check_distinct(accounts: list[Account]) -> None:
         raise AmountError(f"a call must have at most {_MAX_LINES} accounts, got {len(accounts)}")
     if len({account.scope for account in accounts}) < len(accounts):
         raise AmountError("the lines of a call must be on different budgets or keys")
+
+
+def _check_unless(calls: tuple[str, ...]) -> None:
+    if len(calls) > _MAX_LINES:
+        raise AmountError(f"a call must name at most {_MAX_LINES} calls that bar it, got {len(calls)}")
+    for call in calls:
+        checked_text(call, "the id of a call")
 
 
 _LONGEST: Final = 65_536

@@ -67,6 +67,11 @@ class Entry:
     facts: Facts
 
     @property
+    def is_of_call(self) -> bool:
+        """Whether it is the charge of a call of a model: a run that was counted is none."""
+        return self.kind == "charge" and self.account.unit != "runs"
+
+    @property
     def counts(self) -> bool:
         """Whether the amount is part of what is spent."""
         return self.kind in ("charge", "set", "correct")

@@ -25,7 +25,8 @@ class Store(Protocol):
     """
 
     def reserve(self, hold: Hold) -> Held | Refused:
-        """Hold every line, or none where ``used + held + amount <= limit`` fails on one.
+        """Hold every line, or none where ``used + held + amount <= limit`` fails on one, or a call of ``unless``
+        is known.
 
         Raises ``CallConflictError`` where the id is that of another call.
         """

@@ -272,7 +272,7 @@ class Candidates:
 
     def _adds_too_much(self, priced: PricedModel, step: RouteStep, budget: BudgetStep, too_much: TooMuch) -> Goal:
         """Return when it may be too much what a call adds to a budget at most."""
-        if budget.unit == "requests":
+        if budget.unit in ("requests", "runs"):
             return too_much(Fraction(1))
         if budget.measure.by_kind:
             return too_much(inf)

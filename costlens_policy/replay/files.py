@@ -95,6 +95,8 @@ def _in_columns(plan: Plan, mapping: ColumnMapping, files: Sequence[str]) -> boo
     """Return whether batches can hold what the mapping reads. Standard input is read once, so it is not tried on it."""
     if find_spec("polars") is None or STDIN in files or mapping.outcomes or mapping.answers:
         return False
+    if any(step.unit == "runs" for _, step in plan.budgets.values()):
+        return False  # whether a run counts already is known row by row
     names = {*mapping.columns, *mapping.constants}
     return not names.intersection(_WHOLE_ROWS) and _scalars(plan, _attributes(mapping))
 

@@ -19,6 +19,7 @@ from costlens_policy.replay.result import Outcome, Refused, Result
 from costlens_policy.replay.settings import Settings
 from costlens_policy.replay.traffic.row import Reject, Row, Traffic
 from costlens_policy.replay.verdicts import Verdicts
+from costlens_policy.runs import RUN
 from costlens_policy.units import Unit
 from costlens_policy.usage import Portion, ServiceTerms, count_tokens, period_of, price_each, rate_of
 
@@ -81,7 +82,7 @@ class Simulation:
 
     def decide(self, row: Row) -> Decision:
         """Decide the next request; nothing is charged yet. Raises ``RequestError``."""
-        self._book.now = row.time
+        self._book.now, self._book.run = row.time, row.attributes.get(RUN)
         return self.verdicts.decide(request_of(row, self._plan), self._book, row.time)
 
     def settle(self, row: Row, decision: Decision) -> Outcome:
@@ -215,6 +216,7 @@ def _output(row: Row, model: str) -> int:
 
 
 _Key = tuple[str, str]
+_ONE: Final = Decimal(1)
 
 _NOTHING = Balance()
 
@@ -222,7 +224,7 @@ _NOTHING = Balance()
 class _BalanceBook(Mapping[_Key, Balance]):
     """Balances by budget and scope key as the engine asks for them. Set ``now`` before each decision."""
 
-    __slots__ = ("_accounts", "_alerted", "_rolling", "_schedules", "now")
+    __slots__ = ("_accounts", "_alerted", "_begun", "_rolling", "_schedules", "now", "run")
 
     def __init__(self, plan: Plan) -> None:
         steps = {step.id: step for _, step in plan.budgets.values()}
@@ -231,6 +233,10 @@ class _BalanceBook(Mapping[_Key, Balance]):
         self._accounts: dict[tuple[str, str, str], Decimal] = {}
         self._rolling: dict[tuple[str, str, str], deque[tuple[datetime, Decimal]]] = {}
         self._alerted: set[tuple[str, str, str, Decimal]] = set()
+        self.run: str | None = None
+        """The run of the call that is decided."""
+        self._begun: set[tuple[tuple[str, str, str], str]] = set()
+        """Accounts and the runs that they count."""
 
     def __getitem__(self, key: _Key) -> Balance:
         period = self._schedules[key[0]].at(self.now)
@@ -240,6 +246,8 @@ class _BalanceBook(Mapping[_Key, Balance]):
         if period.rolling is not None:
             self._forget(account, period)
         used = self._accounts.get(account, ZERO)
+        if self.run is not None and (account, self.run) in self._begun:
+            used = subtract(used, _ONE)  # a run counts once
         return Balance(used) if used else _NOTHING
 
     def __iter__(self) -> Iterator[_Key]:
@@ -256,6 +264,10 @@ class _BalanceBook(Mapping[_Key, Balance]):
             if period is None or not amount:
                 continue
             account = (seen.budget, seen.key, period.id)
+            if seen.unit == "runs" and self.run is not None:
+                if (account, self.run) in self._begun:
+                    continue
+                self._begun.add((account, self.run))
             self._accounts[account] = total((self._accounts.get(account, ZERO), amount))
             if period.rolling is not None:
                 self._rolling.setdefault(account, deque()).append((self.now, amount))
@@ -285,8 +297,8 @@ class _BalanceBook(Mapping[_Key, Balance]):
 def _amount(unit: Unit, usages: Sequence[Usage], cost: Decimal | None) -> Decimal:
     if unit == "usd":
         return ZERO if cost is None else cost
-    if unit == "requests":
-        return Decimal(1)
+    if unit in ("requests", "runs"):
+        return _ONE
     return total(count_tokens(unit, usage) for usage in usages)
 
 

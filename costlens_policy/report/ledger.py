@@ -64,7 +64,7 @@ class LedgerSource:
         while True:
             page = self.store.entries(query)
             for entry in page.items:
-                if entry.kind == "charge":
+                if entry.is_of_call:
                     yield entry
                 elif entry.kind in ("set", "correct"):
                     self.counts[entry.kind] += 1

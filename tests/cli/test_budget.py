@@ -388,6 +388,14 @@ class TestRuns:
         assert lines[5].split() == ["└─", "b", "33", "%", "$0.0012", "$0.0012", "1", "1", "$0.0012"]
         assert {line.split()[0] for line in lines[-2:]} == {"p/run", "p/calls"}
 
+    def test_a_run_is_ended(self, run, tree):
+        done = run("budget", "end-run", "n/a", *tree[2:-1])
+        assert (done.exit_code, done.stdout) == (0, "the run `n/a` has ended\n")
+        lines = run(*tree, "n").stdout.splitlines()
+        assert [line.split()[-1] == "ended" for line in lines[1:6]] == [False, True, False, False, False]
+        assert json.loads(run("budget", "end-run", "n/a", *tree[2:-1], "--format", "json").stdout) == {"ended": "n/a"}
+        assert "must be names" in run("budget", "end-run", "n//a", *tree[2:-1]).stderr
+
     def test_json_of_a_part(self, run, tree):
         data = json.loads(run(*tree, "n/a", "--format", "json").stdout)
         assert [(item["run"], item["calls"], item["total_cost_usd"], item["share"]) for item in data["runs"]] == [

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from costlens_policy import DeniedError, Guard, LivePolicies, RunEndedError, run
+from costlens_policy import DeniedError, Guard, LivePolicies, RunEndedError, RunLimitError, run
 from costlens_policy.engine.decide import decide
 from costlens_policy.guard import GuardError, reserving
 from costlens_policy.ledger import CallConflictError, MemoryStore, Refused
@@ -473,6 +473,33 @@ def test_s_grd_26_the_run_of_a_block(world: World) -> None:
     assert {line.key: line.held for line in guard.spend()} == {"nightly": 1, "other": 1, "none": 1}
     with pytest.raises(RunEndedError, match="`nightly/search` has ended"):
         inside.run(guard.call, REQUEST)
+
+
+def test_s_run_2_a_run_counts_at_its_first_call(world: World) -> None:
+    policy = """
+budgets:
+  - {id: agents, scope: 'runAt(request.?run.orValue(""), 1)', hard_limit_runs: 2, window: {lifetime: true}}
+  - {id: calls, hard_limit_requests: 4, window: {lifetime: true}}
+"""
+    guard = world.guard(policy)
+    for path in ("n", "n/a", "n"):
+        guard.call({**REQUEST, "run": path})
+    with pytest.raises(RunLimitError, match="p/agents"):
+        guard.call({**REQUEST, "run": "n/b"})
+    held = guard.call({**REQUEST, "run": "m"})
+    with pytest.raises(DeniedError, match="p/calls"):
+        guard.call({**REQUEST, "run": "o"})
+    held.release()
+    assert {line.key: line.used for line in guard.spend("agents")} == {"n": 2, "m": 1}
+
+
+def test_s_run_3_the_end_of_a_run(world: World) -> None:
+    here, there = world.guard(), world.guard()
+    held = here.call({**REQUEST, "run": "nightly/search"})
+    there.end_run("nightly")
+    with pytest.raises(RunEndedError, match="`nightly` has ended"):
+        here.call({**REQUEST, "run": "nightly/search"})
+    assert held.settle(USAGE).recorded
 
 
 def test_s_grd_25_what_a_refusal_states(world: World) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import pickle
 from collections.abc import Callable
 from contextvars import copy_context
+from datetime import timedelta
 from threading import Thread
 from typing import Any
 
@@ -176,3 +177,107 @@ def test_a_denial_of_an_ended_run_is_logged_once(company: Callable[..., Engine])
         context.run(guard.call, REQUEST)
     assert log.seen == [(False, "nightly")]
     guard.close()
+
+
+RUNS = """
+budgets:
+  - {id: agents, when: 'runDepth(request.?run.orValue("")) > 1', scope: 'runAt(request.?run.orValue("none"), 1)',
+     hard_limit_runs: 2, window: {lifetime: true}, thresholds: [{at_ratio: 1, alert: the last sub-agent}]}
+  - {id: usd, hard_limit_requests: 12, window: {lifetime: true}}
+"""
+
+
+def test_a_limit_on_the_number_of_runs(guard_of: Callable[..., Guard]) -> None:
+    guard, other = guard_of(RUNS), guard_of(RUNS)
+    ask(guard)  # outside of runs
+    for each in (guard, other):
+        for path in ("a", "a/1", "a/2", "b/1", "a/1"):
+            ask(each, run=path)
+        for path in ("a/3", "a/1/deeper"):
+            with pytest.raises(RunLimitError) as limit:
+                ask(each, run=path)
+            assert (limit.value.budget, limit.value.over, limit.value.used) == ("p/agents", "a", 2)
+    assert guard.decide({**REQUEST, "run": "a/2"}).allowed
+    assert not guard.decide({**REQUEST, "run": "a/3"}).allowed
+    assert {line.key: (line.used, line.held) for line in guard.spend("agents")} == {"a": (2, 0), "b": (1, 0)}
+    (calls,) = guard.spend("usd")
+    assert (calls.used, calls.held) == (11, 0)
+    assert guard.flush()
+    assert [event.key for event in guard.events if event.kind == "alert"] == ["a"]
+
+
+def test_what_is_refused_for_its_run_is_given_back_and_counts_no_run(guard_of: Callable[..., Guard]) -> None:
+    guard = guard_of(RUNS.replace("hard_limit_requests: 12", "hard_limit_requests: 1"))
+    held = guard.call({**REQUEST, "run": "a/1"}, id="job")
+    with pytest.raises(DeniedError):
+        guard.call({**REQUEST, "run": "a/2"})
+    held.release()
+    again = guard.call({**REQUEST, "run": "a/1"}, id="job")
+    again.settle(USAGE)
+    assert guard.settle("job", USAGE).repeated
+    assert {line.key: (line.used, line.held) for line in guard.spend()} == {"a": (1, 0), "": (1, 0)}
+
+
+def test_a_run_counts_anew_in_each_window(guard_of: Callable[..., Guard], clock: Any) -> None:
+    guard = guard_of(RUNS.replace("window: {lifetime: true}, thr", "window: {calendar: day}, thr"))
+    for path in ("a/1", "a/2"):
+        ask(guard, run=path)
+    clock.now += timedelta(days=1)
+    ask(guard, run="a/3")
+    ask(guard, run="a/1")
+    with pytest.raises(RunLimitError):
+        ask(guard, run="a/2")
+
+
+def test_an_end_is_on_record_for_every_guard(guard_of: Callable[..., Guard]) -> None:
+    guard, other = guard_of(POLICY), guard_of(POLICY)
+    with guard.run("nightly") as nightly, run("search"):
+        late = guard.call(REQUEST)
+        ask(other)
+    assert nightly.path == "nightly"
+    for each in (other, guard):
+        for path in ("nightly", "nightly/search"):
+            with pytest.raises(RunEndedError) as ended:
+                ask(each, run=path)
+            assert (ended.value.run, ended.value.over) == (path, "nightly")
+    late.settle(USAGE)  # what was held may go on
+    ask(other, run="nightly2")
+    other.end_run("nightly2/x")
+    ask(guard, run="nightly2")
+    with pytest.raises(RunEndedError):
+        ask(guard, run="nightly2/x/y")
+    assert {line.key: (line.used, line.held) for line in guard.spend("tree")} == {"nightly": (2, 0), "nightly2": (2, 0)}
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"), [("a/a", "own ancestor"), ("", "none of them empty"), (3, "must be a string")]
+)
+def test_only_paths_end(path: Any, problem: str, guard_of: Callable[..., Guard]) -> None:
+    with pytest.raises(GuardError, match=problem):
+        guard_of(POLICY).end_run(path)
+
+
+def test_no_call_has_the_id_of_an_end(guard_of: Callable[..., Guard]) -> None:
+    with pytest.raises(GuardError, match="must not begin with `~run`"):
+        guard_of(POLICY).call(REQUEST, id="~run-end:nightly")
+
+
+def test_an_end_without_budgets(guard_of: Callable[..., Guard]) -> None:
+    guard, other = guard_of(""), guard_of("")
+    ask(guard, run="a")
+    guard.end_run("a")
+    with pytest.raises(RunEndedError):
+        ask(other, run="a")
+
+
+def test_an_end_that_is_awaited(company: Callable[..., Engine], ledger: Any) -> None:
+    async def main() -> None:
+        async with AsyncGuard(company(POLICY), ledger, alert_sinks=[]) as guard:
+            async with guard.run("nightly"):
+                await (await guard.call(REQUEST)).settle(USAGE)
+            with pytest.raises(RunEndedError):
+                await guard.call({**REQUEST, "run": "nightly/x"})
+            with pytest.raises(GuardError, match="async with"), guard.run("x"):  # type: ignore[attr-defined]
+                pass
+
+    asyncio.run(main())

@@ -15,7 +15,7 @@ from itertools import count
 
 import pytest
 
-from costlens_policy import DeniedError, Guard, RunLimitError, run
+from costlens_policy import DeniedError, Guard, RunEndedError, RunLimitError, run
 from costlens_policy.guard.run_tree import spend_of_runs
 from costlens_policy.ledger import CallConflictError, open_ledger
 from tests.guard.company import REQUEST, Clock, write_company
@@ -256,3 +256,34 @@ budgets:
     assert (root.run, root.total, root.total_held, root.share) == ("nightly", Decimal("0.006"), 0, 1)
     assert sum(item.calls for item in agents) == 5
     assert {item.run for item in agents} <= {f"nightly/{name}" for name in "abcd"}
+
+
+def test_runs_of_a_crowd(server, tmp_path):
+    """Guards that know nothing of each other let no run more begin than allowed, and none goes on that has ended."""
+    engine = write_company(
+        tmp_path / "r",
+        "budgets: [{id: runs, scope: 'runAt(request.?run.orValue(\"\"), 1)', hard_limit_runs: 5,"
+        " window: {lifetime: true}}]",
+    )
+    url, begun = server.url(f"guard_{next(_NUMBERS)}"), []
+
+    def work(guard: Guard) -> None:
+        for number in range(8):
+            with contextlib.suppress(RunLimitError), guard.call({**REQUEST, "run": f"n/{number}"}) as call:
+                call.settle(USAGE)
+                begun.append(number)
+
+    guards = [Guard(engine, url, alert_sinks=[]) for _ in range(3)]
+    threads = [threading.Thread(target=work, args=(guard,)) for guard in guards]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    here, there, _ = guards
+    (runs,) = there.spend("runs")
+    assert (runs.used, runs.held, len(set(begun)), len(begun)) == (5, 0, 5, 15)
+    here.end_run("n")
+    with pytest.raises(RunEndedError):
+        there.call({**REQUEST, "run": f"n/{begun[0]}"})
+    for guard in guards:
+        guard.close()

@@ -99,7 +99,7 @@ def _discounted(budget: Budget, place: Place) -> Iterator[_Slip]:
 def _budget(budget: Budget, place: Place) -> Iterator[_Slip]:
     unit = base_of(budget.unit)
     hard, soft = getattr(budget, f"hard_limit_{unit}"), getattr(budget, f"soft_limit_{unit}")
-    if soft is not None and not isinstance(hard, str) and hard is not None and unit != "requests":
+    if soft is not None and not isinstance(hard, str) and hard is not None and unit not in ("requests", "runs"):
         at = place.at(f"soft_limit_{unit}")
         if 0 < soft <= 1 and hard >= 10:
             yield f"`soft_limit_{unit}` is an amount, and {soft} looks like a ratio of the hard limit", at

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -69,6 +70,20 @@ class ReserveLaws:
         store.reserve(hold("a", _TEAM, 10**9, None))
         (balance,) = store.balances([_TEAM], NOW)
         assert balance.held == 10**9
+
+    def test_a_call_on_record_bars_another_one_and_nothing_is_held(self, store: Store) -> None:
+        asked = replace(hold("a", _TEAM, 60, 100), unless=("end of the run", "end of its root"))
+        held = store.reserve(asked)
+        assert isinstance(held, Held)
+        store.void("end of its root", NOW)
+        assert store.reserve(asked) == held._replace(repeated=True)  # what is held stays held
+        barred = store.reserve(replace(asked, call="b"))
+        assert barred == Refused("b", (), "end of its root")
+        store.void("end of the run", NOW)
+        assert store.reserve(replace(asked, call="b")) == Refused("b", (), "end of the run")
+        assert store.reserve(Hold("c", (), NOW, LEASE, unless=asked.unless)) == Refused("c", (), "end of the run")
+        assert [(balance.used, balance.held) for balance in store.balances([_TEAM], NOW)] == [(0, 60)]
+        assert store.reservation("b", NOW) is None
 
     def test_two_versions_of_the_policies_share_what_is_spent_and_keep_to_their_own_limits(self, store: Store) -> None:
         team = account()

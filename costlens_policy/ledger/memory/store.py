@@ -62,6 +62,9 @@ class MemoryStore:
             record = self._journal.calls.get(hold.call)
             if record is not None:
                 return record.held_again(hold, now)
+            for other in hold.unless:
+                if other in self._journal.calls:
+                    return Refused(hold.call, (), other)
             tallies, states, room, known, granted = [], [], True, self._tallies, self._grants
             for line in hold.lines:
                 account, amount = line.account, line.amount

@@ -293,6 +293,7 @@ MIGRATIONS: Final = (
     "005_clocks",
     "006_thresholds",
     "007_revoke",
+    "008_runs",
 )
 
 _FUNCTIONS: Final = (

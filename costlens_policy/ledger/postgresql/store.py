@@ -71,9 +71,13 @@ class PostgreSQLStore:
     def reserve(self, hold: Hold) -> Held | Refused:
         now = micros(hold.now)
         end = lease_end(now, hold.lease)
-        what, rows, *known = self._database.call(
-            "reserve", hold.call, now, end, facts_text(hold.facts), _asked(hold.lines)
-        )
+        asked = (hold.call, now, end, facts_text(hold.facts), _asked(hold.lines))
+        if hold.unless:
+            what, rows, *known = self._database.call("reserve_unless", *asked, json_text(hold.unless))
+        else:
+            what, rows, *known = self._database.call("reserve", *asked)
+        if what == "barred":
+            return Refused(hold.call, (), known[0])
         lines = _line_states(rows or [], [line.account for line in hold.lines])
         if what == "known":
             return _held_again(hold, now, lines, *known)

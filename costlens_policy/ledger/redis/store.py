@@ -72,8 +72,11 @@ class RedisStore:
         for line in hold.lines:
             texts += records.line_texts(line)
             numbers += records.line_numbers(line)
-        answer = self._server.run("reserve", (f"c:{hold.call}", "open"), texts, numbers, facts_text(hold.facts))
+        keys = (f"c:{hold.call}", "open", *[f"c:{call}" for call in hold.unless])
+        answer = self._server.run("reserve", keys, texts, numbers, facts_text(hold.facts))
         what, _, rest = answer.partition("\0")
+        if what == "2":
+            return Refused(hold.call, (), hold.unless[int(rest)])
         if what not in "01":
             return self._held_again(hold, now, what, rest)
         lines = tuple(

@@ -160,6 +160,8 @@ def _reserve(db: sqlite3.Connection, hold: Hold) -> Held | Refused:
     known = _find(db, hold.call)
     if known is not None:
         return _held_again(db, known, hold, now)
+    if hold.unless and (barred := _first_known(db, hold.unless)):
+        return Refused(hold.call, (), barred)
     accounts = [_moved(load_account(db, line.account), now) for line in hold.lines]
     lines = tuple(_seen(db, line, account, now) for line, account in zip(hold.lines, accounts, strict=True))
     if not all(line.has_room for line in lines):
@@ -327,6 +329,13 @@ def _seen(db: sqlite3.Connection, line: HoldLine, account: AccountRow, now: int)
 def _find(db: sqlite3.Connection, id: str) -> _Call | None:
     row = db.execute(f"SELECT {_COLUMNS} FROM calls WHERE id = ?", (id,)).fetchone()
     return None if row is None else _Call(row)
+
+
+def _first_known(db: sqlite3.Connection, calls: Sequence[str]) -> str | None:
+    """Return the first of some calls that is on record."""
+    marks = ", ".join("?" * len(calls))
+    found = {id for (id,) in db.execute(f"SELECT id FROM calls WHERE id IN ({marks})", tuple(calls))}
+    return next((call for call in calls if call in found), None)
 
 
 def _moved(account: AccountRow, now: int) -> AccountRow:

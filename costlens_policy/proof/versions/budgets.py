@@ -21,7 +21,7 @@ from costlens_policy.units import base_of
 
 __all__ = ["compare_budgets"]
 
-_LIMITS: Final = ("hard_limit_usd", "hard_limit_tokens", "hard_limit_requests")
+_LIMITS: Final = ("hard_limit_usd", "hard_limit_tokens", "hard_limit_requests", "hard_limit_runs")
 
 
 def compare_budgets(pair: Pair, stage: Stage) -> None:

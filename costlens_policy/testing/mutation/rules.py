@@ -278,7 +278,7 @@ class _OfPolicy(_Maker):
         if budget.scope is not None:
             yield self._dropped(MutantKind.SCOPE, "`scope` is dropped", (*at, "scope"))
             yield from self._expression((*at, "scope"))
-        for name in ("hard_limit_usd", "hard_limit_tokens", "hard_limit_requests"):
+        for name in ("hard_limit_usd", "hard_limit_tokens", "hard_limit_requests", "hard_limit_runs"):
             value = getattr(budget, name)
             if isinstance(value, str):
                 yield from self._expression((*at, name))

@@ -21,7 +21,7 @@ def tree_of(runs: Sequence[RunSpend]) -> Table:
     """Return one line for each run, below the one that it belongs to."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("run", overflow="fold", min_width=12)
-    for heading in ("share", "spent", "held", "calls", "under way", "own"):
+    for heading in ("share", "spent", "held", "calls", "under way", "own", ""):
         table.add_column(heading, justify="right", no_wrap=True)
     for label, item in zip(_labels([item.run for item in runs]), runs, strict=True):
         table.add_row(
@@ -32,6 +32,7 @@ def tree_of(runs: Sequence[RunSpend]) -> Table:
             f"{item.calls:,}",
             f"{item.under_way:,}" if item.under_way else "",
             shown(item.cost, "usd"),
+            "ended" if item.ended else "",
         )
     return table
 
@@ -49,6 +50,7 @@ def run_data(runs: Iterable[RunSpend], rows: Iterable[Row]) -> dict[str, Any]:
                 "total_cost_usd": plain(item.total),
                 "total_held_usd": plain(item.total_held),
                 "share": None if item.share is None else plain(item.share),
+                "ended": item.ended,
             }
             for item in runs
         ],

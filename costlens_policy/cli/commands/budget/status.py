@@ -1,4 +1,4 @@
-"""``budget status`` and ``watch``: what budgets have used, hold and have left, once or continuously."""
+"""``budget status``, ``watch`` and ``end-run``: what budgets and runs have used and hold, and the end of a run."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from costlens_policy.cli.command import Command
-from costlens_policy.cli.commands.budget.options import EXITS, Opened, look_options, opened
+from costlens_policy.cli.commands.budget.options import EXITS, LEDGER, Opened, look_options, opened
 from costlens_policy.cli.exit_codes import ExitCode
 from costlens_policy.cli.formats import format_option
-from costlens_policy.cli.options import Number, Timestamp
-from costlens_policy.cli.output import note, print_table, prints_color, table_width, write_json
+from costlens_policy.cli.options import Number, Timestamp, paths_argument
+from costlens_policy.cli.output import note, print_table, prints_color, table_width, write_json, write_out
 from costlens_policy.clock import system_now
+from costlens_policy.diagnostics.text import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS"]
 
 
-def _run(_context: click.Context, _option: click.Parameter, run: str | None) -> str | None:
+def _run(_context: click.Context, _parameter: click.Parameter, run: str | None) -> str | None:
     from costlens_policy.runs import run_problem
 
     problem = None if run is None else run_problem(run)
@@ -155,7 +156,36 @@ def _watch(
     return ExitCode.OK
 
 
-COMMANDS: Final = (_status, _watch)
+@click.command(
+    "end-run",
+    cls=Command,
+    short_help="End a run, with all runs within it.",
+    examples=[("stop an agent and its sub-agents", "budget end-run fix-4711 . --ledger sqlite:///spend.db")],
+    exits=EXITS,
+)
+@click.argument("run", metavar="RUN", callback=_run)
+@paths_argument
+@LEDGER
+@format_option("text", "json")
+def _end_run(run: str, paths: tuple[Path, ...], ledger: str, output: str) -> ExitCode:
+    """End RUN, by its path, for every process: its calls, and those of runs within it, are refused from now on.
+
+    Calls that are under way are charged. An end is for good; the ledger knows it as long as it remembers calls. PATH is
+    accepted, as in the other commands, but not read.
+    """
+    from costlens_policy.cli.sources import ledger_at
+    from costlens_policy.guard.run_records import end_run
+
+    with ledger_at(ledger, read_only=False) as store:
+        end_run(store, run, system_now())
+    if output == "json":
+        write_json({"ended": run})
+    else:
+        write_out(f"the run `{printable(run)}` has ended")
+    return ExitCode.OK
+
+
+COMMANDS: Final = (_status, _watch, _end_run)
 
 
 Which = tuple[str | None, str | None]

@@ -150,3 +150,19 @@ BEGIN
     INSERT INTO @ledger.calls (id, reserved_at, ends_at, lines, facts) VALUES (call, now, until_second, lines, call_facts);
     RETURN jsonb_build_array('held', lines);
 END $$;
+
+-- Reserve as `reserve` does, unless one of some calls (an array of their ids) is on record: then 'barred', and the first of them.
+CREATE OR REPLACE FUNCTION @ledger.reserve_unless(call text, now bigint, until_second bigint, call_facts text, asked jsonb, barring jsonb)
+RETURNS jsonb
+LANGUAGE plpgsql AS $$
+DECLARE
+    barred text;
+BEGIN
+    SELECT c.id INTO barred FROM jsonb_array_elements_text(barring) WITH ORDINALITY AS b (id, place)
+        JOIN @ledger.calls AS c ON c.id = b.id COLLATE "C"
+        WHERE NOT EXISTS (SELECT 1 FROM @ledger.calls AS k WHERE k.id = call) ORDER BY b.place LIMIT 1;
+    IF FOUND THEN
+        RETURN jsonb_build_array('barred', NULL, barred);
+    END IF;
+    RETURN @ledger.reserve(call, now, until_second, call_facts, asked);
+END $$;

@@ -1,7 +1,8 @@
--- Hold every line, or none. KEYS: clock, the call, the open calls. ARGV[3]: facts.
+-- Hold every line, or none. KEYS: clock, the call, the open calls, calls that bar it. ARGV[3]: facts.
 -- Texts: call; for each line name, scope, period. Numbers: now, end of the lease, milliseconds to remember the call; for each line limbs of
 -- the amount, limbs of the limit (-1 for none), width of buckets, start, reset, length.
--- Answers what happened ('1' held, '0' refused), or of a call that is known its state and end; then the lines held.
+-- Answers what happened ('1' held, '0' refused, '2' barred, and by which), or of a call that is known its state and end; then the
+-- lines held.
 
 local id, now, second = next_text(), NUMBERS[1], NUMBERS[2]
 
@@ -10,6 +11,12 @@ if known then
   local _, ends_at, released, settled_at, _, _, _, length, lines = string.match(known, CALL)
   local state = settled_at ~= '' and 'settled' or released ~= '' and 'released' or 'held'
   return state .. '\0' .. ends_at .. '\0' .. string.sub(lines, 1, tonumber(length))
+end
+
+for at = 4, #KEYS do
+  if call('EXISTS', KEYS[at]) == 1 then
+    return '2\0' .. (at - 4)
+  end
 end
 
 -- The limit in force, with what was granted on top of it or instead.
