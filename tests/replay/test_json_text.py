@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from costlens_policy.replay.traffic import json_text
 from costlens_policy.replay.traffic.json_text import json_objects
 
-_KEYS = st.text(max_size=4).filter(lambda key: key not in json_text._AROUND)
+_KEYS = st.text(max_size=4).filter(lambda key: key not in json_text.AROUND)
 _VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=6),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=3),

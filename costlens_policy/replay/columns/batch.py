@@ -29,6 +29,7 @@ from costlens_policy.catalogue.rates import BUCKETS, Usage
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.expressions import BOOL, DOUBLE, INT, STRING, Type
 from costlens_policy.money import plain
+from costlens_policy.replay.traffic.reading import RequestShape
 from costlens_policy.replay.traffic.row import Row
 
 __all__ = [
@@ -116,7 +117,7 @@ def scalar_attributes(plan: Plan, names: Iterable[str]) -> bool:
     return all(name in plan.attributes and plan.attributes[name].type in SCALARS for name in names)
 
 
-def schema_of(plan: Plan, attributes: Sequence[str]) -> dict[str, Any]:
+def schema_of(plan: RequestShape, attributes: Sequence[str]) -> dict[str, Any]:
     """Return the columns of batches that are made of rows."""
     return {
         "time": pl.Int64, "file": pl.Int32, "number": pl.Int64, "prompt": pl.Int64, "output": pl.Int64,

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import polars as pl
 
-from costlens_policy.replay.stream.batches import BATCH
+from costlens_policy.replay.stream.tables import BATCH
 from costlens_policy.replay.traffic.row import Reject
 
-__all__ = ["Repeats", "TimedCopy", "repeated_hashes"]
+__all__ = ["FreshIds", "Repeats", "TimedCopy", "repeated_hashes"]
 
 
 def repeated_hashes(ids: Sequence[pl.LazyFrame]) -> pl.Series:
@@ -60,6 +60,37 @@ class Repeats:
         text = ", ".join(f"{name}={value}" for name, value in row.items() if value is not None)
         rejects.append(Reject(file, number, f"duplicate id `{id}`, first seen at {first}", text))
         return True
+
+
+class FreshIds:
+    """Finds out whether an id may have been there before, in 8 bytes for each: by sorted runs of hashes.
+
+    Runs double in length, so that a hash is looked for in few of them and is sorted few times.
+    """
+
+    __slots__ = ("_runs",)
+
+    def __init__(self) -> None:
+        self._runs: list[pl.Series] = []
+
+    def add(self, frame: pl.DataFrame) -> bool:
+        """Add the ids of a batch. Return False where one of them may have been there before."""
+        if "id" not in frame.columns or frame["id"].null_count() == frame.height:
+            return True
+        run = frame["id"].drop_nulls().hash().sort()
+        if (run == run.shift(1)).any() or any(_has_any(known, run) for known in self._runs):
+            return False
+        while self._runs and len(self._runs[-1]) <= len(run):
+            run = pl.concat([self._runs.pop(), run]).sort()
+        self._runs.append(run)
+        return True
+
+
+def _has_any(known: pl.Series, hashes: pl.Series) -> bool:
+    """Return whether a sorted run has any of these hashes."""
+    places = known.search_sorted(hashes, "left")
+    within = places < len(known)
+    return bool((known.gather(places.filter(within)) == hashes.filter(within)).any())
 
 
 _NEVER: Final = -(2**63)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
@@ -11,6 +11,7 @@ from typing import Any, Final
 import polars as pl
 
 from costlens_policy.catalogue.rates import BUCKETS
+from costlens_policy.compiler.attributes import RequestAttribute
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.request import admit_request
 from costlens_policy.errors import RequestError
@@ -18,13 +19,14 @@ from costlens_policy.expressions import BOOL, DOUBLE, INT, STRING, Type
 from costlens_policy.frozen import frozen
 from costlens_policy.replay.columns.batch import ATTRIBUTE, MOST_TOKENS, RECORDED, batch_of, fits, micros, schema_of
 from costlens_policy.replay.simulation import rejected, request_of
+from costlens_policy.replay.stream.tables import Kind, RawBatch
 from costlens_policy.replay.traffic.cells import PARTS, attribute_of
 from costlens_policy.replay.traffic.mapping import COUNTS, ColumnMapping
-from costlens_policy.replay.traffic.reading import EARLY, RowReader
+from costlens_policy.replay.traffic.reading import EARLY, RequestShape, RowReader
 from costlens_policy.replay.traffic.row import Reject, Row
 from costlens_policy.replay.traffic.sources import RawRow
 
-__all__ = ["COUNTED", "PLAIN_COST", "Fitting", "Layout", "UnfitError"]
+__all__ = ["COUNTED", "PLAIN_COST", "Fitting", "Layout", "UnfitError", "asked_kinds", "odd_rows"]
 
 COUNTED: Final = ("input", "cache_read", "cache_write", "cache_write_1h", "output", "reasoning")
 """The buckets that follow from counts in columns."""
@@ -35,6 +37,7 @@ _NAMES: Final = (*_TEXTS, *_WHOLE)
 _ATTRIBUTES: Final[Mapping[Type, tuple[Any, ...]]] = {
     STRING: _NAMES, INT: _WHOLE, DOUBLE: (pl.Float64,), BOOL: (pl.Boolean,),
 }  # fmt: skip
+_OF_ATTRIBUTES: Final[Mapping[Type, Kind]] = {STRING: "text", INT: "whole", DOUBLE: "number", BOOL: "truth"}
 _FIELDS: Final[Mapping[str, tuple[Any, ...]]] = {
     "time": (pl.Datetime, *_TEXTS, *_WHOLE), **dict.fromkeys(COUNTS, _WHOLE), "id": _NAMES, "model": _NAMES,
     "session": _NAMES, "service_tier": _NAMES, "cost": (pl.Float64, *_WHOLE, *_TEXTS), "usage": (pl.Null,),
@@ -62,23 +65,27 @@ class Layout:
     types: Mapping[str, Any]
     mapping: ColumnMapping
     start: datetime
-    plan: Plan
+    plan: RequestShape
     attributes: tuple[str, ...]
     every: bool = False
     """Whether batches have all kinds of tokens, since rows beside these may have a usage object."""
 
     @classmethod
     def of(
-        cls, types: Mapping[str, Any], mapping: ColumnMapping, start: datetime, plan: Plan, attributes: tuple[str, ...]
-    ) -> Layout | None:
-        """Return the layout of columns of these types, or None where rows have to be read one by one."""
+        cls, types: Mapping[str, Any], names: Collection[str], mapping: ColumnMapping, start: datetime,
+        plan: RequestShape, attributes: tuple[str, ...],
+    ) -> Layout | None:  # fmt: skip
+        """Return the layout of columns of these types, or None where rows have to be read one by one.
+
+        ``names`` are all columns that the file has, be they among these or not.
+        """
         shaped = mapping.drop or mapping.spans or mapping.transcripts
         if shaped or any(not field.startswith(ATTRIBUTE) for field in mapping.constants):
             return None
         columns = {}
         for field, column in mapping.columns.items():
             options = (column,) if column in types else tuple(column.split("|"))
-            if any("." in option and option not in types for option in options):
+            if any(option not in types and _is_inside(option, names) for option in options):
                 return None
             columns[field] = tuple(option for option in options if option in types)
             if not _suits(field, [types[option] for option in columns[field]], mapping, plan):
@@ -88,31 +95,32 @@ class Layout:
             return None
         return cls(columns, types, mapping, start, plan, attributes)
 
-    def read(
-        self, raw: pl.DataFrame, file: int, numbers: pl.Series, row: Callable[[int], RawRow], fitting: Fitting
-    ) -> pl.DataFrame:
-        """Return raw columns as a batch with ``id``.
-
-        ``numbers`` are the rows' numbers in the file; ``row`` gives one as it stood there, by its place in ``raw``.
-        Rows whose number is null are not plainly right. Raises ``UnfitError``.
-        """
-        frame = raw.select(
-            numbers.alias("number"), pl.lit(file, pl.Int32).alias("file"), *self._fields(), *self._request()
-        ).with_columns(*self._recorded())
-        plain = frame.select(self._plain().alias("plain"))["plain"]
+    def read(self, batch: RawBatch, file: int, fitting: Fitting) -> pl.DataFrame:
+        """Return the rows of a file as a batch with ``id``, in their order. Raises ``UnfitError``."""
+        frame, plain = self.split(batch, file)
         read = frame.filter(plain)
         fitting.reader.silent += int((read["output"] == 0).sum())
-        fitting.reader.zoneless += self._zoneless(raw.filter(plain))
+        fitting.reader.zoneless += self.zoneless(batch.frame.filter(plain))
         names = [name for name in schema_of(self.plan, self.attributes) if name in frame.columns]
         read = read.select(names)
-        if plain.all():
-            return read
-        odd = fitting.take(map(row, (~plain).arg_true()))
-        odd = odd.select(pl.col(name).cast(read.schema[name]) for name in names)
-        return pl.concat([read, odd]).sort("number")
+        odd = odd_rows(batch, plain)
+        if not odd:
+            gone = [name for name in names if name.startswith(RECORDED)]
+            return read.drop(gone) if all(read[name].null_count() == read.height for name in gone) else read
+        taken = fitting.take(odd)
+        taken = taken.select(pl.col(name).cast(read.schema[name]) for name in names)
+        return pl.concat([read, taken]).sort("number")
 
-    def _zoneless(self, raw: pl.DataFrame) -> int:
-        """Return how many timestamps have no zone."""
+    def split(self, batch: RawBatch, file: int) -> tuple[pl.DataFrame, pl.Series]:
+        """Return the rows of a batch by the names of fields, and which of them are certainly valid."""
+        raw = batch.frame
+        frame = raw.select(
+            batch.numbers.alias("number"), pl.lit(file, pl.Int32).alias("file"), *self._fields(), *self._request()
+        ).with_columns(*self._recorded())
+        return frame, frame.select(self._plain().alias("plain"))["plain"]
+
+    def zoneless(self, raw: pl.DataFrame) -> int:
+        """Return how many timestamps of raw columns have no zone."""
         column = self.columns["time"][0]
         kind = self.types[column]
         if isinstance(kind, pl.Datetime):
@@ -218,7 +226,37 @@ class Layout:
         return pl.coalesce(*names) if names else pl.lit(None, kind)
 
 
-def _suits(field: str, types: Sequence[Any], mapping: ColumnMapping, plan: Plan) -> bool:
+def odd_rows(batch: RawBatch, plain: pl.Series) -> list[RawRow]:
+    """Return the rows of a batch that are not plainly right, in the order of the file."""
+    odd = [batch.row(place) for place in (~plain).arg_true()]
+    return sorted([*odd, *batch.others], key=lambda row: row.number) if batch.others else odd
+
+
+def asked_kinds(mapping: ColumnMapping, attributes: Mapping[str, RequestAttribute]) -> dict[str, Kind] | None:
+    """Return as what each column is asked for; None where one column is asked for as two things."""
+    kinds: dict[str, Kind] = {}
+    for name, column in mapping.columns.items():
+        kind = _kind(name, mapping, attributes)
+        if any(kinds.setdefault(option, kind) != kind for option in column.split("|")):
+            return None
+    return kinds
+
+
+def _kind(name: str, mapping: ColumnMapping, attributes: Mapping[str, RequestAttribute]) -> Kind:
+    if name.startswith(ATTRIBUTE):
+        return _OF_ATTRIBUTES.get(attributes[name.removeprefix(ATTRIBUTE)].type, "nothing")
+    if name in COUNTS or (name == "time" and mapping.time_unit != "iso"):
+        return "whole"
+    return "amount" if name == "cost" else "nothing" if name in ("usage", "prefix") else "text"
+
+
+def _is_inside(option: str, names: Collection[str]) -> bool:
+    """Return whether a path leads into a column that is there."""
+    parts = option.split(".")
+    return any(".".join(parts[:count]) in names for count in range(1, len(parts)))
+
+
+def _suits(field: str, types: Sequence[Any], mapping: ColumnMapping, plan: RequestShape) -> bool:
     """Return whether all columns of a field have one type, and one that is read in columns."""
     if not types:
         return True

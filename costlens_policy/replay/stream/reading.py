@@ -1,4 +1,4 @@
-"""Files as chunks in time order, or as rows: Parquet as it is where that is in order, else by a copy."""
+"""Files as chunks in time order, or as rows: as they are where that is in order, else by a copy."""
 
 from __future__ import annotations
 
@@ -22,16 +22,19 @@ from costlens_policy.frozen import frozen
 from costlens_policy.replay.columns.batch import ATTRIBUTE, RECORDED, instant, others_in, recorded_in, schema_of
 from costlens_policy.replay.columns.step import Job
 from costlens_policy.replay.settings import Progress, Settings
-from costlens_policy.replay.stream.batches import ParquetFile, TextRows, types_of
-from costlens_policy.replay.stream.copy import Repeats, TimedCopy, repeated_hashes
-from costlens_policy.replay.stream.layout import COUNTED, Fitting, Layout
+from costlens_policy.replay.stream.copy import FreshIds, Repeats, TimedCopy, repeated_hashes
+from costlens_policy.replay.stream.csv_columns import CsvTable
+from costlens_policy.replay.stream.json_columns import JsonTable
+from costlens_policy.replay.stream.layout import COUNTED, Fitting, Layout, asked_kinds
+from costlens_policy.replay.stream.tables import Kind, ParquetTable, Table
+from costlens_policy.replay.stream.text_rows import TextRows
 from costlens_policy.replay.traffic.cells import PARTS
 from costlens_policy.replay.traffic.mapping import ColumnMapping
-from costlens_policy.replay.traffic.places import STDIN, partition_of
-from costlens_policy.replay.traffic.reading import RowReader, raw_rows
+from costlens_policy.replay.traffic.places import STDIN, kind_of
+from costlens_policy.replay.traffic.reading import FileCheck, RowReader, raw_rows
 from costlens_policy.replay.traffic.row import Reject, Row, StreamedTraffic
 
-__all__ = ["Chunk", "Files", "UnsortedError", "copied_traffic"]
+__all__ = ["Chunk", "Files", "TableFile", "UnsortedError", "copied_traffic", "table_of"]
 
 _ROWS: Final = 50_000
 _COUNTERS: Final = (
@@ -41,7 +44,49 @@ _COUNTERS: Final = (
 
 
 class UnsortedError(Exception):
-    """Rows read as they are turned out not to be in time order."""
+    """Rows read as they are turned out not to be in time order, or to repeat an id."""
+
+
+@frozen
+class TableFile:
+    """A file that is read in columns: what it holds, and which columns are which field."""
+
+    table: Table
+    file: int
+    layout: Layout
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it is read from its beginning only."""
+        return not isinstance(self.table, ParquetTable)
+
+    def ids(self) -> pl.LazyFrame | None:
+        """Return the hashes of the rows' ids, or None where rows have none. Only for Parquet."""
+        ids = self.layout.text("id")
+        if ids is None or not isinstance(self.table, ParquetTable):
+            return None
+        return self.table.scan().select(ids.drop_nulls().hash().alias("id"))
+
+    def batches(self, start: int, fitting: Fitting) -> Iterator[tuple[pl.DataFrame, int]]:
+        """Yield the rows after the first so many as batches, and how much of the file each was.
+
+        Raises ``TrafficError`` and ``UnfitError``.
+        """
+        for raw in self.table.batches(start, FileCheck(self.table.name, fitting.reader)):
+            yield self.layout.read(raw, self.file, fitting), raw.size
+
+
+def table_of(name: str, kinds: Mapping[str, Kind] | None) -> Table | None:
+    """Return a file as a table, or None where its rows have to be read one by one. Raises ``TrafficError``.
+
+    ``kinds`` are as what columns of text files are asked for; None where that is not clear.
+    """
+    if name.lower().endswith(".parquet"):
+        return ParquetTable.of(name)
+    kind = kind_of(name)
+    if kinds is None or kind not in ("csv", "json"):
+        return None
+    return CsvTable.of(name, kinds) if kind == "csv" else JsonTable.of(name, kinds)
 
 
 @dataclass(slots=True)
@@ -54,25 +99,26 @@ class Files:
     settings: Settings
     attributes: tuple[str, ...]
     fitting: Fitting = field(init=False)
-    tables: list[ParquetFile | None] = field(init=False)
+    tables: list[TableFile | None] = field(init=False)
     _every: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        tables = [self._table(name, place) for place, name in enumerate(self.names)]
-        every = self._every = "usage" in self.mapping.columns and not all(tables)
+        kinds = asked_kinds(self.mapping, self.plan.attributes)
+        tables = [self._table(name, place, kinds) for place, name in enumerate(self.names)]
+        beside = any(table is None or table.is_text for table in tables)
+        every = self._every = "usage" in self.mapping.columns and beside
         self.tables = [table and replace(table, layout=replace(table.layout, every=every)) for table in tables]
         self.restart(None)
 
-    def _table(self, name: str, place: int) -> ParquetFile | None:
-        """Return a file as a table, or None where its rows have to be read one by one. Raises ``TrafficError``."""
-        if not name.lower().endswith(".parquet"):
+    def _table(self, name: str, place: int, kinds: Mapping[str, Kind] | None) -> TableFile | None:
+        if self.mapping.drop or self.mapping.spans or self.mapping.transcripts:
             return None
-        types, keys = types_of(name), partition_of(name)
-        if not types.keys().isdisjoint(keys):
-            return None  # which of two values counts is decided row by row
-        every = {**types, **dict.fromkeys(keys, pl.String())}
-        layout = Layout.of(every, self.mapping, self.settings.start, self.plan, self.attributes)
-        return None if layout is None else ParquetFile(name, place, layout, keys)
+        table = table_of(name, kinds)
+        if table is None:
+            return None
+        start = self.settings.start
+        layout = Layout.of(table.types, table.names, self.mapping, start, self.plan, self.attributes)
+        return None if layout is None else TableFile(table, place, layout)
 
     @property
     def in_columns(self) -> bool:
@@ -80,9 +126,15 @@ class Files:
         return all(self.tables)
 
     @property
-    def rows(self) -> int:
-        """How many rows the files have, where they can be read in columns."""
-        return sum(table.rows for table in self.tables if table is not None)
+    def resumable(self) -> bool:
+        """Whether reading can go on in the middle of files."""
+        return not any(table is None or table.is_text for table in self.tables)
+
+    @property
+    def rows(self) -> int | None:
+        """How many rows the files have, if that is known before they are read."""
+        tables = [table.table for table in self.tables if table is not None]
+        return sum(table.size or 0 for table in tables) if self.resumable else None
 
     def restart(self, reader: Mapping[str, Any] | None) -> None:
         """Start reading, or go on with what the reader remembered."""
@@ -98,24 +150,30 @@ class Files:
         Raises ``TrafficError``, ``UnfitError``, and ``UnsortedError`` once a row comes before the one before it.
         """
         self.restart(reader)
-        hashes = repeated_hashes(
-            [ids for table in self.tables if table is not None and (ids := table.ids()) is not None]
-        )
-        repeats = Repeats(hashes, self.names, dict(reader["seen"]) if reader is not None else None)
+        repeats = self._repeats(None if reader is None else dict(reader["seen"]))
+        fresh = None if self.resumable else FreshIds()
         last = -(2**63) if reader is None else int(reader["last"])
         for file in range(place[0], len(self.tables)):
             table, start = self.tables[file], place[1] if file == place[0] else 0
             assert table is not None
-            for batch in table.batches(start, self.fitting):
-                start, read = start + batch.rows, read + batch.rows
+            for whole, size in table.batches(start, self.fitting):
                 rejects = self.fitting.rejects()
-                frame = repeats.leave_out(batch.frame, rejects)
+                start, read = start + size, read + (size if fresh is None else whole.height + len(rejects))
+                frame = repeats.leave_out(whole, rejects)
+                if fresh is not None and not fresh.add(frame):
+                    raise UnsortedError
                 if frame.height:
                     if not frame["time"].is_sorted() or frame["time"][0] < last:
                         raise UnsortedError
                     last = frame["time"][-1]
                 memory = {**self._memory(), "seen": repeats.seen, "last": last}
                 yield Chunk(frame, (file, start), read, tuple(rejects), memory)
+
+    def _repeats(self, seen: dict[str, str] | None) -> Repeats:
+        """Return what leaves out rows with repeated ids, where these can be looked for before rows are read."""
+        tables = self.tables if self.resumable else ()
+        ids = [ids for table in tables if table is not None and (ids := table.ids()) is not None]
+        return Repeats(repeated_hashes(ids), self.names, seen)
 
     def copied(self, folder: Path, progress: Progress) -> tuple[TimedCopy, list[Reject]]:
         """Read all rows into a copy that can be walked in time order; return it and the rows left out.
@@ -126,10 +184,10 @@ class Files:
         copy, rejects = TimedCopy(folder, self.names, self._schema), []
         for table, name in zip(self.tables, self.names, strict=True):
             if table is not None:
-                progress.start("reading", table.rows, "rows")
-                for batch in table.batches(0, self.fitting):
-                    copy.add(batch.frame)
-                    progress.advance(batch.rows)
+                progress.start("reading", table.table.size, table.table.unit)
+                for frame, size in table.batches(0, self.fitting):
+                    copy.add(frame)
+                    progress.advance(size)
             else:
                 for frame in self._row_by_row(name, progress):
                     copy.add(frame)

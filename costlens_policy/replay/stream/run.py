@@ -48,7 +48,8 @@ class StreamedReplay:
     def run(self) -> Result:
         """Return the result. Raises ``TrafficError``, and ``UnfitError`` where a row fits no batch."""
         saved = None if self._checkpoint is None else self._checkpoint.read()
-        if self._files.in_columns and (saved is None or saved["way"] == "as they are"):
+        can_resume = self._checkpoint is None or self._files.resumable
+        if self._files.in_columns and can_resume and (saved is None or saved["way"] == "as they are"):
             try:
                 return self._as_they_are(saved)
             except UnsortedError:

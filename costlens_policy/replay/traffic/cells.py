@@ -19,8 +19,8 @@ from costlens_policy.money import usd
 from costlens_policy.replay.traffic.mapping import TimeUnit
 
 __all__ = [
-    "PARTS", "Counted", "attribute_of", "cell", "cost_of", "counted", "has_cell", "object_of", "outcome_of",
-    "plain_numbers", "text_of", "timestamp_of", "tokens_of",
+    "MISSING", "PARTS", "Counted", "attribute_of", "cell", "cost_of", "counted", "has_cell", "object_of", "outcome_of",
+    "plain_numbers", "text_of", "timestamp_of", "tokens_of", "walk",
 ]  # fmt: skip
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -34,7 +34,7 @@ _LAST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 _ZONE: Final = re.compile(r"\s+([+-][0-9]{2}(?::?[0-9]{2})?)$|\s*(?:UTC|GMT)$")
 """Zones as warehouses write them: `2026-11-02 09:00:00 UTC`, `2026-11-02 09:00:00.000 +0100`."""
 _TRUTH: Final = {"true": 1.0, "false": 0.0}
-_MISSING: Final = object()
+MISSING: Final = object()
 
 
 def cell(fields: MappingType[str, Any], column: str) -> Any:
@@ -48,15 +48,15 @@ def cell(fields: MappingType[str, Any], column: str) -> Any:
     if "|" not in column and "." not in column:
         return None
     for name in column.split("|"):
-        value = _walk(fields, name)
-        if value is not _MISSING and value is not None and value != "":
+        value = walk(fields, name)
+        if value is not MISSING and value is not None and value != "":
             return value
     return None
 
 
 def has_cell(fields: MappingType[str, Any], column: str) -> bool:
     """Return whether a row has a column, or one of its alternatives, be it empty."""
-    return column in fields or any(_walk(fields, name) is not _MISSING for name in column.split("|"))
+    return column in fields or any(walk(fields, name) is not MISSING for name in column.split("|"))
 
 
 @lru_cache(maxsize=8)
@@ -74,21 +74,22 @@ def object_of(value: Any) -> Any:
     return value if found is None else found
 
 
-def _walk(value: Any, name: str) -> Any:
+def walk(value: Any, name: str) -> Any:
+    """Return what stands at a path, or ``MISSING``: ``a.b`` is ``b`` of ``a``, unless a column has that very name."""
     value = object_of(value)
     if not isinstance(value, MappingType):
-        return _MISSING
+        return MISSING
     if name in value:
         return value[name]
     head, dot, rest = name.partition(".")
     while dot:
         if head in value:
-            found = _walk(value[head], rest)
-            if found is not _MISSING:
+            found = walk(value[head], rest)
+            if found is not MISSING:
                 return found
         more, dot, rest = rest.partition(".")
         head = f"{head}.{more}"
-    return _MISSING
+    return MISSING
 
 
 def tokens_of(value: Any) -> int:

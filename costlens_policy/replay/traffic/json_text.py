@@ -13,12 +13,12 @@ from typing import Any, Final, NamedTuple, TextIO
 
 from costlens_policy.replay.traffic.row import TrafficError
 
-__all__ = ["FURTHER_PAGES", "JsonObject", "json_objects"]
+__all__ = ["AROUND", "BLANK", "FURTHER_PAGES", "JsonObject", "is_in_lines", "json_objects", "objects_in_line"]
 
 FURTHER_PAGES: Final = "has further pages that are not in the file"
 """How the note ends on a file that announces what only the next one has."""
 
-_AROUND: Final = (
+AROUND: Final = (
     "data", "logs", "rows", "records", "items", "results", "entries", "events", "spans", "traces", "observations",
     "generations", "requests", "calls", "value", "resourceSpans", "resource_spans", "batches",
 )  # fmt: skip
@@ -33,7 +33,7 @@ _UNREADABLE: Final = "not readable as JSON"
 _PIECE: Final = 1 << 20
 _LONGEST: Final = 1 << 28
 """Characters of one object."""
-_BLANK: Final = " \t\r\n\x1e\ufeff"
+BLANK: Final = " \t\r\n\x1e\ufeff"
 _BETWEEN: Final = re.compile(r"[\s,\x1e\ufeff]*+")
 _MARK: Final = re.compile(r'"(?:[^"\\]++|\\.)*+("?)|[{}\[\]]', re.DOTALL)
 _KEY: Final = re.compile(r'("(?:[^"\\]++|\\.)*+")\s*+:\s*+', re.DOTALL)
@@ -79,11 +79,8 @@ def json_objects(name: str, lines: Iterator[str] | TextIO, note: Callable[[str],
     object of more than 256 million characters.
     """
     first = _first(lines)
-    if first.strip(_BLANK)[:1] == "[" or (len(first) >= _PIECE and not first.endswith("\n")):
-        yield from _Values(name, first, _pieces(lines), note).objects()
-        return
-    second = _first(lines) if first else ""
-    if _is_more_than_lines(first, second):
+    second = "" if _begins_otherwise(first) else _first(lines) if first else ""
+    if _begins_otherwise(first) or _is_more_than_lines(first, second):
         yield from _Values(name, first + second, _pieces(lines), note).objects()
         return
     rest = iter(lines)
@@ -96,7 +93,7 @@ def _first(lines: Iterator[str] | TextIO) -> str:
     """Return the next piece that is not blank, up to the end of its line, with the blank ones before it."""
     readline = getattr(lines, "readline", None)
     before, piece = "", "x"
-    while piece and not before.strip(_BLANK):
+    while piece and not before.strip(BLANK):
         piece = next(iter(lines), "") if readline is None else readline(_PIECE)
         before += piece
     return before
@@ -107,24 +104,35 @@ def _pieces(lines: Iterator[str] | TextIO) -> Iterator[str]:
     return iter(lines) if read is None else iter(lambda: read(_PIECE), "")
 
 
+def is_in_lines(lines: Iterator[str] | TextIO) -> bool:
+    """Return whether a text has one object, or a few, on each line."""
+    first = _first(lines)
+    return bool(first) and not (_begins_otherwise(first) or _is_more_than_lines(first, _first(lines)))
+
+
+def _begins_otherwise(first: str) -> bool:
+    return first.strip(BLANK)[:1] == "[" or (len(first) >= _PIECE and not first.endswith("\n"))
+
+
 def _is_more_than_lines(first: str, second: str) -> bool:
     try:
-        value = _DECODER.decode(first.strip(_BLANK))
+        value = _DECODER.decode(first.strip(BLANK))
     except (ValueError, RecursionError):
         # A line that is damaged is followed by another object, one that is pretty-printed by a key.
-        begins, goes_on = first.strip(_BLANK), second.strip(_BLANK)[:1]
+        begins, goes_on = first.strip(BLANK), second.strip(BLANK)[:1]
         return begins[:1] == "{" and (begins[-1] in "{[:" or goes_on in ("", '"', "}", "["))
-    return isinstance(value, dict) and _wrapped(value, _AROUND) is not None
+    return isinstance(value, dict) and _wrapped(value, AROUND) is not None
 
 
 def _lines(before: str, lines: Iterator[str]) -> Iterator[JsonObject]:
     for number, line in enumerate(chain(StringIO(before, newline=""), lines), 1):
-        text = line.strip(_BLANK)
+        text = line.strip(BLANK)
         if text:
-            yield from _of_line(number, text, line[-1] in "\r\n")
+            yield from objects_in_line(number, text, line[-1] in "\r\n")
 
 
-def _of_line(number: int, text: str, ended: bool) -> Iterator[JsonObject]:
+def objects_in_line(number: int, text: str, ended: bool) -> Iterator[JsonObject]:
+    """Yield what stands in a line without blanks around it; ``ended`` says whether the line has its end."""
     at = 0
     while at < len(text):
         try:
@@ -133,7 +141,7 @@ def _of_line(number: int, text: str, ended: bool) -> Iterator[JsonObject]:
             cut = "" if ended else "; the file ends in the middle of the line"
             yield JsonObject(number, {}, text[at:], f"{_unreadable(error)}{cut}")
             return
-        yield from _rows(number, value, text[at:end], _AROUND)
+        yield from _rows(number, value, text[at:end], AROUND)
         at = _after_blanks(text, end)
 
 
@@ -211,7 +219,7 @@ class _Values:
             elif char != "{":
                 yield self._stranger()
             elif arrays > 0:
-                yield from self._element(lambda value: value, _AROUND)
+                yield from self._element(lambda value: value, AROUND)
             else:
                 yield from self._object()
         if arrays > 0:
@@ -226,7 +234,7 @@ class _Values:
         self._at += 1
         while (key := self._key()) is not None:
             of_a_call = of_a_call or _OF_A_CALL.search(key) is not None
-            if key in _AROUND and not of_a_call and self._opens_objects():
+            if key in AROUND and not of_a_call and self._opens_objects():
                 self._at, wrapped = self._at + 1, True
                 yield from self._elements(key)
                 continue

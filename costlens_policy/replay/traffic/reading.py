@@ -41,7 +41,7 @@ from costlens_policy.replay.traffic.transcripts import Transcripts
 from costlens_policy.tokens import ESTIMATE, Tokenizer
 from costlens_policy.usage import Reported, UsageError, added, read_usage
 
-__all__ = ["EARLY", "TEXTS_ONLY", "RequestShape", "RowReader", "raw_rows", "read_traffic"]
+__all__ = ["EARLY", "TEXTS_ONLY", "FileCheck", "RequestShape", "RowReader", "raw_rows", "read_traffic"]
 
 EARLY: Final = datetime(2015, 1, 1, tzinfo=UTC)
 """Earlier calls cause a note: their time unit may be wrong."""
@@ -117,25 +117,49 @@ def raw_rows(name: str, reader: RowReader) -> Iterator[RawRow]:
 
     What is strange about the file as a whole is noted. Raises ``TrafficError``.
     """
-    if cut := _cut(name):
-        reader.notes.append(cut)
-    columns, seen = reader.column_check(name), False
-    whole = kind_of(name) in ("csv", "parquet")
-    """Whether the first row has every column."""
+    check = FileCheck(name, reader)
     for raw in reader.shaped(name):
         if not raw.problem:
-            columns.look(raw.fields)
-            if not seen:
-                reader.examine()
-                if whole:
-                    columns.check()
-            seen = True
+            check.look(raw.fields)
         yield raw
-    if seen:
-        columns.check()
-        reader.note_unread(columns)
-    else:
-        reader.notes.append(f"`{name}` contains no rows")
+    check.end()
+
+
+class FileCheck:
+    """What is asked of one file while its rows pass by: that there are any, and the columns that were asked for."""
+
+    __slots__ = ("_columns", "_reader", "_seen", "_whole", "name")
+
+    def __init__(self, name: str, reader: RowReader) -> None:
+        self.name = name
+        self._reader = reader
+        self._columns = reader.column_check(name)
+        self._whole = kind_of(name) in ("csv", "parquet")
+        """Whether the first row has every column."""
+        self._seen = False
+        if cut := _cut(name):
+            reader.notes.append(cut)
+
+    def look(self, fields: Mapping[str, Any]) -> None:
+        """Look at a row; of rows with the same columns, the first is enough. Raises ``TrafficError``."""
+        self._columns.look(fields)
+        if not self._seen:
+            self._reader.examine()
+            if self._whole:
+                self._columns.check()
+        self._seen = True
+
+    def note(self, text: str) -> None:
+        """Add a note on the file."""
+        self._reader.notes.append(text)
+
+    def end(self) -> None:
+        """Say what was not there. Raises ``TrafficError``."""
+        if self._seen:
+            self._columns.check()
+            self._reader.note_unread(self._columns)
+        else:
+            self._reader.notes.append(f"`{self.name}` contains no rows")
 
 
 @dataclass(slots=True)

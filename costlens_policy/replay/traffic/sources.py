@@ -6,19 +6,22 @@ import csv
 import gzip
 import io
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from importlib import import_module
 from itertools import chain
-from typing import Any, Final, TextIO, TypeAlias, cast
+from typing import Any, Final, NamedTuple, TextIO, TypeAlias, cast
 
 from costlens_policy.frozen import frozen
 from costlens_policy.replay.traffic.json_text import json_objects
 from costlens_policy.replay.traffic.places import STDIN, kind_of, partition_of
 from costlens_policy.replay.traffic.row import TrafficError
 
-__all__ = ["Lines", "RawRow", "open_text", "read_file", "separator_of"]
+__all__ = [
+    "NO_VALUE", "UNREADABLE", "CsvRecord", "Lines", "RawRow", "beside", "csv_header", "csv_records", "csv_row",
+    "csv_start", "garbled_note", "halved_note", "open_text", "read_file", "separator_of",
+]  # fmt: skip
 
 Lines: TypeAlias = TextIO | Iterator[str]
 _BATCH: Final = 10_000
@@ -36,9 +39,9 @@ _MARKS: Final = (
     (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"),
 )  # fmt: skip
 _SEPARATORS: Final = (",", ";", "\t")
-_EMPTY: Final = frozenset({"NULL", "null", "\\N", "None", "NaT", "<NA>", "#N/A"})
+NO_VALUE: Final = frozenset({"NULL", "null", "\\N", "None", "NaT", "<NA>", "#N/A"})
 """What databases and data frames write into CSV where there is nothing."""
-_UNREADABLE: Final = "\ufffd"
+UNREADABLE: Final = "\ufffd"
 
 
 @frozen
@@ -66,7 +69,7 @@ def read_file(name: str, note: Callable[[str], None] = lambda text: None) -> Ite
     keys = partition_of(name)
     rows = _rows(name, note)
     if keys:
-        rows = (row if row.problem else replace(row, fields=_beside(keys, row.fields)) for row in rows)
+        rows = (row if row.problem else replace(row, fields=beside(keys, row.fields)) for row in rows)
     try:
         yield from rows
     except (OSError, EOFError, UnicodeError) as error:
@@ -84,7 +87,7 @@ def open_text(name: str) -> Iterator[tuple[Lines, str]]:
         yield found
 
 
-def _beside(keys: Mapping[str, str | None], fields: Mapping[str, Any]) -> dict[str, Any]:
+def beside(keys: Mapping[str, str | None], fields: Mapping[str, Any]) -> dict[str, Any]:
     return {**keys, **{name: value for name, value in fields.items() if name not in keys or value not in (None, "")}}
 
 
@@ -101,10 +104,20 @@ def _rows(name: str, note: Callable[[str], None]) -> Iterator[RawRow]:
                 kind = "json" if start.lstrip("\ufeff \t\r\n\x1e")[:1] in ("{", "[") else "csv"
             garbled = 0
             for row in (_csv if kind == "csv" else _json)(name, lines, note):
-                garbled += _UNREADABLE in row.text
+                garbled += UNREADABLE in row.text
                 yield row
         if garbled:
-            note(f"{garbled} rows of `{name}` have characters that are not UTF-8, and were read as `{_UNREADABLE}`")
+            note(garbled_note(name, garbled))
+
+
+def garbled_note(name: str, rows: int) -> str:
+    """Return the note on rows whose bytes are not text."""
+    return f"{rows} rows of `{name}` have characters that are not UTF-8, and were read as `{UNREADABLE}`"
+
+
+def halved_note(name: str, rows: int) -> str:
+    """Return the note on rows with half characters."""
+    return f"{rows} rows of `{name}` have unpaired surrogates, which were read as `{UNREADABLE}`"
 
 
 def _opened(name: str) -> io.BufferedReader:
@@ -158,16 +171,36 @@ def _decompressed(name: str) -> Iterator[str]:
 
 def _csv(name: str, stream: Lines, note: Callable[[str], None]) -> Iterator[RawRow]:
     """Yield rows by their header. A row of another length than the header has is a problem, never shifted."""
-    csv.field_size_limit(_LONGEST_FIELD)
+    lines, separator, before = csv_start(stream)
+    header: list[str] | None = None
+    for record in csv_records(lines, separator, before):
+        if header is None and not record.problem:
+            header = csv_header(name, record.cells)
+        else:
+            yield csv_row(name, header or [], record, separator)
+
+
+def csv_start(stream: Lines) -> tuple[Iterator[str], str, int]:
+    """Return the lines of a CSV file from its header on, the separator, and how many lines are before the header."""
     lines = iter(stream)
     first = next(lines, "").removeprefix("\ufeff")
-    before = 0
     if first.lower().startswith("sep="):  # Excel's way to name the separator
-        separator, first, before = first[4:5], next(lines, ""), 1
-    else:
-        separator = separator_of(first)
-    reader = csv.reader(chain((first,), lines), strict=True, delimiter=separator)
-    header: list[str] | None = None
+        return lines, first[4:5], 1
+    return chain((first,), lines), separator_of(first), 0
+
+
+class CsvRecord(NamedTuple):
+    """The cells of a row that begins at a line, or what is wrong there."""
+
+    number: int
+    cells: list[str]
+    problem: str = ""
+
+
+def csv_records(lines: Iterator[str], separator: str, before: int) -> Iterator[CsvRecord]:
+    """Yield the rows of lines that are not empty; ``before`` lines come before the first."""
+    csv.field_size_limit(_LONGEST_FIELD)
+    reader = csv.reader(lines, strict=True, delimiter=separator)
     while True:
         number = before + reader.line_num + 1
         try:
@@ -175,20 +208,23 @@ def _csv(name: str, stream: Lines, note: Callable[[str], None]) -> Iterator[RawR
         except StopIteration:
             return
         except csv.Error as error:
-            yield RawRow(name, number, {}, problem=f"not readable as CSV: {error}")
+            yield CsvRecord(number, [], f"not readable as CSV: {error}")
             continue
-        if not cells or not any(cells):
-            continue
-        if header is None:
-            header = _header(name, cells)
-        elif len(cells) != len(header):
-            text, has = separator.join(cells), len(header)
-            yield RawRow(name, number, {}, text, f"{len(cells)} columns where the header has {has}")
-        else:
-            text = separator.join(cells)
-            if not _EMPTY.isdisjoint(cells):
-                cells = ["" if cell in _EMPTY else cell for cell in cells]
-            yield RawRow(name, number, dict(zip(header, cells, strict=True)), text)
+        if any(cells):
+            yield CsvRecord(number, cells)
+
+
+def csv_row(name: str, header: Sequence[str], record: CsvRecord, separator: str) -> RawRow:
+    """Return a row by its header."""
+    number, cells, problem = record
+    if problem:
+        return RawRow(name, number, {}, problem=problem)
+    text, has = separator.join(cells), len(header)
+    if len(cells) != has:
+        return RawRow(name, number, {}, text, f"{len(cells)} columns where the header has {has}")
+    if not NO_VALUE.isdisjoint(cells):
+        cells = ["" if cell in NO_VALUE else cell for cell in cells]
+    return RawRow(name, number, dict(zip(header, cells, strict=True)), text)
 
 
 def separator_of(header: str) -> str:
@@ -197,7 +233,7 @@ def separator_of(header: str) -> str:
     return max(_SEPARATORS, key=plain.count)
 
 
-def _header(name: str, cells: list[str]) -> list[str]:
+def csv_header(name: str, cells: list[str]) -> list[str]:
     names = [cell.strip() or f"column {place}" for place, cell in enumerate(cells, 1)]
     twice = sorted({cell for cell in names if names.count(cell) > 1})
     if twice:
@@ -212,7 +248,7 @@ def _json(name: str, stream: Lines, note: Callable[[str], None]) -> Iterator[Raw
         halved += found.halved
         yield RawRow(name, last, found.fields, found.text, found.problem)
     if halved:
-        note(f"{halved} rows of `{name}` have unpaired surrogates, which were read as `{_UNREADABLE}`")
+        note(halved_note(name, halved))
 
 
 def _parquet(name: str) -> Iterator[RawRow]:

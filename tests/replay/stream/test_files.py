@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from costlens_policy.replay import READY, Settings, TrafficError, open_traffic, read_traffic, replay, replay_files
-from costlens_policy.replay.stream import batches, copy, reading
+from costlens_policy.replay.stream import blocks, copy, reading, tables
 from tests.replay.columns.traffic import facts
 from tests.replay.stream.conftest import MAPPING, POLICY, some_rows
 
@@ -20,8 +20,9 @@ from tests.replay.stream.conftest import MAPPING, POLICY, some_rows
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch):
     """Let files of a few hundred rows be many batches."""
-    for module, name in ((batches, "BATCH"), (copy, "BATCH"), (reading, "_ROWS")):
+    for module, name in ((tables, "BATCH"), (copy, "BATCH"), (reading, "_ROWS")):
         monkeypatch.setattr(module, name, 70)
+    monkeypatch.setattr(blocks, "_SIZE", 20_000)
 
 
 @pytest.fixture

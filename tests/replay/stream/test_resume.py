@@ -14,7 +14,7 @@ import pytest
 
 from costlens_policy.replay import READY, Settings, TrafficError, replay_files
 from costlens_policy.replay.settings import Silent
-from costlens_policy.replay.stream import batches, copy, reading, run
+from costlens_policy.replay.stream import blocks, copy, reading, run, tables
 from tests.replay.columns.traffic import facts
 from tests.replay.conftest import folder_of
 from tests.replay.stream.conftest import MAPPING, POLICY, some_rows
@@ -47,8 +47,9 @@ def _always(monkeypatch):
     """Write the state after every one of many small batches."""
     monkeypatch.setattr(run, "_BETWEEN_CHECKPOINTS", 0)
     monkeypatch.setattr(run, "_PAUSE", 0)
-    for module, name in ((batches, "BATCH"), (copy, "BATCH"), (reading, "_ROWS")):
+    for module, name in ((tables, "BATCH"), (copy, "BATCH"), (reading, "_ROWS")):
         monkeypatch.setattr(module, name, 30)
+    monkeypatch.setattr(blocks, "_SIZE", 3_000)
 
 
 def _file(written, kind: str) -> str:
@@ -103,9 +104,9 @@ def test_what_cannot_be_resumed_says_so(plan_of, tmp_path):
 
 PROGRAM = """
 import sys
-from costlens_policy.replay.stream import batches, run
+from costlens_policy.replay.stream import run, tables
 from costlens_policy.cli import main
-run._BETWEEN_CHECKPOINTS, run._PAUSE, batches.BATCH = 0, 0, 1_000
+run._BETWEEN_CHECKPOINTS, run._PAUSE, tables.BATCH = 0, 0, 1_000
 main(sys.argv[1:])
 """
 
