@@ -29,12 +29,12 @@ from costlens_policy.catalogue import Catalogue, Model, Period, Rates
 from costlens_policy.fit.bootstrap import Bootstrap
 from costlens_policy.fit.choosing import folds_of
 from costlens_policy.fit.documents import Origin, documents_of
-from costlens_policy.fit.estimate import Estimate
 from costlens_policy.fit.fitting import Fitted, fit, parts_of
 from costlens_policy.fit.measurements import Assumed, Measurements, gather
 from costlens_policy.fit.outcomes import OutcomeSettings, read_outcomes
 from costlens_policy.fit.target import SURE, Target
 from costlens_policy.fit.told import told_of
+from costlens_policy.intervals import Estimate
 
 __all__ = ["TABLES", "measure", "read"]
 

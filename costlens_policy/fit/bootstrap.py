@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from costlens_policy.fit.estimate import LEVEL, Estimate
 from costlens_policy.fit.measurements import Floats, Places
+from costlens_policy.intervals import LEVEL, Estimate
 
 __all__ = ["Bootstrap", "share_saved"]
 

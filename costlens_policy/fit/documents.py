@@ -22,12 +22,12 @@ from costlens_policy.catalogue import Catalogue, Model
 from costlens_policy.catalogue.writing import Value, comment, document_text, flow, quoted, yaml_lines
 from costlens_policy.expressions.limits import DEFAULT_LIMITS
 from costlens_policy.fit.choosing import FEWEST, means_of
-from costlens_policy.fit.estimate import Estimate, measured
 from costlens_policy.fit.fitting import Fitted
 from costlens_policy.fit.measurements import Measurements
 from costlens_policy.fit.told import MIN_CONFIDENCE, Told
 from costlens_policy.fit.words import headline
 from costlens_policy.frozen import frozen
+from costlens_policy.intervals import Estimate, measured
 from costlens_policy.signals.learned import LearnedModel, written
 from costlens_policy.source.formatting import format_text
 

@@ -22,11 +22,11 @@ from costlens_policy.diagnostics.suggestion import listed
 from costlens_policy.fit.bootstrap import Bootstrap, share_saved
 from costlens_policy.fit.choosing import FEWEST
 from costlens_policy.fit.documents import qualities_of
-from costlens_policy.fit.estimate import LEVEL, Estimate, difference, wilson
 from costlens_policy.fit.measurements import Measurements, Places
 from costlens_policy.fit.outcomes import Case, OutcomesError
 from costlens_policy.fit.target import in_points
 from costlens_policy.frozen import frozen
+from costlens_policy.intervals import LEVEL, Estimate, difference, wilson
 
 __all__ = ["Drift", "Quality", "compare"]
 

@@ -14,12 +14,12 @@ import numpy as np
 
 from costlens_policy.fit.bootstrap import Bootstrap, share_saved
 from costlens_policy.fit.choosing import FEWEST, Choice, Means, holdout_of, means_of
-from costlens_policy.fit.estimate import Estimate
 from costlens_policy.fit.measurements import Floats, Measurements
 from costlens_policy.fit.outcomes import OutcomesError
 from costlens_policy.fit.target import Point, Target, cases_for, choose_for, in_points, knee_of, points_of
 from costlens_policy.fit.told import Told
 from costlens_policy.frozen import frozen
+from costlens_policy.intervals import Estimate
 
 __all__ = ["BY_SIGNAL", "COIN", "ORACLE", "POLICY", "Fitted", "Held", "Way", "fit", "parts_of"]
 

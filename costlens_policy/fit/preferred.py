@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from costlens_policy.diagnostics.suggestion import listed
-from costlens_policy.fit.estimate import Estimate
 from costlens_policy.fit.strengths import Strength
+from costlens_policy.intervals import Estimate
 from costlens_policy.replay.tables import Summary, SummaryTable
 
 __all__ = ["estimates_of", "summary_of_strengths"]

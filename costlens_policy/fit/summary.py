@@ -8,12 +8,12 @@ from typing import Any, Final
 
 from costlens_policy.fit.choosing import FEWEST
 from costlens_policy.fit.drift import Drift, Quality
-from costlens_policy.fit.estimate import Estimate
 from costlens_policy.fit.fitting import Fitted, Held, Way
 from costlens_policy.fit.signal_summary import signal_data, task_table
 from costlens_policy.fit.target import SURE
 from costlens_policy.fit.told import Told
 from costlens_policy.fit.words import dollars, headline, percent, points
+from costlens_policy.intervals import Estimate
 from costlens_policy.replay.tables import Summary, SummaryTable
 
 __all__ = ["curve_chart", "summary_of", "summary_of_drift"]

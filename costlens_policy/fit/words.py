@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from costlens_policy.fit.estimate import Estimate
 from costlens_policy.fit.fitting import Fitted
+from costlens_policy.intervals import Estimate
 
 __all__ = ["dollars", "headline", "percent", "points"]
 

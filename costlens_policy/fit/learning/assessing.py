@@ -7,11 +7,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from costlens_policy.fit.estimate import Estimate, wilson
 from costlens_policy.fit.learning.labeled import Labeled
 from costlens_policy.fit.learning.logistic import softmax
 from costlens_policy.fit.measurements import Flags, Floats, Places
 from costlens_policy.frozen import frozen
+from costlens_policy.intervals import Estimate, wilson
 
 __all__ = ["HeldOut", "Sure", "temperature_of"]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from costlens_policy.fit.bootstrap import Bootstrap
-from costlens_policy.fit.estimate import difference, measured, student, wilson
+from costlens_policy.intervals import difference, measured, of_pairs, of_sums, student, wilson
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,33 @@ def test_scores_of_0_and_1_are_shares_and_others_are_means() -> None:
     assert measured([0.7] * 40) == wilson(0.7, 40)  # equal scores are no proof that the next is equal
     with pytest.raises(ValueError, match="no scores"):
         measured([])
+
+
+@pytest.mark.parametrize("scores", [[0, 1, 1, 1], [0.5, 0.6, 0.7, 0.6] * 10, [0.7] * 40, [1], [0.3]])
+def test_sums_tell_the_same_as_scores(scores: list[float]) -> None:
+    found, expected = of_sums(sum(scores), sum(score**2 for score in scores), len(scores)), measured(scores)
+    assert (found.value, found.low, found.high) == pytest.approx((expected.value, expected.low, expected.high))
+    with pytest.raises(ValueError, match="no scores"):
+        of_sums(0, 0, 0)
+
+
+def test_pairs_are_compared_by_what_differs_between_them() -> None:
+    ten_of_a_thousand = of_pairs(-10, 10, 1000)
+    assert ten_of_a_thousand.value == -0.01
+    assert -0.02 < ten_of_a_thousand.low < ten_of_a_thousand.high < 0
+    agreed = of_pairs(0, 0, 3)  # three cases on which both are right tell nothing
+    assert agreed.high == -agreed.low > 0.5
+    assert of_pairs(0, 0, 3000).high < 0.002
+    with pytest.raises(ValueError, match="no cases"):
+        of_pairs(0, 0, 0)
+
+
+@pytest.mark.parametrize("shares", [(0.02, 0.02), (0.1, 0.05), (0.0, 0.05)])
+def test_the_interval_of_pairs_covers_the_true_difference(shares: tuple[float, float]) -> None:
+    random, cases = np.random.default_rng(2), 150
+    drawn = random.multinomial(cases, (*shares, 1 - sum(shares)), 1000)
+    covered = sum(shares[0] - shares[1] in of_pairs(more - less, more + less, cases) for more, less, _ in drawn)
+    assert covered >= 930
 
 
 def test_the_difference_of_two_shares_is_newcombes() -> None:

@@ -2,7 +2,8 @@
 
 A score of 0 or 1 gets the interval of Wilson (1927), which keeps to its level near 0 and 1 and for few cases (Brown,
 Cai and DasGupta, "Interval estimation for a binomial proportion", Statistical Science 16, 2001). A graded score gets
-Student's t on its mean, cut at 0 and 1.
+Student's t on its mean, cut at 0 and 1. What was counted by the million comes as sums: the number of scores, their
+total, and the total of their squares.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from typing import Final
 
 from costlens_policy.frozen import frozen
 
-__all__ = ["LEVEL", "Estimate", "difference", "measured", "student", "wilson"]
+__all__ = ["LEVEL", "Estimate", "difference", "measured", "of_pairs", "of_sums", "student", "wilson"]
 
 LEVEL: Final = 0.95
 """Of all intervals."""
+_ROUNDED: Final = 1e-12
+"""A variance below it is what rounding left of none."""
 
 
 @frozen
@@ -42,6 +45,34 @@ def measured(scores: Sequence[float]) -> Estimate:
     if all(score in (0, 1) for score in scores) or cases < 2 or not pvariance(scores):
         return wilson(mean, cases)
     return student(mean, math.sqrt(pvariance(scores) / (cases - 1)), cases)
+
+
+def of_sums(total: float, squares: float, cases: int) -> Estimate:
+    """Estimate the mean of scores from 0 to 1 from their sums. Raises ``ValueError`` without scores."""
+    if not cases:
+        raise ValueError("no scores")
+    mean = min(max(total / cases, 0.0), 1.0)
+    variance = squares / cases - mean * mean
+    if total == squares or cases < 2 or variance < _ROUNDED:  # only 0 and 1 are their own squares
+        return wilson(mean, cases)
+    return student(mean, math.sqrt(variance / (cases - 1)), cases)
+
+
+def of_pairs(total: float, squares: float, cases: int, level: float = LEVEL) -> Estimate:
+    """Estimate the mean of the differences of two scores of the same cases, each from -1 to 1, from their sums.
+
+    One case is added that differs by 1, and one that differs by -1, so that a few cases which all agree prove little:
+    for shares, the interval of Bonett and Price ("Adjusted Wald confidence interval for a difference of binomial
+    proportions based on paired data", Journal of Educational and Behavioral Statistics 37, 2012). Raises ``ValueError``
+    without cases.
+    """
+    if not cases:
+        raise ValueError("no cases")
+    value, more = total / cases, cases + 2
+    center = total / more
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    half = z * math.sqrt(max((squares + 2) / more - center * center, 0.0) / more)
+    return Estimate(value, max(min(center - half, value), -1.0), min(max(center + half, value), 1.0), cases)
 
 
 def wilson(mean: float, cases: int, level: float = LEVEL) -> Estimate:
