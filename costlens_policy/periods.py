@@ -11,6 +11,7 @@ where it comes twice, and where a whole day is missing (it then is empty).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -252,12 +253,15 @@ class Forecast:
     ``used_per_day`` is in the budget's unit. ``projected_ratio`` is how much of the limit will be used when the period
     ends, ``exhausted_in`` how long what is left then lasts, at most ten years. A rolling window has no end, and
     forgets as much as is spent if spending goes on: it has the first alone. Nothing is known before the period has
-    begun, nor of a lifetime, which has no beginning.
+    begun, nor of a lifetime, which has no beginning. ``elapsed_ratio`` is the share of the period that has passed, and
+    ``resets_in`` the rest of it.
     """
 
     used_per_day: Decimal | None = None
     projected_ratio: Decimal | None = None
     exhausted_in: timedelta | None = None
+    elapsed_ratio: Decimal | None = field(default=None, compare=False)
+    resets_in: timedelta | None = field(default=None, compare=False)
 
 
 _UNKNOWN: Final = Forecast()
@@ -283,7 +287,8 @@ def forecast(
         return Forecast(rate)
     share = _ROUGHLY.divide(_seconds(elapsed), _seconds(resets_at - starts_at))
     ratio = _ROUGHLY.divide(_ROUGHLY.divide(used, limit), share) if limit else None
-    return Forecast(rate, ratio, None if left is None or not rate else _lasts(left, rate))
+    lasts = None if left is None or not rate else _lasts(left, rate)
+    return Forecast(rate, ratio, lasts, share, resets_at - now)
 
 
 def _lasts(left: Decimal, rate: Decimal) -> timedelta:

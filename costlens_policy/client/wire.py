@@ -172,6 +172,7 @@ class Alert(Told):
     key: str
     at: Amount
     text: str
+    threshold: str = ""
 
 
 class Decided(Told):

@@ -12,6 +12,7 @@ from costlens_policy.compiler.operations import compile_operations, read_model
 from costlens_policy.compiler.plan import Layer
 from costlens_policy.compiler.routes import canonical, compile_route
 from costlens_policy.compiler.rules import AccessStep, BudgetStep, RewriteRule, RouteStep, ThresholdStep
+from costlens_policy.compiler.thresholds import USUAL_ELAPSED, Expectation
 from costlens_policy.documents.policy import Budget, Downgrade, PolicyDocument, Threshold
 from costlens_policy.documents.rewrites import Operation
 from costlens_policy.rewrites import RewriteStep
@@ -107,7 +108,7 @@ class _LayerCompiler:
             unit=budget.unit,
             limit=limit,
             terms=budget.window.model_dump(),
-            thresholds=(*_soft(budget), *sorted(thresholds, key=lambda threshold: threshold.starts_at(Decimal(1)))),
+            thresholds=(*_soft(budget), *sorted(thresholds, key=_place)),
             shadow=budget.shadow,
             reason=budget.reason,
             overflow=overflow_of(self._policy, budget) or "",
@@ -117,12 +118,14 @@ class _LayerCompiler:
         downgrade = threshold.downgrade or Downgrade()
         return ThresholdStep(
             at_ratio=threshold.at_ratio,
-            at_amount=None,
+            at_amount=threshold.amount,
             alert=threshold.alert,
             steps=self._steps(threshold.rewrite, (*at, "rewrite")),
             excludes=threshold.downgrade is not None,
             exclude=self._formulas.optional((*at, "downgrade", "exclude")),
             models=canonical(downgrade.models, self._catalogue),
+            name=threshold.name,
+            expects=_expected(threshold) if threshold.is_forecast else None,
         )
 
     def _steps(self, operations: tuple[Operation, ...], at: Path) -> tuple[RewriteStep, ...]:
@@ -134,4 +137,20 @@ def _soft(budget: Budget) -> tuple[ThresholdStep, ...]:
     soft = cast("Decimal | int | None", getattr(budget, f"soft_limit_{base_of(budget.unit)}"))
     if soft is None:
         return ()
-    return (ThresholdStep(None, Decimal(soft), "the soft limit is reached", (), False, None, ()),)
+    name = f"{Decimal(soft):f}"
+    return (ThresholdStep(None, Decimal(soft), "the soft limit is reached", (), False, None, (), name),)
+
+
+def _place(threshold: ThresholdStep) -> tuple[bool, bool, Decimal]:
+    """Return where a threshold acts: ratios from the lowest to the highest, then amounts, then forecasts as written."""
+    if threshold.expects is not None:
+        return True, True, Decimal(0)
+    return False, threshold.at_amount is not None, threshold.starts_at(Decimal(1))
+
+
+def _expected(threshold: Threshold) -> Expectation:
+    return Expectation(
+        threshold.at_projected_ratio,
+        threshold.exhausted_in,
+        USUAL_ELAPSED if threshold.min_elapsed is None else threshold.min_elapsed,
+    )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.priced_models import Shortlists
+from costlens_policy.compiler.thresholds import Expectation
 from costlens_policy.expressions.tree import Select
 from costlens_policy.frozen import frozen, rebuilt
 from costlens_policy.money import multiply
@@ -284,9 +285,10 @@ def key_problem(key: str) -> str | None:
 
 @frozen
 class ThresholdStep:
-    """A point before the limit of a budget, at a ratio of the hard limit or, for a soft limit, at an amount.
+    """A point before the limit of a budget: at a ratio of the hard limit, at an amount, or at a forecast.
 
-    ``exclude`` absent with ``excludes`` true: all models that are not in ``models`` are excluded.
+    ``exclude`` absent with ``excludes`` true: all models that are not in ``models`` are excluded. ``name`` tells it
+    from the other thresholds of its budget.
     """
 
     at_ratio: Decimal | None
@@ -296,9 +298,16 @@ class ThresholdStep:
     excludes: bool
     exclude: Formula | None
     models: tuple[str, ...]
+    name: str = ""
+    expects: Expectation | None = None
+    """The forecast at which it is active; None where it is active from an amount on."""
+
+    @property
+    def is_soft_limit(self) -> bool:
+        return self.at_amount is not None and ":" not in self.name
 
     def starts_at(self, limit: Decimal) -> Decimal:
-        """Return the amount from which the threshold is active."""
+        """Return the amount from which the threshold is active; one at a forecast has none."""
         if self.at_amount is not None:
             return self.at_amount
         assert self.at_ratio is not None
@@ -324,6 +333,7 @@ class BudgetStep:
     terms: Mapping[str, Any]
     """The time in which the limit holds, as the document gives it, with its defaults."""
     thresholds: tuple[ThresholdStep, ...]
+    """In the order in which they act: first those at amounts, then those at forecasts."""
     shadow: bool
     reason: str
     overflow: str = ""
@@ -340,6 +350,10 @@ class BudgetStep:
     scope_reads_model: bool = field(init=False)
     span: tuple[datetime, datetime] | None = field(init=False)
     """First moment of a fixed span of time, and first moment after it."""
+    levels: tuple[ThresholdStep, ...] = field(init=False, repr=False, compare=False)
+    """The thresholds that are active from an amount on."""
+    forecasts: tuple[ThresholdStep, ...] = field(init=False, repr=False, compare=False)
+    """The others."""
     lowest: tuple[ThresholdStep, ...] = field(init=False, repr=False, compare=False)
     """Of the thresholds at amounts, and of those at ratios, the one that is reached first."""
     first: Decimal | None = field(init=False, repr=False, compare=False)
@@ -358,7 +372,9 @@ class BudgetStep:
         object.__setattr__(self, "has_terms", self.when is not None or self.span is not None or self.unit == "runs")
         object.__setattr__(self, "when_reads_model", self.when is not None and self.when.reads("model"))
         object.__setattr__(self, "scope_reads_model", self.scope is not None and self.scope.reads("model"))
-        object.__setattr__(self, "lowest", _lowest(self.thresholds))
+        object.__setattr__(self, "levels", tuple(item for item in self.thresholds if item.expects is None))
+        object.__setattr__(self, "forecasts", tuple(item for item in self.thresholds if item.expects is not None))
+        object.__setattr__(self, "lowest", _lowest(self.levels))
         object.__setattr__(self, "first", None if isinstance(self.limit, Formula) else self.first_under(self.limit))
 
     def first_under(self, limit: Decimal) -> Decimal:

@@ -22,9 +22,9 @@ from costlens_policy.units import MAX_WEIGHT
 
 __all__ = [
     "API_VERSIONS", "AttributeName", "Capability", "Count", "Date", "Document", "DocumentName", "DurationText",
-    "Expression", "FilePath", "Identifier", "IsExpression", "Metadata", "Milliseconds", "ModelName", "Number",
-    "ParameterName", "Pattern", "Ratio", "RuleReference", "Section", "ServiceTier", "TimeOfDay", "Timestamp", "Usd",
-    "Version", "Weight", "described_schema",
+    "Expression", "FilePath", "Identifier", "IsExpression", "Metadata", "Milliseconds", "ModelName", "Multiple",
+    "Number", "ParameterName", "Pattern", "Ratio", "RuleReference", "Section", "ServiceTier", "TimeOfDay", "Timestamp",
+    "Usd", "Version", "Weight", "described_schema",
 ]  # fmt: skip
 
 
@@ -150,6 +150,13 @@ Ratio = Annotated[
     Field(ge=0, le=1),
     WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1}),
 ]
+Multiple = Annotated[
+    Decimal,
+    BeforeValidator(_exact),
+    Field(gt=0, le=1000),
+    WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": 1000}),
+]
+"""How many times as much: above 0, and above 1 where more is meant."""
 Weight = Annotated[
     Decimal,
     BeforeValidator(_exact),

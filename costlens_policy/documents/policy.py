@@ -6,10 +6,13 @@ rewrites (in ``rewrites``), and budgets (what may be spent, by whom, in which ti
 
 from __future__ import annotations
 
+from datetime import timedelta
+from decimal import Decimal
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from costlens_policy.clock import duration_of
 from costlens_policy.documents.document import (
     AttributeName,
     Capability,
@@ -20,6 +23,7 @@ from costlens_policy.documents.document import (
     IsExpression,
     Milliseconds,
     ModelName,
+    Multiple,
     Ratio,
     RuleReference,
     Section,
@@ -319,21 +323,74 @@ class Downgrade(Section):
 
 
 class Threshold(Section):
-    """A point below the limit: active once used + held + this call reaches the ratio of the limit.
+    """A point below the limit, and what happens from there on.
 
-    The hard limit itself denies; a threshold is for what happens before.
+    At a ratio of the limit or at an amount, it is active once used + held + this call reaches it; at a forecast, while
+    the budget is expected to end so. The hard limit itself denies; a threshold is for what happens before.
     """
 
+    exactly_one: ClassVar = (
+        "at_ratio", "at_usd", "at_tokens", "at_requests", "at_projected_ratio", "at_exhausted_in",
+    )  # fmt: skip
     at_least_one: ClassVar = ("alert", "rewrite", "downgrade")
 
-    at_ratio: Annotated[Ratio, Field(examples=[0.8])]
+    at_ratio: Annotated[Ratio, Field(examples=[0.8])] | None = None
     """Ratio of the hard limit, from 0 to 1."""
+    at_usd: Annotated[Usd, Field(examples=[200])] | None = None
+    """Amount in US dollars, for a limit in US dollars."""
+    at_tokens: Annotated[int, Field(ge=0, examples=[4_000_000])] | None = None
+    """Number of tokens, for a limit in tokens; with ``count``, their weighted sum."""
+    at_requests: Annotated[int, Field(ge=0, examples=[8_000])] | None = None
+    """Number of calls, for a limit in calls."""
+    at_projected_ratio: Annotated[Multiple, Field(examples=[1.2])] | None = None
+    """Ratio of the limit that will be used by the end of the window at the average rate so far: 1.2 means 20 % more
+    than there is."""
+    at_exhausted_in: Annotated[DurationText, Field(examples=["3d"])] | None = None
+    """Active while what is left lasts at most this long at the average rate so far, and not until the window ends."""
+    min_elapsed: Annotated[Ratio, Field(examples=[0.1])] | None = None
+    """Share of the window that must have passed before a forecast counts; 0.05 where it is left out, so that the first
+    calls of a window are not taken for its average."""
     alert: Annotated[str, Field(min_length=1, examples=["80 % of the month's budget is spent"])] | None = None
     """Text of an alert, raised once per window."""
     rewrite: tuple[Operation, ...] = ()
     """Changes made to each call while the threshold is active."""
     downgrade: Downgrade | None = None
     """Excludes candidates, and may add cheaper ones, while the threshold is active."""
+
+    @model_validator(mode="after")
+    def _elapsed_of_a_forecast(self) -> Threshold:
+        if self.min_elapsed is not None and not self.is_forecast:
+            raise ValueError(f"`min_elapsed` must stand beside a forecast, got `{self.condition}`")
+        return self
+
+    @property
+    def condition(self) -> str:
+        """The key that says when the threshold is active."""
+        return next(key for key in self.exactly_one if getattr(self, key) is not None)
+
+    @property
+    def name(self) -> str:
+        """What tells it from the other thresholds of its budget: ``0.8``, ``usd:200``, ``projected_ratio:1.2``."""
+        if self.at_ratio is not None:
+            return f"{self.at_ratio:f}"
+        key = self.condition
+        value = getattr(self, key)
+        return f"{key.removeprefix('at_')}:{value if isinstance(value, str) else f'{Decimal(value):f}'}"
+
+    @property
+    def is_forecast(self) -> bool:
+        return self.condition in ("at_projected_ratio", "at_exhausted_in")
+
+    @property
+    def exhausted_in(self) -> timedelta | None:
+        """``at_exhausted_in`` as a length of time."""
+        return None if self.at_exhausted_in is None else duration_of(self.at_exhausted_in)
+
+    @property
+    def amount(self) -> Decimal | None:
+        """The amount of the budget's unit at which it begins; None for any other condition."""
+        found = next((item for item in (self.at_usd, self.at_tokens, self.at_requests) if item is not None), None)
+        return None if found is None else Decimal(found)
 
 
 _Limit = Annotated[
@@ -419,6 +476,9 @@ class Budget(Section):
             raise ValueError("`hard_limit_runs` must not have the window `per_call`, in which no run adds to others")
         if self.count is not None and base != "tokens":
             raise ValueError(f"`count` must stand beside `hard_limit_tokens`, got `hard_limit_{base}`")
+        for threshold in self.thresholds:
+            if threshold.amount is not None and threshold.condition != f"at_{base}":
+                raise ValueError(f"`{threshold.condition}` must have the unit of `hard_limit_{base}`")
         return self
 
     @property

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.priced_models import PricedModel
 from costlens_policy.compiler.rules import BudgetStep, ThresholdStep
-from costlens_policy.engine.context import Context
+from costlens_policy.engine.context import Context, forecast_of
 from costlens_policy.engine.facts import Alert, Balance, BalanceSeen, Exclusion, Overflowed
 from costlens_policy.expressions.runtime import CelError
 from costlens_policy.frozen import frozen
@@ -39,10 +40,11 @@ class ActiveThreshold:
 class AppliedBudget:
     """A budget as the request finds it: whose share it is (``key``), the limit in force, and what is ``taken`` of it.
 
-    A call below ``room`` reaches nothing: neither a threshold nor the limit.
+    A call below ``room`` reaches nothing: neither a threshold nor the limit. ``expecting`` are the thresholds that are
+    active whatever the call is, since the budget is expected to end so: then there is no room to reach nothing.
     """
 
-    __slots__ = ("balance", "key", "layer", "limit", "room", "step", "taken")
+    __slots__ = ("balance", "expecting", "key", "layer", "limit", "room", "step", "taken")
 
     def __init__(self, layer: int, step: BudgetStep, key: str, limit: Decimal, balance: Balance) -> None:
         self.layer = layer
@@ -55,6 +57,24 @@ class AppliedBudget:
         if first is None:
             first = step.first_under(limit) if step.lowest else limit
         self.room = first if taken is ZERO else subtract(first, taken)
+        self.expecting: tuple[ThresholdStep, ...] = ()
+
+    def expect(self, now: datetime) -> None:
+        """Find the thresholds that are active because of the forecast."""
+        ahead = forecast_of(self.step, self.balance.used, max(subtract(self.limit, self.taken), ZERO), self.limit, now)
+        if ahead is not None:
+            self.expecting = tuple(
+                item for item in self.step.forecasts if item.expects is not None and item.expects.is_met(ahead)
+            )
+        if self.expecting:
+            self.room = min(self.room, ZERO)
+
+    def active(self, reached: Decimal) -> Iterator[ThresholdStep]:
+        """Yield the thresholds that are active where used + held + the call is an amount, in the order they act."""
+        for threshold in self.step.levels:
+            if reached >= threshold.starts_at(self.limit):
+                yield threshold
+        yield from self.expecting
 
     def seen(self, call: Decimal) -> BalanceSeen:
         """Return what a decision tells of the budget for a call that may add so much."""
@@ -137,7 +157,7 @@ class Verdict:
         return tuple(Overflowed(full.seen(call), to.step.id, to.key) for (full, call), to in self.passed)
 
     def bar(
-        self, step: BudgetStep, model: str, reason: str, key: str | None = None, threshold: Decimal | None = None
+        self, step: BudgetStep, model: str, reason: str, key: str | None = None, threshold: str | None = None
     ) -> None:
         """Exclude the candidate however cheap the call gets; a budget in shadow only says that it would."""
         exclusion = Exclusion(model, reason, step.id, key, threshold)
@@ -380,22 +400,22 @@ class BudgetStage:
             raise _Unreadable(f"budget `{step.id}` cannot be read: {error}") from None
         balance = context.balance(step, key)
         applied = AppliedBudget(layer, step, key, balance.limit_in_force(limit), balance)
+        if step.forecasts:
+            applied.expect(context.now)
         if not step.scope_reads_model and not step.when_reads_model:
             self._known[step.id] = applied
         return applied
 
     def _take_thresholds(self, applied: AppliedBudget, reached: Decimal, priced: PricedModel, result: Verdict) -> None:
         step = applied.step
-        for threshold in step.thresholds:
-            start = threshold.starts_at(applied.limit)
-            if reached < start:
-                continue
+        for threshold in applied.active(reached):
             if threshold.alert is not None:
-                result.alerts.append(Alert(step.id, applied.key, start, threshold.alert))
+                start = applied.balance.used if threshold.expects is not None else threshold.starts_at(applied.limit)
+                result.alerts.append(Alert(step.id, applied.key, start, threshold.alert, threshold.name))
             if not step.shadow:
                 result.thresholds.append(ActiveThreshold(applied.layer, step, threshold))
             if threshold.excludes and self._excluded_by(applied, threshold, priced):
-                result.bar(step, priced.model.name, _past(applied, threshold, start), applied.key, threshold.at_ratio)
+                result.bar(step, priced.model.name, _past(applied, threshold), applied.key, threshold.name)
 
     def _excluded_by(self, applied: AppliedBudget, threshold: ThresholdStep, priced: PricedModel) -> bool:
         if threshold.exclude is None:
@@ -423,10 +443,19 @@ def _room_problem(full: Full) -> str:
     return no_room(applied.seen(call)) + (f" ({applied.step.reason})" if applied.step.reason else "")
 
 
-def _past(applied: AppliedBudget, threshold: ThresholdStep, start: Decimal) -> str:
-    step = applied.step
-    at = f"{threshold.at_ratio:f} ({show_amount(start, step.unit)})"
-    return f"budget `{step.id}`{_whose(applied.key)} is past its threshold at {at} and excludes the model"
+def _past(applied: AppliedBudget, threshold: ThresholdStep) -> str:
+    return f"budget `{applied.step.id}`{_whose(applied.key)} is {_point(applied, threshold)} and excludes the model"
+
+
+def _point(applied: AppliedBudget, threshold: ThresholdStep) -> str:
+    """Return where a budget is, for people."""
+    step, expects = applied.step, threshold.expects
+    if expects is None:
+        start = show_amount(threshold.starts_at(applied.limit), step.unit)
+        return f"past its threshold at {start if threshold.at_ratio is None else f'{threshold.at_ratio:f} ({start})'}"
+    if expects.projected_ratio is not None:
+        return f"expected to use at least {expects.projected_ratio:f} times its limit"
+    return f"expected to be exhausted within {threshold.name.partition(':')[2]}"
 
 
 def _whose(key: str) -> str:

@@ -25,8 +25,9 @@ from costlens_policy.rewrites.steps import RewriteStep
 
 if TYPE_CHECKING:
     from costlens_policy.engine.signals import SignalValues
+    from costlens_policy.periods import Forecast
 
-__all__ = ["Balances", "Context", "Refusal"]
+__all__ = ["Balances", "Context", "Refusal", "forecast_of"]
 
 Balances = Mapping[tuple[str, str], Balance]
 """Balances by budget (``policy/budget``) and scope key. What is not listed is zero."""
@@ -324,21 +325,26 @@ class _BudgetState(WhenRead):
 
 def _expected(step: BudgetStep, used: Decimal, left: Decimal, limit: Decimal, now: datetime) -> dict[str, Value]:
     """Return what is to be expected of a budget, without what cannot be told."""
-    from costlens_policy.periods import PeriodError, forecast  # most plans do not ask, and need no calendar
-
-    try:
-        period = step.schedule.at(now)
-    except PeriodError:  # the calendar ends before the period does, or the machine has lost the time zone
+    ahead = forecast_of(step, used, left, limit, now)
+    if ahead is None:
         return {}
-    if period is None:
-        return {}
-    ahead = forecast(used, left, limit, period.since(now), period.resets_at, now)
     found = {
         "used_per_day": None if ahead.used_per_day is None else float(ahead.used_per_day),
         "projected_ratio": None if ahead.projected_ratio is None else float(ahead.projected_ratio),
         "exhausted_in": None if ahead.exhausted_in is None else from_python(ahead.exhausted_in),
     }
     return {name: value for name, value in found.items() if value is not None}
+
+
+def forecast_of(step: BudgetStep, used: Decimal, left: Decimal, limit: Decimal, now: datetime) -> Forecast | None:
+    """Return what is to be expected of a budget, amounts in its unit; None where it has no period."""
+    from costlens_policy.periods import PeriodError, forecast  # most plans do not ask, and need no calendar
+
+    try:
+        period = step.schedule.at(now)
+    except PeriodError:  # the calendar ends before the period does, or the machine has lost the time zone
+        return None
+    return None if period is None else forecast(used, left, limit, period.since(now), period.resets_at, now)
 
 
 def _closed(

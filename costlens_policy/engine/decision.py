@@ -268,12 +268,12 @@ def _estimate(estimate: Estimate) -> dict[str, Any]:
 
 
 def _exclusion(item: Exclusion) -> dict[str, Any]:
-    threshold = None if item.threshold is None else _number(item.threshold)
-    return {"model": item.model, "reason": item.reason, "by": item.by or None, "threshold": threshold}
+    return {"model": item.model, "reason": item.reason, "by": item.by or None, "threshold": item.threshold}
 
 
 def _alert(item: Alert) -> dict[str, Any]:
-    return {"budget": item.budget, "key": item.key, "at": _number(item.at), "text": item.text}
+    amounts = {"at": _number(item.at), "text": item.text, "threshold": item.threshold}
+    return {"budget": item.budget, "key": item.key, **amounts}
 
 
 def _balance(item: BalanceSeen) -> dict[str, Any]:

@@ -95,14 +95,15 @@ class Exclusion:
     """A candidate that was excluded.
 
     ``by`` is the budget or route that took it out, or empty where it cannot serve at all. ``key`` is the scope key
-    where a limit or a threshold of a budget did, else None. ``threshold`` is the ratio at which that threshold starts.
+    where a limit or a threshold of a budget did, else None. ``threshold`` is the name of that threshold, such as
+    ``0.8`` for one at a ratio, or ``projected_ratio:1.2``.
     """
 
     model: str
     reason: str
     by: str = ""
     key: str | None = None
-    threshold: Decimal | None = None
+    threshold: str | None = None
 
 
 @frozen
@@ -120,12 +121,16 @@ class WayOut:
 
 @frozen
 class Alert:
-    """An alert that is due: the budget, the scope key, and the amount from which the threshold is active."""
+    """An alert that is due: the budget, the scope key, and the amount from which the threshold is active.
+
+    Of a threshold at a forecast, the amount is what had been used when it was met. ``threshold`` is its name.
+    """
 
     budget: str
     key: str
     at: Decimal
     text: str
+    threshold: str = ""
 
 
 class BalanceSeen(NamedTuple):

@@ -18,7 +18,8 @@ from costlens_policy.guard.events import Event, EventKind
 from costlens_policy.guard.link import Link
 from costlens_policy.ledger import Account, AccountBalance, LedgerError, decimal_of
 from costlens_policy.ledger.amounts import limit_of
-from costlens_policy.money import plain, total
+from costlens_policy.money import ZERO, plain, subtract, total
+from costlens_policy.periods import forecast
 from costlens_policy.units import base_of
 
 __all__ = ["Alerts", "Standing"]
@@ -40,6 +41,15 @@ class Standing:
     def reached(self) -> Decimal:
         return total((self.used, self.held, self.call))
 
+    def is_at(self, threshold: ThresholdStep, clock: Callable[[], datetime]) -> bool:
+        """Whether a threshold is active there; what a forecast says is asked of the time that a clock shows."""
+        if threshold.expects is None:
+            return self.reached >= threshold.starts_at(self.limit)
+        period, now = self.account.period, clock()
+        left = max(subtract(self.limit, total((self.used, self.held))), ZERO)
+        ahead = forecast(self.used, left, self.limit, period.since(now), period.resets_at, now)
+        return threshold.expects.is_met(ahead)
+
 
 class Alerts:
     """Raises the alerts of one plan. Safe for threads."""
@@ -53,6 +63,9 @@ class Alerts:
             step.id: tuple(_with_alerts(step)) for layer in plan.layers for step in layer.budgets if not step.per_call
         }
         self._any = any(self._thresholds.values())
+        self._forecasts = {
+            name for name, items in self._thresholds.items() if any(item.expects is not None for _, item in items)
+        }
         self._first: dict[str, tuple[Decimal, float]] = {}
         self._raised: dict[tuple[str, str, str], None] = {}
 
@@ -62,6 +75,8 @@ class Alerts:
 
     def may_be_due(self, account: Account, taken: int, limit: Decimal) -> bool:
         """Return whether what is used and held, in the ledger's units, may reach a threshold of the account."""
+        if account.budget in self._forecasts:
+            return True
         known = self._first.get(account.budget)
         if known is None or known[0] is not limit:
             starts = [
@@ -74,7 +89,7 @@ class Alerts:
     def reached(self, standing: Standing) -> None:
         """Raise the alerts of the thresholds that an account has reached."""
         for name, threshold in self._thresholds.get(standing.account.budget, ()):
-            if standing.reached >= threshold.starts_at(standing.limit):
+            if standing.is_at(threshold, self._clock):
                 assert threshold.alert is not None
                 amounts = {
                     "used": plain(standing.used),
@@ -139,12 +154,14 @@ def _with_alerts(step: BudgetStep) -> Iterator[tuple[str, ThresholdStep]]:
     for threshold in step.thresholds:
         if threshold.alert is None:
             continue
-        name = (
-            f"{plain(threshold.at_amount)} {base_of(step.unit)}"
-            if threshold.at_amount is not None
-            else plain(threshold.at_ratio or Decimal(0))
-        )
+        name = _name(step, threshold)
         while name in names:
             name += "+"
         names.add(name)
         yield name, threshold
+
+
+def _name(step: BudgetStep, threshold: ThresholdStep) -> str:
+    if threshold.at_amount is not None:
+        return f"{plain(threshold.at_amount)} {base_of(step.unit)}"
+    return threshold.name if threshold.at_ratio is None else plain(threshold.at_ratio)

@@ -262,7 +262,7 @@ class Candidates:
     def _reached(self, priced: PricedModel, step: RouteStep, budget: BudgetStep, threshold: ThresholdStep) -> Goal:
         """Return when a call on a model may reach a threshold."""
         limit = budget.limit
-        if isinstance(limit, Formula) or budget.scope_reads_model:
+        if isinstance(limit, Formula) or budget.scope_reads_model or threshold.expects is not None:
             return ALWAYS
         start = Fraction(threshold.starts_at(limit))
         if budget.per_call:

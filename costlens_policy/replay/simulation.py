@@ -232,7 +232,7 @@ class _BalanceBook(Mapping[_Key, Balance]):
         self._schedules = {name: step.schedule for name, step in steps.items()}
         self._accounts: dict[tuple[str, str, str], Decimal] = {}
         self._rolling: dict[tuple[str, str, str], deque[tuple[datetime, Decimal]]] = {}
-        self._alerted: set[tuple[str, str, str, Decimal]] = set()
+        self._alerted: set[tuple[str, str, str, str]] = set()
         self.run: str | None = None
         """The run of the call that is decided."""
         self._begun: set[tuple[tuple[str, str, str], str]] = set()
@@ -280,7 +280,7 @@ class _BalanceBook(Mapping[_Key, Balance]):
             if period is None:  # a budget on single calls alerts every time
                 fresh.append(alert)
                 continue
-            mark = (alert.budget, alert.key, period.alert_id(self.now), alert.at)
+            mark = (alert.budget, alert.key, period.alert_id(self.now), alert.threshold)
             if mark not in self._alerted:
                 self._alerted.add(mark)
                 fresh.append(alert)

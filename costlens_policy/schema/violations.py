@@ -124,7 +124,8 @@ def _read(error: ValidationError) -> Iterator[Violation]:
     elif error.validator == "anyOf" and schema["anyOf"][0].keys() != {"required"}:
         yield from _read_union(error, path)
     elif error.validator in ("oneOf", "anyOf"):
-        yield Violation("alternatives", path, value, schema)
+        other = "anyOf" if error.validator == "oneOf" else "oneOf"
+        yield Violation("alternatives", path, value, {key: part for key, part in schema.items() if key != other})
     else:
         keyed = error.validator in ("required", "additionalProperties")
         yield Violation(str(error.validator), path, value, schema, key=error.message if keyed else "")

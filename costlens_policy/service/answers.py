@@ -11,7 +11,7 @@ import msgspec
 import costlens_policy.client.wire as wire
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.decide import Models
-from costlens_policy.engine.decision import Call, Decision, Estimate, Exclusion, json_value
+from costlens_policy.engine.decision import Alert, Call, Decision, Estimate, Exclusion, json_value
 from costlens_policy.guard import Charged, Spend
 from costlens_policy.guard.dialects import speak
 from costlens_policy.guard.guard import CallFacts
@@ -46,7 +46,7 @@ def decided(decision: Decision, dialect: str | None) -> wire.Decided:
         decision.reasons,
         calls,
         [_excluded(item) for item in excluded] if excluded else (),
-        [wire.Alert(item.budget, item.key, plain(item.at), item.text) for item in alerts] if alerts else (),
+        [_alert(item) for item in alerts] if alerts else (),
         plan.policy_digest,
         plan.catalogue_digest,
     )
@@ -89,6 +89,10 @@ def _arguments(model: str, sent: Decision | Call, dialect: str) -> dict[str, Any
 
 def _amount(amount: Decimal | None) -> str | None:
     return None if amount is None else plain(amount)
+
+
+def _alert(item: Alert) -> wire.Alert:
+    return wire.Alert(item.budget, item.key, plain(item.at), item.text, item.threshold)
 
 
 def _excluded(item: Exclusion) -> wire.Excluded:

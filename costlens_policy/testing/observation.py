@@ -103,6 +103,7 @@ def _active(judged: Iterable[tuple[Verdict, Costs]]) -> frozenset[tuple[str, int
         for verdict, costs in judged
         for applied in (*verdict.budgets, *(full for (full, _), _ in verdict.passed))
         if (call := added(applied.step, costs)) is not None
+        for active in (tuple(applied.active(add(applied.taken, call))),)
         for index, threshold in enumerate(applied.step.thresholds)
-        if add(applied.taken, call) >= threshold.starts_at(applied.limit)
+        if threshold in active
     )

@@ -120,7 +120,7 @@ def _thresholds(budget: Budget) -> Iterator[tuple[str, LocatedPath]]:
     if (amount := getattr(budget, soft)) is not None:
         yield f"{Decimal(amount):f}", (soft,)
     for index, threshold in reversed(list(enumerate(budget.thresholds))):
-        yield f"{threshold.at_ratio:f}", ("thresholds", index, "at_ratio")
+        yield threshold.name, ("thresholds", index, threshold.condition)
 
 
 def _first_time_read(plan: Plan, places: Mapping[str, Span]) -> TimeRead | None:

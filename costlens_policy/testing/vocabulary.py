@@ -86,9 +86,8 @@ class Vocabulary:
 
 
 def _threshold_id(budget: str, threshold: ThresholdStep) -> str:
-    """Return the name of a threshold: the budget (``policy/budget``) and where it starts, a ratio or an amount."""
-    start = threshold.at_ratio if threshold.at_ratio is not None else threshold.at_amount
-    return f"{budget}@{start:f}"
+    """Return the name of a threshold: the budget (``policy/budget``) and when it is active, such as ``@0.8``."""
+    return f"{budget}@{threshold.name}"
 
 
 def _rules(plan: Plan) -> Iterator[tuple[str, RuleKind]]:

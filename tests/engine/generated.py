@@ -83,11 +83,13 @@ def budget_texts(draw: st.DrawFn) -> list[dict[str, Any]]:
         },
     )
     thresholds = [draw(threshold) | {"at_ratio": ratio} for ratio in draw(st.sampled_from([[], [0.5], [0.5, 0.9]]))]
+    ahead = st.sampled_from([{"at_projected_ratio": 1.5}, {"at_exhausted_in": "6h", "min_elapsed": 0}])
+    foretold = [draw(threshold) | draw(ahead)] if draw(st.booleans()) else []
     day = {
         "id": "day",
         "hard_limit_usd": draw(st.integers(0, 2)),
         "window": {"calendar": "day"},
-        "thresholds": thresholds,
+        "thresholds": [*thresholds, *foretold],
     }
     mine = {"id": "mine", "scope": "request.user", "hard_limit_usd": 1, "window": {"rolling": "24h"}}
     mine["when"] = draw(_condition(_OF_MODELS))

@@ -21,6 +21,7 @@ from costlens_policy.compiler.rules import (
     RewriteRule,
     RouteStep,
 )
+from costlens_policy.compiler.thresholds import Expectation
 from costlens_policy.engine import decide, preparation, request, routes
 from costlens_policy.engine.access import refused_model
 from costlens_policy.engine.candidate import Candidate, obstacle
@@ -28,6 +29,7 @@ from costlens_policy.engine.context import Context
 from costlens_policy.engine.facts import Exclusion
 from costlens_policy.engine.signals import SignalValues
 from costlens_policy.expressions.runtime import CelError
+from costlens_policy.periods import Forecast
 from costlens_policy.rewrites import Content, Step, combine, content_tokens
 from costlens_policy.signals import Signal
 from costlens_policy.signals.measures import Length
@@ -53,7 +55,8 @@ def longhand() -> Iterator[None]:
             (Stages, "budgets_read_model", always),
             (BudgetStep, "first", property(lambda _: None)),
             (BudgetStep, "_firsts", property(lambda _: {})),
-            (BudgetStep, "lowest", property(lambda step: step.thresholds)),
+            (BudgetStep, "lowest", property(lambda step: step.levels)),
+            (Expectation, "is_met", _is_met),
             (Combinations, "of", _combined),
             (preparation, "count_request", _counted),
             (Candidate, "weighed", _weighed),
@@ -86,6 +89,17 @@ def _weighed(candidate: Candidate, measure: Measure) -> int:
     outputs = candidate.kinds._output
     heaviest = [max(measure.per_token[kind] for kind in kinds) for kinds in (inputs, outputs)]
     return heaviest[0] * candidate.prompt_tokens + heaviest[1] * candidate.output_tokens
+
+
+def _is_met(expected: Expectation, ahead: Forecast) -> bool:
+    """Ask a forecast as S-THR-2 to S-THR-4 say."""
+    if ahead.elapsed_ratio is None or not ahead.elapsed_ratio >= expected.min_elapsed:
+        return False
+    if expected.exhausted_in is None:
+        return ahead.projected_ratio is not None and not ahead.projected_ratio < expected.projected_ratio
+    if ahead.exhausted_in is None or ahead.resets_in is None:
+        return False
+    return not (ahead.exhausted_in > expected.exhausted_in or ahead.exhausted_in >= ahead.resets_in)
 
 
 def _first_route(context: Context) -> RouteStep:

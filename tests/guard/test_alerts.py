@@ -228,3 +228,34 @@ def test_of_several_reasons_for_a_denial_the_first_is_told(guard_of):
     (event,) = guard.events
     assert event.kind == "denied"
     assert "no room for $1.0002" in event.text
+
+
+FORECAST = """
+budgets:
+  - id: team
+    scope: request.?team.orValue("nobody")
+    hard_limit_usd: 0.012
+    window: {calendar: day}
+    thresholds:
+      - {at_usd: 0.01, alert: ten tenths of a cent}
+      - {at_projected_ratio: 1.2, alert: too fast}
+"""
+
+
+def test_a_forecast_alerts_once_and_not_on_the_first_calls(guard_of, clock):
+    guard = guard_of(FORECAST)
+    clock.move(hours=24 - clock.now.hour, minutes=1 - clock.now.minute)
+    for _ in range(2):
+        with guard.call(REQUEST) as call:
+            call.settle(FULL)
+    assert guard.flush()
+    assert guard.events == []  # a minute of the day has passed
+    clock.move(hours=3)
+    for _ in range(2):
+        with guard.call(REQUEST) as call:
+            call.settle(FULL)
+    assert guard.flush()
+    assert names(guard.events) == [("red", "projected_ratio:1.2")]
+    spend_all(guard)
+    assert guard.flush()
+    assert names(guard.events) == [("red", "projected_ratio:1.2"), ("red", "0.01 usd"), ("red", "denied")]

@@ -41,7 +41,8 @@ class _Reached:
 
     @property
     def said(self) -> str:
-        return f"{self.threshold.at_ratio:.0%} of `{self.rule.id}`"
+        ratio = self.threshold.at_ratio
+        return f"{self.threshold.name if ratio is None else f'{ratio:.0%}'} of `{self.rule.id}`"
 
 
 def find_dead_end_downgrades(subject: Subject) -> Iterator[Diagnostic]:
@@ -70,12 +71,11 @@ def _excluding(rule: Rule) -> list[_Reached]:
     assert isinstance(document, PolicyDocument)
     assert isinstance(at_budget, int)
     written = document.budgets[at_budget]
-    order = sorted(range(len(written.thresholds)), key=lambda at: written.thresholds[at].at_ratio)
-    steps = step.thresholds[len(step.thresholds) - len(order) :]  # a soft limit stands before them
+    places = {threshold.name: at for at, threshold in enumerate(written.thresholds)}
     return [
-        _Reached(rule, item, rule.place.at("thresholds", at, "downgrade"))
-        for at, item in zip(order, steps, strict=True)
-        if item.excludes and item.at_ratio
+        _Reached(rule, item, rule.place.at("thresholds", places[item.name], "downgrade"))
+        for item in step.levels
+        if item.excludes and (item.at_ratio or item.at_amount)
     ]
 
 

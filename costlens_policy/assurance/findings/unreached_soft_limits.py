@@ -23,7 +23,7 @@ def find_unreached_soft_limits(subject: Subject) -> Iterator[Diagnostic]:
     """Warn of soft limits that are not below every amount that the expression of the hard limit writes out."""
     for rule in subject.rules["budgets"]:
         assert isinstance(rule.step, BudgetStep)
-        soft = next((item.at_amount for item in rule.step.thresholds if item.at_amount is not None), None)
+        soft = next((item.at_amount for item in rule.step.thresholds if item.is_soft_limit), None)
         if soft is None or not isinstance(rule.step.limit, Formula):
             continue
         lower = sorted(amount for amount in _amounts(rule.step.limit.typed.root) if amount <= soft)

@@ -7,6 +7,7 @@ from typing import Final
 
 from costlens_policy.checker.checks.budget_scopes import check_budget_scopes
 from costlens_policy.checker.checks.constant_conditions import check_constant_conditions
+from costlens_policy.checker.checks.dead_thresholds import check_dead_thresholds
 from costlens_policy.checker.checks.denied_by_default import check_denied_by_default
 from costlens_policy.checker.checks.downgrades import check_downgrades
 from costlens_policy.checker.checks.empty_policies import check_empty_policies
@@ -81,6 +82,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     check_markers,
     check_unpriced_tiers,
     check_steered_access,
+    check_dead_thresholds,
     check_few_cases,
     check_old_measurements,
     check_noisy_quality,

@@ -16,27 +16,37 @@ _FOUND: Final = Finding("CL403")
 
 
 def check_thresholds(subject: Subject) -> Iterator[Diagnostic]:
-    """Warn about a threshold that is always active, and of two at the same ratio or out of order."""
+    """Warn about a threshold that is always active, and of two at the same ratio or amount, or out of order."""
     for policy in subject.bundle.policies:
         for index, budget in enumerate(policy.document.budgets):
-            yield from _thresholds(budget, Place(policy, ("budgets", index, "thresholds")))
+            place = Place(policy, ("budgets", index, "thresholds"))
+            ratios = [(at, item.at_ratio) for at, item in enumerate(budget.thresholds)]
+            amounts = [(at, item.amount) for at, item in enumerate(budget.thresholds)]
+            yield from _in_order(budget, place, ratios)
+            yield from _in_order(budget, place, amounts)
 
 
-def _thresholds(budget: Budget, thresholds: Place) -> Iterator[Diagnostic]:
-    before = Decimal(-1)
-    for index, threshold in enumerate(budget.thresholds):
-        place = thresholds.at(index, "at_ratio")
-        related = [Related(thresholds.at(index - 1, "at_ratio").span, "the threshold before it")] if index else []
-        if threshold.at_ratio == 0:
-            advice = "a threshold must start above ratio 0; for what always applies, use a rewrite or a route"
+def _in_order(budget: Budget, thresholds: Place, starts: list[tuple[int, Decimal | None]]) -> Iterator[Diagnostic]:
+    before, last = Decimal(-1), 0
+    for index, start in starts:
+        if start is None:
+            continue
+        condition = budget.thresholds[index].condition
+        place = thresholds.at(index, condition)
+        related = []
+        if before >= 0:
+            related = [Related(thresholds.at(last, budget.thresholds[last].condition).span, "the threshold before it")]
+        if start == 0:
+            what = "ratio" if condition == "at_ratio" else "amount"
+            advice = f"a threshold must start above {what} 0; for what always applies, use a rewrite or a route"
             yield _FOUND.warning(
-                "a threshold at ratio 0 is always active", place.span, "from the first call on", advice
+                f"a threshold at {what} 0 is always active", place.span, "from the first call on", advice
             )
-        elif threshold.at_ratio == before:
+        elif start == before:
             advice = "merge them into one threshold"
-            message = f"two thresholds of `{budget.id}` start at `{threshold.at_ratio}`"
+            message = f"two thresholds of `{budget.id}` start at `{start}`"
             yield _FOUND.warning(message, place.span, "again", advice, related)
-        elif threshold.at_ratio < before:
-            message = f"the threshold at `{threshold.at_ratio}` comes after the one at `{before}`"
+        elif start < before:
+            message = f"the threshold at `{start}` comes after the one at `{before}`"
             yield _FOUND.warning(message, place.span, "out of order", "order the thresholds from low to high", related)
-        before = threshold.at_ratio
+        before, last = start, index

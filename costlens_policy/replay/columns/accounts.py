@@ -13,10 +13,10 @@ import polars as pl
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.compiler.rules import BudgetStep
 from costlens_policy.engine.decide import decide
-from costlens_policy.engine.decision import Balance, BalanceSeen
+from costlens_policy.engine.decision import Alert, Balance, BalanceSeen
 from costlens_policy.errors import RequestError
 from costlens_policy.frozen import frozen
-from costlens_policy.money import from_units, plain
+from costlens_policy.money import from_units
 from costlens_policy.periods import Schedule, schedule_of
 from costlens_policy.replay.columns.batch import instant, micros
 from costlens_policy.replay.columns.deciding import requests_in, token_units
@@ -35,7 +35,7 @@ class Account:
     """One budget and scope key. Amounts are units of ``digits`` fractional digits.
 
     ``used`` is right up to the time ``ends``, from where ``at`` starts on the next period. Time never goes back.
-    ``_alerted`` has, by the start of an alert, the time until which it does not alert again.
+    ``_alerted`` has, by the name of a threshold, the time until which it does not alert again.
     """
 
     __slots__ = ("_alerted", "_charges", "_length", "_schedule", "counts", "digits", "ends", "used")
@@ -44,7 +44,7 @@ class Account:
         self._schedule = schedule
         self._charges: deque[tuple[int, int]] = deque()
         self._length = 0
-        self._alerted: dict[Decimal, int] = {}
+        self._alerted: dict[str, int] = {}
         self.counts = False
         self.digits = digits
         self.ends = _LONG_AGO
@@ -67,16 +67,16 @@ class Account:
             if self._length:
                 self._charges.append((now, amount))
 
-    def is_first(self, now: int, start: Decimal) -> bool:
-        """Return whether an alert that begins at an amount is due for the first time in the current period.
+    def is_first(self, now: int, threshold: str) -> bool:
+        """Return whether the alert of a threshold is due for the first time in the current period.
 
         ``at`` was asked for the same time before. A rolling window alerts once in each of its lengths.
         """
         if not self.counts:  # a budget on single calls alerts every time
             return True
-        if now < self._alerted.get(start, _LONG_AGO):
+        if now < self._alerted.get(threshold, _LONG_AGO):
             return False
-        self._alerted[start] = (now // self._length + 1) * self._length if self._length else self.ends
+        self._alerted[threshold] = (now // self._length + 1) * self._length if self._length else self.ends
         return True
 
     def _turn(self, now: int) -> None:
@@ -99,14 +99,14 @@ class Account:
             self.ends,
             self._length,
             list(self._charges),
-            [[plain(start), until] for start, until in self._alerted.items()],
+            [[name, until] for name, until in self._alerted.items()],
         ]
 
     def restore(self, data: list[Any]) -> None:
         """Take over a state that ``to_list`` returned."""
         self.used, self.counts, self.ends, self._length, charges, alerted = data
         self._charges = deque((at, amount) for at, amount in charges)
-        self._alerted = {Decimal(start): until for start, until in alerted}
+        self._alerted = dict(alerted)
 
 
 class Accounts(Mapping[_Key, Balance]):
@@ -172,8 +172,8 @@ class Line:
     limit: float
     alerts_from: float
     acts_from: float
-    alerts: tuple[tuple[int, Decimal, str], ...]
-    """Where each alert begins, in units and as an amount, and its text."""
+    alerts: tuple[tuple[int, Alert], ...]
+    """Where each alert begins, in units, and the alert."""
 
 
 class Lines:
@@ -255,17 +255,19 @@ class Lines:
         step = self._plan.budgets[seen.budget][1]
         account = self._accounts.of(seen.budget, seen.key)
         scale = Decimal(1).scaleb(account.digits)
-        starts = [(_up(threshold.starts_at(seen.limit), scale), threshold) for threshold in step.thresholds]
+        starts = [(_up(threshold.starts_at(seen.limit), scale), threshold) for threshold in step.levels]
         acts = [start for start, threshold in starts if not step.shadow and (threshold.excludes or threshold.steps)]
         alerts = [
-            (start, threshold.starts_at(seen.limit), threshold.alert)
+            (start, Alert(step.id, seen.key, threshold.starts_at(seen.limit), threshold.alert, threshold.name))
             for start, threshold in starts
             if threshold.alert is not None
         ]
         limit = inf if step.shadow else _down(seen.limit, scale)
-        first = min((start for start, _, _ in alerts), default=inf)
+        first = min((start for start, _ in alerts), default=inf)
         place = self._units.index(step.unit) if step.unit in self._units else -1
         first_act = min([*acts, limit + 1] if step.overflow else acts, default=inf)
+        if step.forecasts:  # what depends on the time of each row is decided for each row
+            first_act = 0
         return Line(account, step.unit, place, step.id, seen.key, limit, first, first_act, tuple(alerts))
 
 

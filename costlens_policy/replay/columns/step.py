@@ -353,9 +353,9 @@ class _Ordered:
             unit = item.unit
             call = worst if unit == "usd" else 1 if unit == "requests" else choice.tokens(item.place, row.prompt)
             reached = item.account.at(row.at) + call
-            for start, amount, text in item.alerts:
+            for start, alert in item.alerts:
                 if reached >= start:
-                    sums.alert_once(item.account, item.budget, item.key, amount, text, row.at)
+                    sums.alert_once(item.account, alert, row.at)
 
     def _take(self, row: _Row, model: str, length: int, charged: _Charged, buckets: Sequence[str]) -> int:
         """Charge a call to its budgets; return what it reads from a cache."""
@@ -508,7 +508,7 @@ class _Exactly:
         for alert in decision.alerts:
             account = self._accounts.of(alert.budget, alert.key)
             account.at(at)
-            sums.alert_once(account, alert.budget, alert.key, alert.at, alert.text, at)
+            sums.alert_once(account, alert, at)
         return self._facts.code(replace(facts, choices=facts.choices[:1])), tuple(charged)
 
     def requests(self, frame: pl.DataFrame) -> Callable[[int], dict[str, Any]]:

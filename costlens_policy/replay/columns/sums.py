@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
+from costlens_policy.engine.decision import Alert
 from costlens_policy.money import ZERO, plain, total
 from costlens_policy.replay.columns.accounts import Account
 from costlens_policy.replay.columns.batch import instant
@@ -75,14 +76,14 @@ class Sums:
             found = self.models[name] = ModelSums()
         return found
 
-    def alert_once(self, account: Account, budget: str, key: str, start: Decimal, text: str, at: int) -> None:
+    def alert_once(self, account: Account, alert: Alert, at: int) -> None:
         """Count an alert that is due, unless it was in this period before."""
-        if not account.is_first(at, start):
+        if not account.is_first(at, alert.threshold):
             return
         self.alert_count += 1
         if len(self.alerts) < _MOST_ALERTS:
-            time = instant(at).isoformat()
-            self.alerts.append({"budget": budget, "key": key, "at": plain(start), "text": text, "time": time})
+            known = {"budget": alert.budget, "key": alert.key, "at": plain(alert.at), "text": alert.text}
+            self.alerts.append({**known, "time": instant(at).isoformat()})
 
     def reject(self, reject: Reject) -> None:
         """Count a row that is left out."""

@@ -148,7 +148,7 @@ def _downgrades(decision: Decision) -> set[tuple[str, int]]:
     for item in (*decision.excluded, *decision.shadowed):
         if item.threshold is not None and item.by in decision.plan.budgets:
             thresholds = decision.plan.budgets[item.by][1].thresholds
-            found.update((item.by, n) for n, step in enumerate(thresholds) if step.at_ratio == item.threshold)
+            found.update((item.by, n) for n, step in enumerate(thresholds) if step.name == item.threshold)
     return found
 
 

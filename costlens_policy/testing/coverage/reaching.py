@@ -321,7 +321,8 @@ class Reaching:
             step = self._plan.budgets[aim.budget][1]
             threshold = step.thresholds[aim.index]
             for other in self._overflowing(situation, step.id):
-                yield from self._with_used(other, step, threshold.starts_at)
+                start = threshold.starts_at if threshold.expects is None else _nearly_all
+                yield from self._with_used(other, step, start)
             return
         if isinstance(aim, Overflows):
             for other in self._overflowing(situation, aim.budget):
@@ -389,6 +390,11 @@ class Reaching:
                     base = self._base(other)
                     if base is not None:
                         yield base
+
+
+def _nearly_all(limit: Decimal) -> Decimal:
+    """Return what of a limit has to be used for a forecast to be bad at most times of a window."""
+    return limit * Decimal("0.99")
 
 
 _PRESSES: Final[Sequence[Mapping[str, Any]]] = (

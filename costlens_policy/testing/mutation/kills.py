@@ -313,7 +313,7 @@ def _amounts(*decisions: Decision | None) -> dict[tuple[str, str], set[Decimal]]
 
 
 def _edges(step: BudgetStep, limit: Decimal) -> Iterator[Decimal]:
-    for threshold in step.thresholds:
+    for threshold in step.levels:
         yield threshold.starts_at(limit)
 
 

@@ -314,8 +314,10 @@ class _OfPolicy(_Maker):
             yield self._changed(MutantKind.WINDOW, (*at, "rolling"), "1s")
 
     def _threshold(self, threshold: Threshold, at: Path) -> Iterator[Mutant]:
-        yield self._dropped(MutantKind.THRESHOLD, f"the threshold at {threshold.at_ratio:f} is removed", at)
-        yield from self._numbers(MutantKind.THRESHOLD, (*at, "at_ratio"), most=1)
+        yield self._dropped(MutantKind.THRESHOLD, f"the threshold at {threshold.name} is removed", at)
+        if threshold.at_exhausted_in is None:
+            most = 1 if threshold.at_ratio is not None else None
+            yield from self._numbers(MutantKind.THRESHOLD, (*at, threshold.condition), most=most)
         if threshold.alert is not None and (threshold.rewrite or threshold.downgrade):
             yield self._dropped(MutantKind.THRESHOLD, "`alert` is dropped", (*at, "alert"))
         yield from self._operations(threshold.rewrite, (*at, "rewrite"))

@@ -179,6 +179,17 @@ budgets:
       - {{at_ratio: 0.5, alert: half, downgrade: {{models: [small]}}}}
       - {{at_ratio: 0.8, rewrite: [{{clamp_params: {{max_output_tokens: {{max: 500}}}}}}]}}
 """,
+    "thresholds at forecasts": f"""
+budgets:
+  - id: team
+    scope: 'request.?team.orValue("none")'
+    hard_limit_usd: 20
+    {DAY}
+    thresholds:
+      - {{at_usd: 5, alert: five dollars}}
+      - {{at_projected_ratio: 1.5, alert: too fast}}
+      - {{at_exhausted_in: 4h, alert: soon gone, downgrade: {{models: [small]}}}}
+""",
     "failing thresholds": f"""
 budgets:
   - id: team
@@ -201,7 +212,7 @@ budgets:
 
 ALONE = (
     "arithmetic", "by score", "time", "balances", "balances at every step", "forecasts", "thresholds",
-    "failing thresholds", "budgets of models",
+    "thresholds at forecasts", "failing thresholds", "budgets of models",
 )  # fmt: skip
 """What these decide by differs from request to request, or a threshold does more than to alert."""
 

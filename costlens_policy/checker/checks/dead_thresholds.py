@@ -1,0 +1,52 @@
+"""CL458: a threshold that can never be active."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from costlens_policy.checker.checks.subject import Finding, Place, Subject
+from costlens_policy.diagnostics.model import Diagnostic
+from costlens_policy.documents.policy import Budget, CallWindow, LifetimeWindow, RollingWindow, Threshold
+from costlens_policy.units import base_of
+
+__all__ = ["check_dead_thresholds"]
+
+_FOUND: Final = Finding("CL458")
+
+
+def check_dead_thresholds(subject: Subject) -> Iterator[Diagnostic]:
+    """Report thresholds above the limit, and forecasts of windows that have no end."""
+    for policy in subject.bundle.policies:
+        for index, budget in enumerate(policy.document.budgets):
+            for at, threshold in enumerate(budget.thresholds):
+                found = _reason(budget, threshold)
+                if found is not None:
+                    key, reason, help = found
+                    yield _FOUND.error(
+                        f"the threshold at `{threshold.name}` of `{budget.id}` is never active",
+                        Place(policy, ("budgets", index, "thresholds", at, key)).span,
+                        reason,
+                        help,
+                    )
+
+
+def _reason(budget: Budget, threshold: Threshold) -> tuple[str, str, str] | None:
+    """Return which key keeps a threshold from being active, why, and what to do; None where it can be."""
+    hard = getattr(budget, f"hard_limit_{base_of(budget.unit)}")
+    if threshold.amount is not None:
+        if isinstance(hard, str) or threshold.amount < hard:
+            return None
+        return threshold.condition, "calls are denied before", f"choose an amount below `{hard}`"
+    if not threshold.is_forecast:
+        return None
+    if isinstance(budget.window, RollingWindow | LifetimeWindow | CallWindow):
+        kind = next(key for key in ("rolling", "lifetime", "per_call") if hasattr(budget.window, key))
+        return (
+            threshold.condition,
+            f"a `{kind}` window has no end, so nothing can be forecast for it",
+            "use a calendar window, or a threshold at a ratio or an amount",
+        )
+    if threshold.min_elapsed == 1:
+        return "min_elapsed", "the window is over then", "choose a share below 1"
+    return None
