@@ -23,7 +23,9 @@ from costlens_policy.frozen import frozen
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-__all__ = ["Forecast", "Period", "PeriodError", "Schedule", "forecast", "schedule_of", "start_of_day", "zone_of"]
+__all__ = [
+    "FIRST_USE", "Forecast", "Period", "PeriodError", "Schedule", "forecast", "schedule_of", "start_of_day", "zone_of",
+]  # fmt: skip
 
 _WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
@@ -36,25 +38,44 @@ class PeriodError(CostlensPolicyError, ValueError):
 class Period:
     """The time that one account covers. ``starts_at`` and ``resets_at`` are in UTC, None where there is no such time.
 
-    ``rolling`` is the length of a window that ends now, and None for every other window.
+    ``rolling`` is the length of a window that ends now, and None for every other window. ``first_use`` is the length of
+    one that begins with its first use: only a ledger knows when that was, so there are times only in what it reports,
+    and none while no such window is in force.
     """
 
     id: str
     starts_at: datetime | None = None
     resets_at: datetime | None = None
     rolling: timedelta | None = None
+    first_use: timedelta | None = None
+
+    def begun(self, starts_at: datetime | None) -> Period:
+        """Return the period with the window that began at a time, which must be one from first use; None for none."""
+        assert self.first_use is not None
+        return Period(self.id, starts_at, starts_at and starts_at + self.first_use, first_use=self.first_use)
+
+    def seen(self, started_at: datetime | None, now: datetime) -> Period:
+        """Return the period with its window from first use as it counts at ``now``, if it began at a time.
+
+        None where nobody knows of one, or for every other window: then this is the period itself.
+        """
+        if self.first_use is None:
+            return self
+        counts = started_at is not None and -self.first_use < now - started_at < self.first_use
+        return self.begun(started_at if counts else None)
 
     def since(self, now: datetime) -> datetime | None:
         """Return when that began which counts at ``now``: for a rolling window it moves along."""
         return self.starts_at if self.rolling is None else now - self.rolling
 
     def alert_id(self, now: datetime) -> str:
-        """Return under which id an alert is raised once: the period's own, or for a rolling window one for each of
-        its lengths.
+        """Return under which id an alert is raised once: the period's own, for a window from first use one for each
+        window, or for a rolling window one for each of its lengths.
         """
-        if self.rolling is None:
-            return self.id
-        return f"{self.id}#{(now - datetime(1970, 1, 1, tzinfo=UTC)) // self.rolling}"
+        if self.first_use is not None and self.starts_at is not None:
+            return f"{self.id}#{_text(self.starts_at)}"
+        length = self.rolling or self.first_use
+        return self.id if length is None else f"{self.id}#{(now - datetime(1970, 1, 1, tzinfo=UTC)) // length}"
 
 
 class Schedule(Protocol):
@@ -74,6 +95,8 @@ def schedule_of(terms: Mapping[str, Any]) -> Schedule:
             return _Calendar(**terms)
         case {"rolling": length}:
             return _Constant(_rolling(length))
+        case {"from_first_use": length}:
+            return _Constant(_from_first_use(length))
         case {"starts_at": start, "ends_at": end}:
             return _Fixed(start, end)
         case {"lifetime": True}:
@@ -183,12 +206,30 @@ def _day_of(month: int, day: int) -> date:
 
 
 def _rolling(text: str) -> Period:
+    length = _length(text, "a rolling window")
+    return Period(f"rolling:{_in_seconds(length)}", rolling=length)
+
+
+FIRST_USE: Final = "first_use:"
+"""How the ids of windows begin that begin with their first use."""
+
+
+def _from_first_use(text: str) -> Period:
+    length = _length(text, "a window from first use")
+    return Period(f"{FIRST_USE}{_in_seconds(length)}", first_use=length)
+
+
+def _length(text: str, what: str) -> timedelta:
     length = duration_of(text)
     if length < timedelta(milliseconds=1):
-        raise PeriodError(f"a rolling window of `{text}` is too short to hold anything")
+        raise PeriodError(f"{what} of `{text}` is too short to hold anything")
+    return length
+
+
+def _in_seconds(length: timedelta) -> str:
     seconds, rest = divmod(length // timedelta(microseconds=1), 1_000_000)
     fraction = f".{rest:06}".rstrip("0") if rest else ""
-    return Period(f"rolling:{seconds}{fraction}s", rolling=length)
+    return f"{seconds}{fraction}s"
 
 
 def _text(instant: datetime) -> str:

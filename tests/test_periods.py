@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from costlens_policy.documents.policy import (
     CalendarWindow,
     CallWindow,
+    FirstUseWindow,
     FixedWindow,
     LifetimeWindow,
     RollingWindow,
@@ -183,6 +184,18 @@ def test_windows_without_a_beginning() -> None:
     assert periods_of(RollingWindow(rolling="1.5s")).at(now) == Period("rolling:1.5s", rolling=timedelta(seconds=1.5))
 
 
+def test_windows_from_first_use_have_times_once_somebody_knows_them() -> None:
+    now, length = at("2026-11-24T12:00:00Z"), timedelta(hours=5)
+    period = periods_of(FirstUseWindow(from_first_use="5h")).at(now)
+    assert period == Period("first_use:18000s", first_use=length)
+    assert (period.starts_at, period.resets_at, period.since(now)) == (None, None, None)
+    begun = period.seen(now, now + timedelta(hours=1))
+    assert (begun.starts_at, begun.resets_at, begun.id) == (now, now + length, period.id)
+    assert period.seen(now, now + length) == period.seen(None, now) == period
+    assert period.seen(now, now - timedelta(hours=1)) == begun, "a clock that is behind counts in it"
+    assert begun.alert_id(now) == begun.alert_id(now + timedelta(hours=4)) != period.begun(now + length).alert_id(now)
+
+
 def test_alerts_of_a_rolling_window_are_raised_once_for_each_of_its_lengths() -> None:
     now = at("2026-11-24T12:00:00Z")
     period = Period("rolling:3600s", rolling=timedelta(hours=1))
@@ -198,6 +211,7 @@ def test_alerts_of_a_rolling_window_are_raised_once_for_each_of_its_lengths() ->
         (calendar("day", "../../etc/passwd"), "unknown time zone"),
         (calendar("day", ""), "unknown time zone"),
         (RollingWindow(rolling="0s"), "too short to hold anything"),
+        (FirstUseWindow(from_first_use="0s"), "too short to hold anything"),
         (
             FixedWindow(starts_at=at("2026-11-02T00:00:00Z"), ends_at=at("2026-11-01T00:00:00Z")),
             "is empty",

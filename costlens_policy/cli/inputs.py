@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -37,7 +38,7 @@ _REQUEST: Final = "CL921"
 _BALANCES: Final = "CL922"
 _UNKNOWN: Final = "unknown attribute "
 _NAMED: Final = re.compile(r"`([^`]+)`")
-_KEYS: Final = ("budget", "key", "used", "held", "override", "topup")
+_KEYS: Final = ("budget", "key", "used", "held", "override", "topup", "started_at")
 _AMOUNTS: Final = ("used", "held", "override", "topup")
 
 
@@ -181,7 +182,7 @@ def _not_an_object(value: Any) -> str:
 
 
 def read_balances(path: str, plan: Plan) -> Balances:
-    """Read a list of objects with ``budget``, ``key``, ``used``, ``held``, ``override`` and ``topup``.
+    """Read a list of objects with ``budget``, ``key``, ``used``, ``held``, ``override``, ``topup``, ``started_at``.
 
     Raises ``RejectedError`` with every problem.
     """
@@ -219,6 +220,16 @@ def _problems(given: Input, index: int, plan: Plan) -> Iterator[Diagnostic]:
     for name in _AMOUNTS:
         if not _is_amount(item.get(name, 0)):
             yield bad_balances(f"`{name}` must be a non-negative number", given.place((index, name)))
+    if "started_at" in item and _time(item["started_at"]) is None:
+        yield bad_balances("`started_at` must be a timestamp with a time zone", given.place((index, "started_at")))
+
+
+def _time(value: Any) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        return None
+    return found if isinstance(found, datetime) and found.tzinfo is not None else None
 
 
 def _is_amount(value: Any) -> bool:
@@ -231,7 +242,8 @@ def _is_amount(value: Any) -> bool:
 
 def _balance(item: dict[str, Any]) -> Balance:
     override = _amount(item, "override") if "override" in item else None
-    return Balance(_amount(item, "used"), _amount(item, "held"), override, _amount(item, "topup"))
+    started_at = _time(item.get("started_at"))
+    return Balance(_amount(item, "used"), _amount(item, "held"), override, _amount(item, "topup"), started_at)
 
 
 def _amount(item: dict[str, Any], name: str) -> Decimal:

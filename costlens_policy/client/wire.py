@@ -52,6 +52,8 @@ class BalanceGiven(Given):
     held: Decimal = Decimal(0)
     override: Decimal | None = None
     topup: Decimal = Decimal(0)
+    started_at: datetime | None = None
+    """When a window from first use began that is in force."""
 
 
 class Decide(Given):

@@ -196,6 +196,7 @@ def _balances(entry: Mapping[str, Any]) -> dict[tuple[str, str], Balance]:
             _amount(item["held"]),
             None if item.get("override") is None else _amount(item["override"]),
             _amount(item.get("topup", "0")),
+            None if item.get("started_at") is None else datetime.fromisoformat(_text(item["started_at"])),
         )
         for item in entry["balances_read"]
     }

@@ -35,7 +35,8 @@ from costlens_policy.documents.rewrites import Operation, Rewrite
 from costlens_policy.units import Kind, Unit, base_of, unit_of_kinds
 
 __all__ = [
-    "AccessRule", "Budget", "CalendarWindow", "CallWindow", "Choice", "Downgrade", "FixedWindow", "LifetimeWindow",
+    "AccessRule", "Budget", "CalendarWindow", "CallWindow", "Choice", "Downgrade", "FirstUseWindow", "FixedWindow",
+    "LifetimeWindow",
     "Limits", "PolicyDocument", "RollingWindow", "Route", "Split", "SplitTarget", "Target", "Threshold", "Waived",
     "Window", "Within",
 ]  # fmt: skip
@@ -280,6 +281,13 @@ class RollingWindow(Section):
     """Length of the span, such as ``24h``."""
 
 
+class FirstUseWindow(Section):
+    """A span of time that begins with the first call after the last one has ended, as subscription plans have them."""
+
+    from_first_use: Annotated[DurationText, Field(examples=["5h"])]
+    """Length of the span, such as ``5h``."""
+
+
 class FixedWindow(Section):
     """One span of time."""
 
@@ -303,7 +311,7 @@ class CallWindow(Section):
     """Always ``true``."""
 
 
-Window = CalendarWindow | RollingWindow | FixedWindow | LifetimeWindow | CallWindow
+Window = CalendarWindow | RollingWindow | FirstUseWindow | FixedWindow | LifetimeWindow | CallWindow
 
 
 class Downgrade(Section):
@@ -458,7 +466,7 @@ class Budget(Section):
     """Budget that counts a call in place of this one where this one has no room for it. That budget then has no effect
     by itself. One of another policy, as ``policy/budget``, must be an overflow there, too."""
     window: Window
-    """The period that the limit covers: of the calendar, rolling, one fixed span, or forever."""
+    """The period that the limit covers: of the calendar, rolling, from first use, one fixed span, or forever."""
     thresholds: tuple[Threshold, ...] = ()
     """What happens before the limit is reached."""
     shadow: bool = False
@@ -474,6 +482,8 @@ class Budget(Section):
                 raise ValueError(f"`soft_limit_{unit}` must have the unit of `hard_limit_{base}`")
         if base == "runs" and isinstance(self.window, CallWindow):
             raise ValueError("`hard_limit_runs` must not have the window `per_call`, in which no run adds to others")
+        if base == "runs" and isinstance(self.window, FirstUseWindow):
+            raise ValueError("`hard_limit_runs` must not have the window `from_first_use`, in which a run may go on")
         if self.count is not None and base != "tokens":
             raise ValueError(f"`count` must stand beside `hard_limit_tokens`, got `hard_limit_{base}`")
         for threshold in self.thresholds:

@@ -80,6 +80,8 @@ class BalanceInput(Section):
     """Limit that a person has set, in place of the policy's."""
     topup: _Amount | TemporaryAmount | None = None
     """What a person has added to the limit."""
+    started_at: Annotated[_SuiteTime, Field(examples=["+2h"])] | None = None
+    """When the window from first use began that is in force; ``+3d`` counts from the suite's ``now``."""
     every: Annotated[DurationText, Field(examples=["1m"])] | None = None
     """Time between two values of a series, which starts at the suite's ``now``."""
 

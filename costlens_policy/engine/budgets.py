@@ -61,7 +61,8 @@ class AppliedBudget:
 
     def expect(self, now: datetime) -> None:
         """Find the thresholds that are active because of the forecast."""
-        ahead = forecast_of(self.step, self.balance.used, max(subtract(self.limit, self.taken), ZERO), self.limit, now)
+        balance, left = self.balance, max(subtract(self.limit, self.taken), ZERO)
+        ahead = forecast_of(self.step, balance.used, left, self.limit, balance.started_at, now)
         if ahead is not None:
             self.expecting = tuple(
                 item for item in self.step.forecasts if item.expects is not None and item.expects.is_met(ahead)

@@ -306,7 +306,8 @@ class _BudgetState(WhenRead):
             left=float(left),
             used_ratio=float(_FOR_DOUBLES.divide(taken, limit)) if limit else 1.0,
         )
-        self._amounts: tuple[Decimal, Decimal, Decimal] | None = (balance.used, left, limit)
+        self._amounts: tuple[Decimal, Decimal, Decimal, datetime | None] | None
+        self._amounts = balance.used, left, limit, balance.started_at
         self._now = now
         self._step = step
 
@@ -323,9 +324,11 @@ class _BudgetState(WhenRead):
         raise KeyError(name)
 
 
-def _expected(step: BudgetStep, used: Decimal, left: Decimal, limit: Decimal, now: datetime) -> dict[str, Value]:
+def _expected(
+    step: BudgetStep, used: Decimal, left: Decimal, limit: Decimal, started_at: datetime | None, now: datetime
+) -> dict[str, Value]:
     """Return what is to be expected of a budget, without what cannot be told."""
-    ahead = forecast_of(step, used, left, limit, now)
+    ahead = forecast_of(step, used, left, limit, started_at, now)
     if ahead is None:
         return {}
     found = {
@@ -336,15 +339,23 @@ def _expected(step: BudgetStep, used: Decimal, left: Decimal, limit: Decimal, no
     return {name: value for name, value in found.items() if value is not None}
 
 
-def forecast_of(step: BudgetStep, used: Decimal, left: Decimal, limit: Decimal, now: datetime) -> Forecast | None:
-    """Return what is to be expected of a budget, amounts in its unit; None where it has no period."""
+def forecast_of(
+    step: BudgetStep, used: Decimal, left: Decimal, limit: Decimal, started_at: datetime | None, now: datetime
+) -> Forecast | None:
+    """Return what is to be expected of a budget, amounts in its unit; None where it has no period.
+
+    ``started_at`` is when the window from first use began that is in force.
+    """
     from costlens_policy.periods import PeriodError, forecast  # most plans do not ask, and need no calendar
 
     try:
         period = step.schedule.at(now)
     except PeriodError:  # the calendar ends before the period does, or the machine has lost the time zone
         return None
-    return None if period is None else forecast(used, left, limit, period.since(now), period.resets_at, now)
+    if period is None:
+        return None
+    period = period.seen(started_at, now)
+    return forecast(used, left, limit, period.since(now), period.resets_at, now)
 
 
 def _closed(

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from costlens_policy.checker.attributes import STANDARD_ATTRIBUTES
+from costlens_policy.compiler.rules import BudgetStep
 from costlens_policy.engine.candidate import Candidate
 from costlens_policy.engine.context import Context
 from costlens_policy.engine.decided import Decided
@@ -186,10 +187,18 @@ class DeniedError(CostlensPolicyError):
         """
         if self.budget is None:
             return None
-        plan, now = self.decision.plan, self.decision.now
-        periods = [step.schedule.at(now) for step in (plan.budgets[self.budget][1], *plan.overflows_of(self.budget))]
-        ends = [None if period is None else period.resets_at for period in periods]
+        plan = self.decision.plan
+        ends = [self._end_of(step) for step in (plan.budgets[self.budget][1], *plan.overflows_of(self.budget))]
         return None if None in ends else min(end for end in ends if end is not None)
+
+    def _end_of(self, step: BudgetStep) -> datetime | None:
+        decision = self.decision
+        period = step.schedule.at(decision.now)
+        if period is not None and period.first_use is not None:
+            read = {key: balance for (id, key), balance in decision.balances_read.items() if id == step.id}
+            known = read.get(self.key or "") if step.id == self.budget else next(iter(read.values()), None)
+            period = period.seen(None if known is None else known.started_at, decision.now)
+        return None if period is None else period.resets_at
 
     def __reduce__(self) -> tuple[type[DeniedError], tuple[Decision, datetime | None]]:
         return DeniedError, (self.decision, self.hold_ends_at)
@@ -292,6 +301,8 @@ def _state(balance: Balance) -> dict[str, str]:
         state["override"] = _number(balance.override)
     if balance.topup:
         state["topup"] = _number(balance.topup)
+    if balance.started_at is not None:
+        state["started_at"] = _plain(balance.started_at)
     return state
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
@@ -18,7 +19,8 @@ __all__ = ["Alert", "Balance", "BalanceSeen", "Call", "Estimate", "Exclusion", "
 class Balance:
     """State of one budget and scope key, in the budget's unit: what is spent, and what is held for calls under way.
 
-    People may change a limit for a while: ``override`` replaces it, ``topup`` is added.
+    People may change a limit for a while: ``override`` replaces it, ``topup`` is added. ``started_at`` is when a window
+    from first use began that is in force, None for every other window.
 
     Raises ``ValueError`` for what is not an exact amount from zero on: with others, no budget could be kept.
     """
@@ -27,9 +29,17 @@ class Balance:
     held: Decimal = ZERO
     override: Decimal | None = None
     topup: Decimal = ZERO
+    started_at: datetime | None = None
 
     @classmethod
-    def of_ledger(cls, used: Decimal, held: Decimal, override: Decimal | None, topup: Decimal) -> Balance:
+    def of_ledger(
+        cls,
+        used: Decimal,
+        held: Decimal,
+        override: Decimal | None,
+        topup: Decimal,
+        started_at: datetime | None = None,
+    ) -> Balance:
         """Return a balance of amounts that a ledger has examined: they need not be examined for each call again."""
         balance = object.__new__(cls)
         put = object.__setattr__
@@ -37,6 +47,7 @@ class Balance:
         put(balance, "held", held)
         put(balance, "override", override)
         put(balance, "topup", topup)
+        put(balance, "started_at", started_at)
         return balance
 
     def limit_in_force(self, limit: Decimal) -> Decimal:
@@ -52,6 +63,8 @@ class Balance:
                 raise ValueError(f"`{name}` of a balance is a Decimal, not {type(amount).__name__}")
             if amount is not ZERO:
                 usd(amount)
+        if self.started_at is not None and self.started_at.tzinfo is None:
+            raise ValueError("`started_at` of a balance must have a time zone")
 
 
 class Estimate(NamedTuple):

@@ -80,9 +80,12 @@ class Accounts:
         return self._schedules[budget].at(now)
 
     def account(self, budget: str, key: str, now: datetime) -> Account | None:
-        """Return the current account of a budget and scope key; None where it has none now, or is per call."""
+        """Return the current account of a budget and scope key; None where it has none now, or is per call.
+
+        A window from first use is the one that was seen last.
+        """
         known = self.known((budget, key), now)
-        return None if known is None else known.account
+        return None if known is None else known.balance.account
 
     def known(self, place: Place, now: datetime) -> Known | None:
         """Return what is known of the current account of a budget and scope key; None as ``account`` does."""
@@ -120,6 +123,8 @@ class Accounts:
             for found, (account, _, _, used, held) in zip(known, lines, strict=False):
                 item = found or self._of(account)
                 if item is not None:
+                    if account.period.starts_at is None:  # not every store reports a window from first use here
+                        account = item.balance.account
                     item.balance = AccountBalance(account, used, held, item.balance.grants)
                     item.at = at
 

@@ -100,6 +100,7 @@ class Snapshot(Mapping[Place, Balance]):
             decimal_of(held, unit) if held else ZERO,
             None if override is None else decimal_of(override, unit),
             decimal_of(topup, unit) if topup else ZERO,
+            account.period.starts_at if account.period.first_use is not None else None,
         )
 
     def _counts_run(self, account: Account) -> bool:

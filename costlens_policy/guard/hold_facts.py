@@ -137,16 +137,21 @@ def decide_again(plan: Plan, request: Mapping[str, Any], facts: Facts) -> Decisi
         return None
     balances = {
         (budget, key): Balance(
-            Decimal(used), Decimal(held), None if override is None else Decimal(override), Decimal(topup)
+            Decimal(used),
+            Decimal(held),
+            None if override is None else Decimal(override),
+            Decimal(topup),
+            *map(datetime.fromisoformat, started_at),
         )
-        for budget, key, used, held, override, topup in decided["balances"]
+        for budget, key, used, held, override, topup, *started_at in decided["balances"]
     }
     return decide(plan, request, balances, datetime.fromisoformat(decided["now"]))
 
 
 def _texts(balance: Balance) -> list[str | None]:
     override = None if balance.override is None else plain(balance.override)
-    return [plain(balance.used), plain(balance.held), override, plain(balance.topup)]
+    started = [] if balance.started_at is None else [balance.started_at.isoformat()]
+    return [plain(balance.used), plain(balance.held), override, plain(balance.topup), *started]
 
 
 _MOST_CALLS: Final = 16

@@ -11,26 +11,32 @@ it is: one that shows at most ``STEP`` buckets more than one seen before is take
 The ends of leases are rounded up to a grid, and an account keeps one sum for each end. So whatever has expired is
 freed at the next touch of the account in a few steps, however many calls it was, and nothing has to run in the
 background.
+
+A window from first use has a bucket of its own, under the microsecond at which it began. Windows of one account never
+overlap: one begins only at a time that lies in no other, and within whose length no other begins. So a clock that is
+behind one that has begun a window counts in that window, and not in one beside it. An account keeps the last
+``KEPT_WINDOWS`` of them, for clocks that are behind by more than a window.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import timedelta
 from functools import lru_cache
 from typing import Final, NamedTuple
 
 from costlens_policy.frozen import frozen
-from costlens_policy.ledger.amounts import MICROSECOND, SECOND, Unit, instant_of
+from costlens_policy.ledger.amounts import MICROSECOND, SECOND, Unit, instant_of, micros_or_none
 from costlens_policy.ledger.errors import AmountError
-from costlens_policy.periods import Period
+from costlens_policy.periods import FIRST_USE, Period
 
 __all__ = [
     "AFTER_SEPARATOR",
     "BUCKETS",
     "CLOCKS",
     "KEPT_BUCKETS",
+    "KEPT_WINDOWS",
     "LAST_NAME",
     "MAX_LEASE",
     "SEPARATOR",
@@ -42,9 +48,13 @@ __all__ = [
     "checked_text",
     "clocks_after",
     "forgotten_buckets",
+    "forgotten_windows",
     "lease_end",
+    "length_of",
     "period_of",
+    "span_of",
     "used_in_window",
+    "window_at",
 ]
 
 
@@ -81,6 +91,16 @@ class Account:
         name = SEPARATOR.join((self.budget, self.period.id, self.unit, self.key))
         object.__setattr__(self, "name", checked_text(name, "the name of an account"))
         object.__setattr__(self, "scope", SEPARATOR.join((self.budget, self.unit, self.key)))
+
+    def begun(self, start: int | None) -> Account:
+        """Return the account with its window from first use that began at ``start``, in microseconds.
+
+        None where no window is in force. The account itself where its window is another one.
+        """
+        period = self.period
+        if period.first_use is None:
+            return self
+        return replace(self, period=period.begun(None if start is None else instant_of(start)))
 
 
 @frozen
@@ -158,8 +178,47 @@ def forgotten_buckets(buckets: Iterable[int], clocks: Sequence[int]) -> list[int
     ]
 
 
+KEPT_WINDOWS: Final = 16
+"""How many windows from first use an account keeps."""
+
+
+def window_at(starts: Iterable[int], length: int, now: int) -> int | None:
+    """Return when the window from first use began that counts at ``now``: the one that ``now`` lies in, else one that a
+    clock ahead of this one has begun less than a length later. All in microseconds.
+    """
+    near = [start for start in starts if now - length < start < now + length]
+    return max((start for start in near if start <= now), default=min(near, default=None))
+
+
+def forgotten_windows(starts: Iterable[int], current: int) -> list[int]:
+    """Return which windows from first use an account need not keep once ``current`` has begun."""
+    return sorted(start for start in starts if start != current)[: 1 - KEPT_WINDOWS]
+
+
+def length_of(period: Period) -> int:
+    """Return the length of a window from first use in microseconds; 0 for every other window."""
+    return 0 if period.first_use is None else period.first_use // MICROSECOND
+
+
+def span_of(period: Period) -> tuple[int | None, int | None, int | None, int]:
+    """Return what stores keep of a period, in microseconds: start, reset, length, and the width of buckets.
+
+    The width is 0 where the window does not move, and less than nothing, by its length, for one from first use.
+    """
+    if period.first_use is not None:
+        return None, None, length_of(period), -length_of(period)
+    span = micros_or_none(period.starts_at), micros_or_none(period.resets_at)
+    if period.rolling is None:
+        return *span, None, 0
+    return *span, period.rolling // MICROSECOND, bucket_width(period.rolling)
+
+
 def period_of(id: str, starts_at: int | None, resets_at: int | None, rolling: int | None) -> Period:
     """Return the period whose times and length are given in microseconds."""
+    if id.startswith(FIRST_USE):
+        assert rolling is not None
+        period = Period(id, first_use=timedelta(microseconds=rolling))
+        return period.begun(None if starts_at is None else instant_of(starts_at))
     return Period(
         id,
         None if starts_at is None else instant_of(starts_at),

@@ -28,7 +28,8 @@ AdjustmentKind: TypeAlias = Literal["topup", "override", "revoke", "set", "corre
 class Adjustment:
     """A manual adjustment. ``id`` makes repeating it harmless. Raises ``AdjustmentError`` for one that is invalid.
 
-    An override needs ``expires_at``; a top-up ends with its period at the latest. ``about`` is JSON data that the entry
+    An override needs ``expires_at``; a top-up ends with its period at the latest, and needs ``expires_at`` where no window
+    from first use is in force. ``about`` is JSON data that the entry
     carries beside author and reason, such as the day and the model that an invoice corrects.
     """
 
@@ -51,6 +52,9 @@ class Adjustment:
                 raise AdjustmentError(f"the {what} of an adjustment must not be empty")
         if self.kind == "override" and self.expires_at is None:
             raise AdjustmentError("an override must have an expiry time")
+        period = self.account.period
+        if self.kind == "topup" and period.first_use and not (period.resets_at or self.expires_at):
+            raise AdjustmentError("a top-up must have an expiry time while no window is in force")
         if self.kind in ("revoke", "set", "correct", "release") and self.expires_at is not None:
             raise AdjustmentError(f"an adjustment of kind `{self.kind}` cannot have an expiry time")
         if self.expires_at is not None and self.expires_at <= self.now:

@@ -216,7 +216,11 @@ class Trial(Engine):
             expected |= {"model": live.model, "fallbacks": list(live.fallbacks)}
         balances = [
             {"budget": item["budget"], "key": item["key"], "used": item["used"]}
-            | {name: item[name] for name in ("held", "override", "topup") if name in item and item[name] != "0"}
+            | {
+                name: item[name]
+                for name in ("held", "override", "topup", "started_at")
+                if name in item and item[name] != "0"
+            }
             for item in shown["balances_read"]
         ]
         request = shown["request"]

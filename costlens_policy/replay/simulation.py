@@ -224,7 +224,7 @@ _NOTHING = Balance()
 class _BalanceBook(Mapping[_Key, Balance]):
     """Balances by budget and scope key as the engine asks for them. Set ``now`` before each decision."""
 
-    __slots__ = ("_accounts", "_alerted", "_begun", "_rolling", "_schedules", "now", "run")
+    __slots__ = ("_accounts", "_alerted", "_begun", "_rolling", "_schedules", "_windows", "now", "run")
 
     def __init__(self, plan: Plan) -> None:
         steps = {step.id: step for _, step in plan.budgets.values()}
@@ -237,6 +237,8 @@ class _BalanceBook(Mapping[_Key, Balance]):
         """The run of the call that is decided."""
         self._begun: set[tuple[tuple[str, str, str], str]] = set()
         """Accounts and the runs that they count."""
+        self._windows: dict[tuple[str, str, str], datetime] = {}
+        """When windows from first use began."""
 
     def __getitem__(self, key: _Key) -> Balance:
         period = self._schedules[key[0]].at(self.now)
@@ -245,6 +247,8 @@ class _BalanceBook(Mapping[_Key, Balance]):
         account = (*key, period.id)
         if period.rolling is not None:
             self._forget(account, period)
+        elif period.first_use is not None and (started_at := self._began(account, period)) is not None:
+            return Balance(self._accounts.get(account, ZERO), started_at=started_at)
         used = self._accounts.get(account, ZERO)
         if self.run is not None and (account, self.run) in self._begun:
             used = subtract(used, _ONE)  # a run counts once
@@ -261,13 +265,17 @@ class _BalanceBook(Mapping[_Key, Balance]):
         for seen in decision.balances:
             period = self._schedules[seen.budget].at(self.now)
             amount = _amount(seen.unit, usages, cost)
-            if period is None or not amount:
+            if period is None:
                 continue
             account = (seen.budget, seen.key, period.id)
+            if period.first_use is not None and self._began(account, period) is None:
+                self._windows[account] = self.now
             if seen.unit == "runs" and self.run is not None:
                 if (account, self.run) in self._begun:
                     continue
                 self._begun.add((account, self.run))
+            if not amount:
+                continue
             self._accounts[account] = total((self._accounts.get(account, ZERO), amount))
             if period.rolling is not None:
                 self._rolling.setdefault(account, deque()).append((self.now, amount))
@@ -280,11 +288,22 @@ class _BalanceBook(Mapping[_Key, Balance]):
             if period is None:  # a budget on single calls alerts every time
                 fresh.append(alert)
                 continue
+            if period.first_use is not None:
+                period = period.begun(self._began((alert.budget, alert.key, period.id), period) or self.now)
             mark = (alert.budget, alert.key, period.alert_id(self.now), alert.threshold)
             if mark not in self._alerted:
                 self._alerted.add(mark)
                 fresh.append(alert)
         return fresh
+
+    def _began(self, account: tuple[str, str, str], period: Period) -> datetime | None:
+        """Return when the window from first use began that is in force; one that is over counts no more."""
+        started_at = self._windows.get(account)
+        if started_at is None or period.seen(started_at, self.now).starts_at is not None:
+            return started_at
+        del self._windows[account]
+        self._accounts.pop(account, None)
+        return None
 
     def _forget(self, account: tuple[str, str, str], period: Period) -> None:
         charges = self._rolling.get(account)

@@ -149,7 +149,9 @@ def _balances(plan: Plan, given: Sequence[wire.BalanceGiven]) -> Mapping[tuple[s
         raise RequestError(problems)
     try:
         return {
-            (known[item.budget][1].id, item.key): Balance(item.used, item.held, item.override, item.topup)
+            (known[item.budget][1].id, item.key): Balance(
+                item.used, item.held, item.override, item.topup, item.started_at
+            )
             for item in given
         }
     except ValueError as error:

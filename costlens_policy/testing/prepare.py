@@ -196,7 +196,8 @@ class _BalancesOfCases:
             override = self._in_force(entry.override, now, (*path, "override"))
             topup = self._in_force(entry.topup, now, (*path, "topup"))
             try:
-                balance = Balance(self._used(entry, now), entry.held or ZERO, override, topup or ZERO)
+                started_at = self._started_at(entry, now, path)
+                balance = Balance(self._used(entry, now), entry.held or ZERO, override, topup or ZERO, started_at)
             except SeriesError as error:
                 self._problems.report("CL611", str(error), (*path, "used"), help=_SERIES_HELP)
             except ValueError as error:
@@ -217,6 +218,13 @@ class _BalancesOfCases:
         if self._start is None or now is None:
             raise SeriesError("the series starts at the suite's `now`, which is not set")
         return value_at(entry.used, now - self._start, duration_of(entry.every))
+
+    def _started_at(self, entry: BalanceInput, now: datetime | None, path: Path) -> datetime | None:
+        """Return when a window from first use began, unless that is after the case."""
+        if entry.started_at is None:
+            return None
+        started_at = self._timestamp(entry.started_at, (*path, "started_at"))
+        return started_at if started_at is None or now is None or started_at <= now else None
 
     def _in_force(self, written: Decimal | TemporaryAmount | None, now: datetime | None, path: Path) -> Decimal | None:
         """Return an override or top-up that is in force at the time of a case."""

@@ -150,7 +150,8 @@ def _balances(rows: Any, known: Vocabulary) -> Iterator[tuple[tuple[str, str], B
     try:
         for row in rows:
             amounts = {name: Decimal(str(row[name])) for name in ("used", "held", "override", "topup") if name in row}
-            yield (_budget(str(row["budget"]), known), str(row.get("key", ""))), Balance(**amounts)
+            started = datetime.fromisoformat(row["started_at"]) if "started_at" in row else None
+            yield (_budget(str(row["budget"]), known), str(row.get("key", ""))), Balance(**amounts, started_at=started)
     except (TypeError, KeyError, ValueError, ArithmeticError) as error:
         raise InputError(f"`balances` must be a list of budgets with `used`: {error}") from None
 

@@ -79,7 +79,9 @@ def _balance(budget: str, key: str, balance: Balance) -> dict[str, Any]:
     if key:
         found["key"] = key
     found["used"] = balance.used
-    more = {"held": balance.held or None, "override": balance.override, "topup": balance.topup or None}
+    more: dict[str, Any] = {"held": balance.held or None, "override": balance.override, "topup": balance.topup or None}
+    if balance.started_at is not None:
+        more["started_at"] = balance.started_at
     return found | {name: value for name, value in more.items() if value is not None}
 
 

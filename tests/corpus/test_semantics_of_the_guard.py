@@ -541,3 +541,40 @@ def test_s_grd_28_results_of_a_batch(world: World) -> None:
     assert (list(settled.charged), list(settled.released), len(settled.problems)) == (["a", "c"], ["b"], 1)
     assert settled.charged["a"].cost < settled.charged["c"].cost
     assert {line.budget: line.held for line in guard.spend()} == {"p/dollars": 0, "p/calls": 0, "p/of-mini": 0}
+
+
+FIRST_USE = "budgets: [{id: plan, hard_limit_requests: 2, window: {from_first_use: 5h}}]"
+
+
+def test_s_win_1_a_window_begins_with_its_first_use(world: World) -> None:
+    guard = world.guard(FIRST_USE)
+    world.clock.move(minutes=10)
+    start = world.clock()
+    guard.call(REQUEST).settle(USAGE)
+    world.clock.move(hours=4)
+    guard.call(REQUEST).settle(USAGE)
+    with pytest.raises(DeniedError) as caught:
+        guard.call(REQUEST)
+    assert caught.value.resets_at == start + timedelta(hours=5)
+    world.clock.move(hours=1)
+    assert [line.starts_at for line in guard.spend()] == [None]
+    guard.call(REQUEST)
+    assert [line.starts_at for line in guard.spend()] == [world.clock()]
+
+
+def test_s_win_2_charges_and_holds_over_the_end_of_a_window(world: World) -> None:
+    guard = world.guard(FIRST_USE, lease=timedelta(hours=9))
+    call = guard.call(REQUEST)
+    world.clock.move(hours=6)
+    assert used(guard) == {"plan": (0, 1)}
+    call.settle(USAGE)
+    assert [(line.starts_at, line.used) for line in guard.spend()] == [(world.clock(), 1)]
+
+
+def test_s_win_3_clocks_that_differ(world: World) -> None:
+    ahead, behind = world.guard(FIRST_USE), world.guard(FIRST_USE, clock=lambda: world.clock() - timedelta(hours=1))
+    ahead.call(REQUEST).settle(USAGE)
+    behind.call(REQUEST).settle(USAGE)
+    with pytest.raises(DeniedError):
+        behind.call(REQUEST)
+    assert [(line.starts_at, line.used) for line in behind.spend()] == [(world.clock(), 2)]

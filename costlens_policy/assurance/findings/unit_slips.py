@@ -16,7 +16,7 @@ from costlens_policy.clock import duration_of
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.documents.catalogue import CatalogueModel
 from costlens_policy.documents.parameters import canonical_parameter
-from costlens_policy.documents.policy import Budget, CallWindow, FixedWindow, RollingWindow
+from costlens_policy.documents.policy import Budget, CallWindow, FirstUseWindow, FixedWindow, RollingWindow
 from costlens_policy.documents.rewrites import Operation
 from costlens_policy.expressions import Node, TypedExpr, Value
 from costlens_policy.expressions.tree import Call, Literal, Select
@@ -114,8 +114,10 @@ def _budget(budget: Budget, place: Place) -> Iterator[_Slip]:
     if isinstance(window, FixedWindow):
         if timedelta(0) < window.ends_at - window.starts_at < timedelta(minutes=5):
             yield f"the window of `{budget.id}` is shorter than five minutes", place.at("window", "ends_at")
-    elif isinstance(window, RollingWindow) and unit == "usd" and _is_for_a_month(window.rolling, hard):
-        yield f"the window of `{budget.id}` is {window.rolling} long, and counts money", place.at("window", "rolling")
+    elif isinstance(window, RollingWindow | FirstUseWindow) and unit == "usd":
+        key = "rolling" if isinstance(window, RollingWindow) else "from_first_use"
+        if _is_for_a_month(length := getattr(window, key), hard):
+            yield f"the window of `{budget.id}` is {length} long, and counts money", place.at("window", key)
 
 
 def _is_for_a_month(rolling: str, limit: object) -> bool:

@@ -81,7 +81,7 @@ def _times(step: BudgetStep, other: BudgetStep) -> int | None:
     if step.per_call:
         return None if other.per_call else 1  # a single call has to find room in the other one, too
     if step.terms == other.terms and "starts_at" not in step.terms:
-        return 1
+        return 2 if "from_first_use" in step.terms else 1  # windows of the two need not begin together
     inside = str(step.terms.get("calendar")), str(other.terms.get("calendar"))
     if step.terms.get("zone") == other.terms.get("zone") and not _moved(step) and not _moved(other):
         if inside in _WITHIN:
@@ -91,9 +91,14 @@ def _times(step: BudgetStep, other: BudgetStep) -> int | None:
     hours, shorter = _hours(step), _hours(other)
     if hours is None or shorter is None or shorter >= hours:
         return None
-    aligned = step.terms.get("zone") == other.terms.get("zone") and "rolling" not in step.terms
-    begun = 0 if aligned and hours % shorter == 0 and "rolling" not in other.terms else 1
+    aligned = step.terms.get("zone") == other.terms.get("zone") and not _moves(step) and not _moves(other)
+    begun = 0 if aligned and hours % shorter == 0 else 1
     return int(-(-hours // shorter)) + begun
+
+
+def _moves(step: BudgetStep) -> bool:
+    """Say whether windows begin at any time, not at those of the calendar."""
+    return "rolling" in step.terms or "from_first_use" in step.terms
 
 
 def _moved(step: BudgetStep) -> bool:
@@ -117,8 +122,9 @@ def _constant(rule: Rule) -> Decimal | None:
 
 def _hours(step: BudgetStep) -> Decimal | None:
     """Return the most hours of a window; None for one that is fixed, or never ends, and for single calls."""
-    if "rolling" in step.terms:
-        return Decimal(str(duration_of(step.terms["rolling"]).total_seconds())) / 3600
+    length = step.terms.get("rolling") or step.terms.get("from_first_use")
+    if length is not None:
+        return Decimal(str(duration_of(length).total_seconds())) / 3600
     days = _DAYS.get(str(step.terms.get("calendar")))
     return None if days is None else Decimal(24 * days)
 

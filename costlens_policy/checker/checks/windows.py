@@ -8,7 +8,7 @@ from typing import Final
 
 from costlens_policy.checker.checks.subject import Finding, Place, Subject
 from costlens_policy.diagnostics.model import Diagnostic, Related
-from costlens_policy.documents.policy import FixedWindow, RollingWindow
+from costlens_policy.documents.policy import FirstUseWindow, FixedWindow, RollingWindow
 
 __all__ = ["check_windows"]
 
@@ -16,18 +16,23 @@ _FOUND: Final = Finding("CL405")
 
 
 def check_windows(subject: Subject) -> Iterator[Diagnostic]:
-    """Report rolling windows of no length and fixed ones that end before they start; warn about those that are over."""
+    """Report windows of no length and fixed ones that end before they start; warn about those that are over."""
     for policy in subject.bundle.policies:
         for index, budget in enumerate(policy.document.budgets):
             place = Place(policy, ("budgets", index, "window"))
-            if isinstance(budget.window, RollingWindow):
-                if not re.search("[1-9]", budget.window.rolling):
-                    message = f"the window of `{budget.id}` has no length"
-                    yield _FOUND.error(
-                        message, place.at("rolling").span, "zero length", "write a duration such as `24h`"
-                    )
-            elif isinstance(budget.window, FixedWindow):
-                yield from _fixed(subject, budget.id, budget.window, place)
+            match budget.window:
+                case RollingWindow(rolling=length):
+                    yield from _long(budget.id, length, place.at("rolling"))
+                case FirstUseWindow(from_first_use=length):
+                    yield from _long(budget.id, length, place.at("from_first_use"))
+                case FixedWindow():
+                    yield from _fixed(subject, budget.id, budget.window, place)
+
+
+def _long(name: str, length: str, place: Place) -> Iterator[Diagnostic]:
+    if not re.search("[1-9]", length):
+        message = f"the window of `{name}` has no length"
+        yield _FOUND.error(message, place.span, "zero length", "write a duration such as `24h`")
 
 
 def _fixed(subject: Subject, name: str, window: FixedWindow, place: Place) -> Iterator[Diagnostic]:

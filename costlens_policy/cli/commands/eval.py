@@ -72,7 +72,7 @@ __all__ = ["command"]
     "balances_path",
     metavar="FILE",
     type=click.Path(allow_dash=True),
-    help="State of the budgets: a list of `budget`, `key`, `used`, `held`, `override` and `topup`.",
+    help="State of the budgets: a list of `budget`, `key`, `used`, `held`, `override`, `topup`, `started_at`.",
 )
 @click.option(
     "--from-log",

@@ -7,7 +7,10 @@ from typing import Any
 
 from costlens_policy.ledger import Account, Charge, Hold, HoldLine, Period, Settlement, Unit
 
-__all__ = ["LEASE", "LIFETIME", "NOW", "account", "hold", "hold_lines", "rolling", "settlement", "settlement_lines"]
+__all__ = [
+    "LEASE", "LIFETIME", "NOW", "account", "from_first_use", "hold", "hold_lines", "rolling", "settlement",
+    "settlement_lines",
+]  # fmt: skip
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 LEASE = timedelta(seconds=60)
@@ -22,6 +25,10 @@ def account(
 
 def rolling(seconds: float, budget: str = "teams/rolling", key: str = "research") -> Account:
     return Account(budget, key, "usd", Period(f"rolling:{seconds}s", rolling=timedelta(seconds=seconds)))
+
+
+def from_first_use(seconds: int, budget: str = "teams/plan", key: str = "research") -> Account:
+    return Account(budget, key, "usd", Period(f"first_use:{seconds}s", first_use=timedelta(seconds=seconds)))
 
 
 def hold(call: str, of: Account, amount: int, limit: int | None, now: datetime = NOW, **more: Any) -> Hold:

@@ -10,7 +10,16 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from costlens_policy.ledger.account import Account, bucket_width, clocks_after, forgotten_buckets, used_in_window
+from costlens_policy.ledger.account import (
+    Account,
+    bucket_width,
+    clocks_after,
+    forgotten_buckets,
+    forgotten_windows,
+    length_of,
+    used_in_window,
+    window_at,
+)
 from costlens_policy.ledger.adjustments import Adjusted, Adjustment
 from costlens_policy.ledger.amounts import MICROSECOND, SECOND, instant_of, micros
 from costlens_policy.ledger.calls import CallState, Charge, ChargedLine, Facts, Held, Hold, LineState, Settled
@@ -84,7 +93,7 @@ class OpenCall:
             if charged:
                 tally.charge(charged, at)
             used_now, held_now = tally.used, tally.held
-            lines.append(ChargedLine(account, charged or 0, amount, used_now, held_now))
+            lines.append(ChargedLine(tally.shown, charged or 0, amount, used_now, held_now))
             flat += (account, amount, limit, used, held, charged, used_now, held_now)
         return late, others
 
@@ -200,7 +209,10 @@ class Tally:
     The store holds its lock around everything here.
     """
 
-    __slots__ = ("_buckets", "_clocks", "_ends", "_width", "account", "held", "is_new", "since", "until", "used")
+    __slots__ = (
+        "_buckets", "_clocks", "_ends", "_length", "_start", "_width", "account", "held", "is_new", "since", "until",
+        "used", "windowed",
+    )  # fmt: skip
 
     def __init__(self, account: Account) -> None:
         self.account = account
@@ -212,11 +224,25 @@ class Tally:
         self._width = 0 if rolling is None else bucket_width(rolling)
         self._buckets: dict[int, int] = {}
         self._clocks: list[int] = []
+        self._length = length_of(account.period)
+        self.windowed = self._length > 0
+        """Whether the window is one from first use."""
+        self._start: int | None = None
+        """When the window from first use began that is in force; None for none."""
         self.since = -_NEVER
-        self.until = -_NEVER if self._width else _NEVER
+        self.until = -_NEVER if self._width or self._length else _NEVER
+
+    @property
+    def shown(self) -> Account:
+        """The account with its window as it is in force."""
+        return self.account.begun(self._start) if self.windowed else self.account
+
+    def shown_at(self, now: int) -> Account:
+        """Return the account with its window as it is at ``now``, changing nothing."""
+        return self.account.begun(window_at(self._buckets, self._length, now)) if self.windowed else self.account
 
     def move(self, now: int) -> None:
-        """Make the counters right for ``now``: what has expired is freed, and a rolling window ends now."""
+        """Make the counters right for ``now``: what has expired is freed, and a window is that of ``now``."""
         if self.since <= now < self.until:
             return
         for passed in [end for end in self._ends if end * SECOND <= now]:
@@ -226,12 +252,22 @@ class Tally:
         self.until = min(self._ends, default=_NEVER) * SECOND
         if self._width:
             self._roll(now // self._width)
+        elif self.windowed:
+            self._enter(now)
+
+    def begin(self, now: int) -> None:
+        """Begin a window from first use, unless one is in force."""
+        if not self.windowed or self._start is not None:
+            return
+        self._buckets[now] = 0
+        for forgotten in forgotten_windows(self._buckets, now):
+            del self._buckets[forgotten]
+        self._enter(now)
 
     def at(self, now: int) -> tuple[int, int]:
         """Return used and held at ``now``, changing nothing."""
         passed = sum(end.amount for second, end in self._ends.items() if second * SECOND <= now)
-        used = used_in_window(self._buckets, now // self._width) if self._width else self.used
-        return used, self.held - passed
+        return self._used_at(now), self.held - passed
 
     def next_end(self, now: int) -> int | None:
         """Return when the next hold ends, in seconds since 1970."""
@@ -250,6 +286,9 @@ class Tally:
 
     def charge(self, amount: int, at: int) -> None:
         """Add to what is used. ``at`` is not before the time of the last ``move``."""
+        if self.windowed:
+            self._charge_window(amount, at)
+            return
         self.used += amount
         if self._width:
             bucket = at // self._width
@@ -258,6 +297,9 @@ class Tally:
     def set(self, amount: int, now: int) -> int:
         """Make the amount what is used; return the difference."""
         difference = amount - self.used
+        if self.windowed:
+            self._charge_window(difference, now)
+            return difference
         self.used = amount
         if self._width:
             self._buckets = {now // self._width: amount}
@@ -275,6 +317,27 @@ class Tally:
         """Whether the period was over at ``instant`` and nothing is held any more."""
         resets_at = self.account.period.resets_at
         return resets_at is not None and resets_at < instant and self.at(micros(instant))[1] == 0
+
+    def _used_at(self, now: int) -> int:
+        if self.windowed:
+            start = window_at(self._buckets, self._length, now)
+            return 0 if start is None else self._buckets[start]
+        return used_in_window(self._buckets, now // self._width) if self._width else self.used
+
+    def _charge_window(self, amount: int, at: int) -> None:
+        if amount:
+            self._enter(at)
+            self.begin(at)
+            assert self._start is not None
+            self._buckets[self._start] += amount
+            self.used = self._buckets[self._start]
+
+    def _enter(self, now: int) -> None:
+        """Count in the window from first use that is in force at ``now``. Without one nothing is known of later."""
+        start = self._start = window_at(self._buckets, self._length, now)
+        self.used = 0 if start is None else self._buckets[start]
+        self.since = now if start is None else min(start, now)
+        self.until = now if start is None else min(self.until, start + self._length)
 
     def _roll(self, bucket: int) -> None:
         self._clocks = clocks_after(self._clocks, bucket)

@@ -78,7 +78,7 @@ class MemoryStore:
                 tallies.append(tally)
                 states.append(LineState(account, amount, limit, used, held))
             if not room:
-                return Refused(hold.call, tuple(states))
+                return Refused(hold.call, _shown(tallies, states))
             return self._hold(hold, tuple(states), tallies, now, end)
 
     def settle(self, settlement: Settlement) -> Settled:
@@ -197,7 +197,9 @@ class MemoryStore:
         for tally, line in zip(tallies, lines, strict=True):
             if tally.is_new:
                 self._keep(tally, hold.now)
+            tally.begin(now)
             ends.append(tally.hold(line.amount, end))
+        lines = _shown(tallies, lines)
         self._journal.add_open(hold.call, OpenCall(hold, lines, now, end, ends), now)
         return Held(hold.call, lines, end)
 
@@ -225,7 +227,7 @@ class MemoryStore:
             if tally.is_new:
                 self._keep(tally, settlement.now)
             tally.charge(charge.amount, at)
-            lines.append(ChargedLine(charge.account, charge.amount, 0, tally.used, tally.held))
+            lines.append(ChargedLine(tally.shown, charge.amount, 0, tally.used, tally.held))
             flat += (charge.account, None, None, 0, 0, charge.amount, tally.used, tally.held)
         settled = SettledCall(settlement.call, tuple(flat), reserved_at, settlement.now, late, end, facts)
         self._journal.add_settled(settled, len(settlement.charges))
@@ -254,10 +256,17 @@ class MemoryStore:
 
     def _balance(self, account: Account, now: int) -> AccountBalance:
         tally = self._tallies.get(account.name)
-        used, held = (0, 0) if tally is None else tally.at(now)
-        return AccountBalance(
-            account, used, held, grants_at(self._grants.get(account.scope, ()), account.period.id, now)
-        )
+        grants = grants_at(self._grants.get(account.scope, ()), account.period.id, now)
+        if tally is None:
+            return AccountBalance(account if account.period.first_use is None else account.begun(None), grants=grants)
+        return AccountBalance(tally.shown_at(now) if tally.windowed else account, *tally.at(now), grants)
+
+
+def _shown(tallies: Sequence[Tally], lines: Sequence[LineState]) -> tuple[LineState, ...]:
+    """Return lines with the windows from first use that are in force."""
+    if not any(tally.windowed for tally in tallies):
+        return tuple(lines)
+    return tuple(line._replace(account=tally.shown) for tally, line in zip(tallies, lines, strict=True))
 
 
 class Journal:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
 
 from psycopg.types.json import Jsonb
 
-from costlens_policy.ledger.account import Account, AccountBalance, Grants, bucket_width, lease_end, period_of
+from costlens_policy.ledger.account import (
+    SEPARATOR,
+    Account,
+    AccountBalance,
+    Grants,
+    lease_end,
+    period_of,
+    span_of,
+)
 from costlens_policy.ledger.adjustments import Adjusted, Adjustment, Grant, adjusted_grants, grants_at
 from costlens_policy.ledger.alerts import AlertClaim, PendingAlert
-from costlens_policy.ledger.amounts import MICROSECOND, SECOND, instant_of, micros, micros_or_none
+from costlens_policy.ledger.amounts import SECOND, instant_of, micros
 from costlens_policy.ledger.calls import (
     Charge,
     ChargedLine,
@@ -45,6 +53,7 @@ from costlens_policy.ledger.history import (
 )
 from costlens_policy.ledger.options import ledger_name, number_of, seconds_of, take_options
 from costlens_policy.ledger.postgresql.connection import Connection, Database
+from costlens_policy.periods import FIRST_USE
 
 __all__ = ["PostgreSQLStore"]
 
@@ -103,10 +112,12 @@ class PostgreSQLStore:
 
     def balances(self, accounts: Sequence[Account], now: datetime) -> tuple[AccountBalance, ...]:
         rows = self._database.rows(
-            "SELECT b.used::text, b.held::text, g.grants"
+            "SELECT b.used::text, b.held::text, g.grants,"
+            " CASE WHEN strpos(n.name, %s) > 0 THEN @ledger.window_of(n.name, %s) END"
             " FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY AS n (name, scope, place)"
             " LEFT JOIN @ledger.balance(n.name, %s) AS b ON true LEFT JOIN @ledger.grants AS g ON g.scope = n.scope"
             " ORDER BY n.place",
+            f"{SEPARATOR}{FIRST_USE}", micros(now),
             [account.name for account in accounts], [account.scope for account in accounts], micros(now),
         )  # fmt: skip
         return tuple(_balance(account, row, micros(now)) for account, row in zip(accounts, rows, strict=True))
@@ -289,9 +300,9 @@ def _entry(row: Any) -> Entry:
 
 
 def _balance(account: Account, row: Any, now: int) -> AccountBalance:
-    used, held, grants = row
+    used, held, grants, start = row
     in_force = grants_at([Grant(*grant) for grant in grants or ()], account.period.id, now)
-    return AccountBalance(account, int(used or 0), int(held or 0), in_force)
+    return AccountBalance(account.begun(start), int(used or 0), int(held or 0), in_force)
 
 
 def _reservation(query: ReservationQuery, id: str, lines: Any, reserved_at: int, end: int, facts: str) -> Reservation:
@@ -353,6 +364,9 @@ def _correct(one: Any, correction: Adjustment, account: int, used: int) -> None:
     if correction.amount < 0:
         one("SELECT @ledger.set_used(%s, %s, %s)", account, now, left)
         return
+    if correction.account.period.first_use is not None:
+        one("SELECT @ledger.set_used(%s, %s, %s)", account, now, left)
+        return
     one("UPDATE @ledger.accounts SET used = used + %s WHERE id = %s RETURNING id", correction.amount, account)
     one(
         "INSERT INTO @ledger.buckets AS b (account, bucket, used)"
@@ -407,16 +421,21 @@ def _line_states(rows: list[Any], known: Iterable[Account]) -> tuple[LineState, 
     """Return the lines of ``reserve`` in the order of the call; ``known`` accounts need not be made anew."""
     accounts = {account.name: account for account in known}
     return tuple(
-        LineState(accounts.get(row[0][0]) or _account_of(row[0][1:8]), row[2], row[3], row[4], row[5])
+        LineState(_known_account(accounts, row[0]), row[2], row[3], row[4], row[5])
         for row in sorted(rows, key=lambda row: row[7])
     )
+
+
+def _known_account(accounts: Mapping[str, Account], row: Any) -> Account:
+    known = accounts.get(row[0])
+    return _account_of(row[1:8]) if known is None else known.begun(row[5])
 
 
 def _charged_lines(rows: list[Any], known: Iterable[Account]) -> tuple[ChargedLine, ...]:
     """Return the lines of ``settle``: those that were held, then the others."""
     accounts = {account.name: account for account in known}
     return tuple(
-        ChargedLine(accounts.get(row[0][0]) or _account_of(row[0][1:8]), row[1], row[2], row[3], row[4])
+        ChargedLine(_known_account(accounts, row[0]), row[1], row[2], row[3], row[4])
         for row in sorted(rows, key=lambda row: row[6])
     )
 
@@ -424,12 +443,7 @@ def _charged_lines(rows: list[Any], known: Iterable[Account]) -> tuple[ChargedLi
 @lru_cache(maxsize=4096)
 def _account_array(account: Account) -> tuple[Any, ...]:
     """Return an account as the functions take it."""
-    period = account.period
-    length, width = (
-        (None, 0) if period.rolling is None else (period.rolling // MICROSECOND, bucket_width(period.rolling))
-    )
-    span = micros_or_none(period.starts_at), micros_or_none(period.resets_at)
-    return (account.name, account.budget, account.key, account.unit, period.id, *span, length, width)
+    return (account.name, account.budget, account.key, account.unit, account.period.id, *span_of(account.period))
 
 
 def _account_of(row: Any) -> Account:

@@ -9,18 +9,10 @@ from functools import lru_cache
 from itertools import count
 from typing import Any, Final
 
-from costlens_policy.ledger.account import SEPARATOR, Account, AccountBalance, bucket_width, period_of
+from costlens_policy.ledger.account import SEPARATOR, Account, AccountBalance, period_of, span_of
 from costlens_policy.ledger.adjustments import Adjusted, Adjustment, Grant, adjusted_grants, grants_at
 from costlens_policy.ledger.alerts import AlertClaim, PendingAlert
-from costlens_policy.ledger.amounts import (
-    MICROSECOND,
-    SECOND,
-    instant_of,
-    join_limbs,
-    micros,
-    micros_or_none,
-    split_limbs,
-)
+from costlens_policy.ledger.amounts import SECOND, instant_of, join_limbs, micros, split_limbs
 from costlens_policy.ledger.calls import Charge, ChargedLine, HoldLine, Settled, facts_text, facts_value, json_text
 from costlens_policy.ledger.errors import LedgerUnavailableError
 from costlens_policy.ledger.history import (
@@ -44,6 +36,7 @@ __all__ = [
     "account_named",
     "adjust",
     "amounts_of",
+    "begun",
     "charge_numbers",
     "charge_texts",
     "claim",
@@ -246,11 +239,8 @@ def span_numbers(account: Account) -> tuple[int, ...]:
     """Return the width of the account's buckets, and start, reset and length of its period in microseconds, -1 for
     none.
     """
-    period = account.period
-    span = [-1 if at is None else at for at in map(micros_or_none, (period.starts_at, period.resets_at))]
-    if period.rolling is None:
-        return (0, *span, -1)
-    return (bucket_width(period.rolling), *span, period.rolling // MICROSECOND)
+    *span, width = span_of(account.period)
+    return (width, *(-1 if number is None else number for number in span))
 
 
 def rows_of(text: str, width: int) -> list[list[str]]:
@@ -385,8 +375,15 @@ def _reservation(accounts: Accounts, query: ReservationQuery, id: str, row: list
 
 
 def _balance(account: Account, numbers: str, grants: str, now: int) -> AccountBalance:
-    used, held = amounts_of(numbers.split("\0")[:4])
-    return AccountBalance(account, used, held, grants_at(grants_of(grants), account.period.id, now))
+    *limbs, start, _ = numbers.split("\0")
+    used, held = amounts_of(limbs)
+    in_force = grants_at(grants_of(grants), account.period.id, now)
+    return AccountBalance(begun(account, start), used, held, in_force)
+
+
+def begun(account: Account, start: str) -> Account:
+    """Return the account with its window from first use, given when that began as scripts answer it."""
+    return account.begun(None if start == "-1" else int(start))
 
 
 def claim(server: Server, alert: AlertClaim, now: int, visible_at: int) -> bool:

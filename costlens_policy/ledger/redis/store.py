@@ -77,14 +77,14 @@ class RedisStore:
         what, _, rest = answer.partition("\0")
         if what == "2":
             return Refused(hold.call, (), hold.unless[int(rest)])
+        what, _, starts = what.partition(":")
         if what not in "01":
             return self._held_again(hold, now, what, rest)
-        lines = tuple(
-            [
-                _state(row, line.account)
-                for row, line in zip(records.rows_of(rest, records.HELD), hold.lines, strict=True)
-            ]
-        )
+        accounts = [line.account for line in hold.lines]
+        if starts:
+            accounts = list(map(records.begun, accounts, starts.split(",")))
+        rows = records.rows_of(rest, records.HELD)
+        lines = tuple([_state(row, account) for row, account in zip(rows, accounts, strict=True)])
         return Held(hold.call, lines, end) if what == "1" else Refused(hold.call, lines)
 
     def settle(self, settlement: Settlement) -> Settled:

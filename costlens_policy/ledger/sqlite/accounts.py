@@ -11,11 +11,15 @@ from costlens_policy.ledger.account import (
     bucket_width,
     clocks_after,
     forgotten_buckets,
+    forgotten_windows,
+    length_of,
     period_of,
+    span_of,
     used_in_window,
+    window_at,
 )
 from costlens_policy.ledger.adjustments import Adjustment
-from costlens_policy.ledger.amounts import LIMB, MICROSECOND, SECOND, join_limbs, micros_or_none, split_limbs
+from costlens_policy.ledger.amounts import LIMB, SECOND, join_limbs, split_limbs
 
 __all__ = ["ACCOUNT_COLUMNS", "AccountRow", "account_of", "load_account", "load_account_by_id"]
 
@@ -38,18 +42,21 @@ class AccountRow:
     """Counters of one account, right for the time given to ``move``. ``id`` is None until it is in the file."""
 
     __slots__ = (
-        "_bucket", "_changed", "_clocks", "_db", "_next_end", "_width", "account", "generation", "held", "id", "used",
+        "_bucket", "_changed", "_clocks", "_db", "_length", "_next_end", "_width", "account", "generation", "held",
+        "id", "used",
     )  # fmt: skip
 
     def __init__(self, db: sqlite3.Connection, account: Account, row: Any = None) -> None:
         self._db = db
         self.account = account
         self._width = 0 if account.period.rolling is None else bucket_width(account.period.rolling)
+        self._length = length_of(account.period)
         self._changed = False
         self.id: int | None = None
         self.used = self.held = self.generation = 0
         self._next_end: int | None = None
         self._bucket: int | None = None
+        """The current bucket, or when the window from first use began that is in force."""
         self._clocks = "[]"
         if row is not None:
             self.id, used_high, used_low, held_high, held_low, self.generation, self._next_end, *window = row
@@ -57,24 +64,43 @@ class AccountRow:
             self.used = join_limbs(used_high, used_low)
             self.held = join_limbs(held_high, held_low)
 
+    @property
+    def shown(self) -> Account:
+        """The account with its window as it is in force."""
+        return self.account.begun(self._bucket) if self._length else self.account
+
+    def shown_at(self, now: int) -> Account:
+        """Return the account with its window as it is at ``now``, changing nothing."""
+        return self.account.begun(self._window_at(now)) if self._length else self.account
+
     def move(self, now: int) -> None:
-        """Free what has expired, and move a rolling window to ``now``, in microseconds."""
+        """Free what has expired, and make a window that of ``now``, in microseconds."""
         if self._next_end is not None and now >= self._next_end * SECOND:
             self._free(now // SECOND)
         if self._width and now // self._width != self._bucket:
             self._roll(now // self._width)
+        elif self._length:
+            self._enter_window(now)
+
+    def begin(self, now: int) -> None:
+        """Begin a window from first use, unless one is in force."""
+        if not self._length or self._bucket is not None:
+            return
+        self._db.execute(_ADD_BUCKET, (self.enter(), now, 0, 0))
+        self._bucket, self.used, self._changed = now, 0, True
+        gone = [(self.id, start) for start in forgotten_windows(self._buckets(), now)]
+        self._db.executemany("DELETE FROM buckets WHERE account = ? AND bucket = ?", gone)
 
     def enter(self) -> int:
         """Put the account into the file if it is new there; return its id."""
         if self.id is None:
             account, period = self.account, self.account.period
-            rolling = None if period.rolling is None else period.rolling // MICROSECOND
-            span = micros_or_none(period.starts_at), micros_or_none(period.resets_at)
+            span = span_of(period)[:3]
             inserted = self._db.execute(
                 "INSERT INTO accounts (name, budget, key, unit, period, starts_at, resets_at, rolling, bucket, clocks,"
                 " used_high, used_low, held_high, held_low, generation)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0)",
-                (account.name, account.budget, account.key, account.unit, period.id, *span, rolling, *self._window),
+                (account.name, account.budget, account.key, account.unit, period.id, *span, *self._window),
             )
             self.id = inserted.lastrowid
         assert self.id is not None
@@ -102,6 +128,9 @@ class AccountRow:
         return found.fetchone() is not None
 
     def charge(self, amount: int, at: int) -> None:
+        if self._length:
+            self._charge_window(amount, at)
+            return
         self.used += amount
         self._changed = True
         if self._width:
@@ -110,6 +139,9 @@ class AccountRow:
     def set(self, amount: int, now: int) -> int:
         """Make the amount what is used; return the difference."""
         difference = amount - self.used
+        if self._length:
+            self._charge_window(difference, now)
+            return difference
         self.used = amount
         self._changed = True
         if self._width:
@@ -140,7 +172,7 @@ class AccountRow:
         """Return used and held at ``now``, changing nothing."""
         if self.id is None:
             return 0, 0
-        return self._used_at(now // self._width) if self._width else self.used, self.held - self._passed(now // SECOND)
+        return self._used_at(now), self.held - self._passed(now // SECOND)
 
     def next_end(self, second: int) -> int | None:
         """Return when the next hold after a second ends, changing nothing."""
@@ -178,8 +210,31 @@ class AccountRow:
         passed = self._db.execute("SELECT high, low FROM ends WHERE account = ? AND second <= ?", (self.id, second))
         return sum(join_limbs(high, low) for high, low in passed)
 
-    def _used_at(self, bucket: int) -> int:
-        return used_in_window(self._buckets(), bucket)
+    def _used_at(self, now: int) -> int:
+        if self._length:
+            start = self._window_at(now)
+            return 0 if start is None else self._buckets()[start]
+        return used_in_window(self._buckets(), now // self._width) if self._width else self.used
+
+    def _window_at(self, now: int) -> int | None:
+        return None if self.id is None else window_at(self._buckets(), self._length, now)
+
+    def _enter_window(self, now: int) -> None:
+        """Count in the window from first use that is in force at ``now``."""
+        if self._bucket is not None and self._bucket <= now < self._bucket + self._length:
+            return
+        start = self._window_at(now)
+        if start != self._bucket:
+            self._bucket, self.used = start, 0 if start is None else self._buckets()[start]
+            self._changed = self.id is not None
+
+    def _charge_window(self, amount: int, at: int) -> None:
+        self._changed = True
+        if amount:
+            self._enter_window(at)
+            self.begin(at)
+            self._db.execute(_ADD_BUCKET, (self.id, self._bucket, *split_limbs(amount)))
+            self.used += amount
 
     def _buckets(self) -> dict[int, int]:
         rows = self._db.execute("SELECT bucket, high, low FROM buckets WHERE account = ?", (self.id,))

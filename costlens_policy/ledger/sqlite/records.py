@@ -185,8 +185,8 @@ def _put_grants(db: sqlite3.Connection, account: Account, grants: tuple[Grant, .
 
 def read_balances(db: sqlite3.Connection, accounts: Iterable[Account], now: int) -> tuple[AccountBalance, ...]:
     return tuple(
-        AccountBalance(account, *load_account(db, account).at(now), grants_in_force(db, account, now))
-        for account in accounts
+        AccountBalance(row.shown_at(now), *row.at(now), grants_in_force(db, row.account, now))
+        for row in (load_account(db, account) for account in accounts)
     )
 
 

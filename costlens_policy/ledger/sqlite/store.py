@@ -168,8 +168,10 @@ def _reserve(db: sqlite3.Connection, hold: Hold) -> Held | Refused:
         _save(accounts)
         return Refused(hold.call, lines)
     for line, account in zip(lines, accounts, strict=True):
+        account.begin(now)
         account.hold(line.amount, end)
     _save(accounts)
+    lines = tuple(line._replace(account=account.shown) for line, account in zip(lines, accounts, strict=True))
     kept = [[account.id, *line[1:], account.generation] for line, account in zip(lines, accounts, strict=True)]
     db.execute(
         "INSERT INTO calls (id, reserved_at, end, lines, facts) VALUES (?, ?, ?, ?, ?)",
@@ -261,7 +263,7 @@ def _charge(db: sqlite3.Connection, call: _Call, settlement: Settlement, now: in
     lines = []
     for account, amount, was in zip(accounts, charged, was_held, strict=True):
         account.charge(amount or 0, at)
-        lines.append(ChargedLine(account.account, amount or 0, was, account.used, account.held))
+        lines.append(ChargedLine(account.shown, amount or 0, was, account.used, account.held))
     _save(accounts)
     settled = Settled(settlement.call, tuple(lines), settlement.now, late)
     entered = [account for account, amount in zip(accounts, charged, strict=True) if amount is not None]
@@ -323,7 +325,7 @@ def _settled_again(db: sqlite3.Connection, call: _Call) -> Settled:
 
 def _seen(db: sqlite3.Connection, line: HoldLine, account: AccountRow, now: int) -> LineState:
     limit = None if line.limit is None else limit_in_force(db, line.account, line.limit, now)
-    return LineState(line.account, line.amount, limit, account.used, account.held)
+    return LineState(account.shown, line.amount, limit, account.used, account.held)
 
 
 def _find(db: sqlite3.Connection, id: str) -> _Call | None:

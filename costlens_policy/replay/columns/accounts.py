@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from math import inf
 from typing import Any, Final
@@ -38,12 +39,14 @@ class Account:
     ``_alerted`` has, by the name of a threshold, the time until which it does not alert again.
     """
 
-    __slots__ = ("_alerted", "_charges", "_length", "_schedule", "counts", "digits", "ends", "used")
+    __slots__ = ("_alerted", "_charges", "_length", "_schedule", "_span", "counts", "digits", "ends", "used")
 
     def __init__(self, schedule: Schedule, digits: int) -> None:
         self._schedule = schedule
         self._charges: deque[tuple[int, int]] = deque()
         self._length = 0
+        self._span = 0
+        """The length of a window from first use, which is in force up to ``ends``; none is where that is over."""
         self._alerted: dict[str, int] = {}
         self.counts = False
         self.digits = digits
@@ -62,6 +65,8 @@ class Account:
 
     def charge(self, now: int, amount: int) -> None:
         """Add what a call came to. ``at`` was asked for the same time before."""
+        if self._span and now >= self.ends:
+            self.ends = now + self._span
         if self.counts and amount:
             self.used += amount
             if self._length:
@@ -76,8 +81,13 @@ class Account:
             return True
         if now < self._alerted.get(threshold, _LONG_AGO):
             return False
-        self._alerted[threshold] = (now // self._length + 1) * self._length if self._length else self.ends
+        ends = now + self._span if self._span and now >= self.ends else self.ends
+        self._alerted[threshold] = (now // self._length + 1) * self._length if self._length else ends
         return True
+
+    def started_at(self, now: int) -> datetime | None:
+        """Return when the window from first use began that is in force; None for every other window."""
+        return instant(self.ends - self._span) if self._span and now < self.ends else None
 
     def _turn(self, now: int) -> None:
         """Start on the period that a time lies in."""
@@ -89,6 +99,10 @@ class Account:
         self.ends = now + 1
         if period is not None:
             self._length = 0 if period.rolling is None else period.rolling // period.rolling.resolution
+            if period.first_use is not None:
+                self._span = period.first_use // period.first_use.resolution
+                self.ends = now
+                return
             self.ends = _FOR_EVER if period.resets_at is None else micros(period.resets_at)
 
     def to_list(self) -> list[Any]:
@@ -100,12 +114,14 @@ class Account:
             self._length,
             list(self._charges),
             [[name, until] for name, until in self._alerted.items()],
+            self._span,
         ]
 
     def restore(self, data: list[Any]) -> None:
         """Take over a state that ``to_list`` returned."""
-        self.used, self.counts, self.ends, self._length, charges, alerted = data
+        self.used, self.counts, self.ends, self._length, charges, alerted, *span = data
         self._charges = deque((at, amount) for at, amount in charges)
+        self._span = span[0] if span else 0
         self._alerted = dict(alerted)
 
 
@@ -131,8 +147,12 @@ class Accounts(Mapping[_Key, Balance]):
 
     def __getitem__(self, place: _Key) -> Balance:
         account = self._known.get(place)
-        used = 0 if account is None else account.at(self.now)
-        return Balance(from_units(used, account.digits)) if used and account is not None else _NOTHING
+        if account is None:
+            return _NOTHING
+        used, started_at = account.at(self.now), account.started_at(self.now)
+        if not used and started_at is None:
+            return _NOTHING
+        return Balance(from_units(used, account.digits), started_at=started_at)
 
     def __iter__(self) -> Iterator[_Key]:
         return iter(self._known)

@@ -250,7 +250,7 @@ class Equivalence:
         return any(_FORECASTS.search(typed.source) for typed in every)
 
     def _only_calendar(self, mutant: Mutant) -> bool:
-        return mutant.path[-1] in ("calendar", "zone", "rolling")
+        return mutant.path[-1] in ("calendar", "zone", "rolling", "from_first_use")
 
 
 def rule_in(plan: Plan, mutant: Mutant) -> Step:

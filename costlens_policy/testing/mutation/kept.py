@@ -89,7 +89,8 @@ def _row(kill: Kill | None) -> Any:
     if kill is None:
         return None
     balances = [
-        [*place, item.used, item.held, item.override, item.topup] for place, item in kill.situation.balances.items()
+        [*place, item.used, item.held, item.override, item.topup, item.started_at]
+        for place, item in kill.situation.balances.items()
     ]
     return [kill.situation.request, balances, kill.situation.now, kill.expect, kill.shown, kill.before, kill.after]
 

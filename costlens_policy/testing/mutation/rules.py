@@ -312,6 +312,8 @@ class _OfPolicy(_Maker):
             yield self._mutant(MutantKind.WINDOW, "`lifetime` becomes `per_call`", (*at, "lifetime"), edits)
         elif "rolling" in window:
             yield self._changed(MutantKind.WINDOW, (*at, "rolling"), "1s")
+        elif "from_first_use" in window:
+            yield self._changed(MutantKind.WINDOW, (*at, "from_first_use"), "1s")
 
     def _threshold(self, threshold: Threshold, at: Path) -> Iterator[Mutant]:
         yield self._dropped(MutantKind.THRESHOLD, f"the threshold at {threshold.name} is removed", at)

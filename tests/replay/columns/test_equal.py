@@ -159,6 +159,19 @@ budgets:
   - {{id: call, hard_limit_usd: 0.2, window: {{per_call: true}}, overflow: large-calls}}
   - {{id: large-calls, hard_limit_requests: 20, window: {{rolling: 3h}}}}
 """,
+    "from first use": """
+budgets:
+  - id: plan
+    scope: request.user
+    when: has(request.user)
+    hard_limit_usd: 3
+    soft_limit_usd: 1
+    window: {from_first_use: 3h}
+    thresholds: [{at_ratio: 0.9, alert: nearly, downgrade: {models: [small]}}]
+  - {id: calls, hard_limit_requests: 40, window: {from_first_use: 90m}, thresholds: [{at_ratio: 0.5, alert: half}]}
+routes:
+  - {id: r, when: 'budgets["calls"].?projected_ratio.orValue(0.0) > 1.5', model: small}
+""",
     "a span": """
 budgets:
   - id: night
@@ -212,7 +225,7 @@ budgets:
 
 ALONE = (
     "arithmetic", "by score", "time", "balances", "balances at every step", "forecasts", "thresholds",
-    "thresholds at forecasts", "failing thresholds", "budgets of models",
+    "thresholds at forecasts", "failing thresholds", "budgets of models", "from first use",
 )  # fmt: skip
 """What these decide by differs from request to request, or a threshold does more than to alert."""
 

@@ -106,7 +106,9 @@ LIMITS = st.one_of(
 )
 TERMS = st.fixed_dictionaries(
     {
-        "window": st.sampled_from([{"calendar": "day"}, {"rolling": "2h"}, {"lifetime": True}, {"per_call": True}]),
+        "window": st.sampled_from(
+            [{"calendar": "day"}, {"rolling": "2h"}, {"from_first_use": "2h"}, {"lifetime": True}, {"per_call": True}]
+        ),
     },
     optional={
         "when": CONDITIONS,

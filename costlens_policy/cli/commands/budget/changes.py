@@ -221,6 +221,8 @@ def _adjust(paths: Sequence[Path], ledger: str, asked: _Change, output: str) -> 
     with opened(paths, ledger, read_only=False) as found:
         now = system_now()
         account = found.account(asked.budget, asked.key, now)
+        if account.period.first_use is not None:
+            account = found.store.balances([account], now)[0].account  # a top-up ends with the window in force
         adjustment = _adjustment(asked, account, now)
         try:
             adjusted = found.store.adjust(adjustment)

@@ -1,7 +1,9 @@
 -- The functions of the ledger, replaced with every version. Accounts are locked one by one in the order of their names, a call
 -- before its accounts, so that no two transactions wait for each other.
 --
--- An account comes as an array: name, budget, key, unit, period, start, reset, length, width of its buckets.
+-- An account comes as an array: name, budget, key, unit, period, start, reset, length, width of its buckets. The width of a window from
+-- first use is its length, less than nothing; its buckets are windows, under the microsecond at which each began, and `bucket` is the one
+-- in force. In answers, such an account has the start of that one.
 
 CREATE OR REPLACE FUNCTION @ledger.used_in_window(of_account bigint, now_bucket bigint) RETURNS numeric
 LANGUAGE sql STABLE AS $$
@@ -26,7 +28,59 @@ LANGUAGE sql AS $$
         AND NOT EXISTS (SELECT 1 FROM unnest(clocks) AS clock WHERE bucket > clock - 360 AND bucket <= clock)
 $$;
 
--- Lock an account, making it where it is not there yet, free what has expired, and move a rolling window to `now`.
+-- When the window from first use began that counts at `now`; see `account.py`.
+CREATE OR REPLACE FUNCTION @ledger.window_at(of_account bigint, length bigint, now bigint) RETURNS bigint
+LANGUAGE sql STABLE AS $$
+    SELECT bucket FROM @ledger.buckets WHERE account = of_account AND bucket > now - length AND bucket < now + length
+    ORDER BY bucket > now, bucket LIMIT 1
+$$;
+
+CREATE OR REPLACE FUNCTION @ledger.used_in_bucket(of_account bigint, of_bucket bigint) RETURNS numeric
+LANGUAGE sql STABLE AS $$
+    SELECT coalesce((SELECT used FROM @ledger.buckets WHERE account = of_account AND bucket = of_bucket), 0)
+$$;
+
+-- When the window from first use began that counts at `now`, of the account of a name.
+CREATE OR REPLACE FUNCTION @ledger.window_of(of_name text, now bigint) RETURNS bigint
+LANGUAGE sql STABLE AS $$
+    SELECT @ledger.window_at(id, -width, now) FROM @ledger.accounts WHERE name = of_name AND width < 0
+$$;
+
+-- Begin a window from first use, unless one is in force.
+CREATE OR REPLACE FUNCTION @ledger.begin_window(INOUT a @ledger.accounts, now bigint)
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF a.width >= 0 OR a.bucket IS NOT NULL THEN
+        RETURN;
+    END IF;
+    DELETE FROM @ledger.buckets WHERE account = a.id AND bucket IN (
+        SELECT bucket FROM @ledger.buckets WHERE account = a.id ORDER BY bucket DESC OFFSET 15);
+    INSERT INTO @ledger.buckets (account, bucket, used) VALUES (a.id, now, 0);
+    a.bucket := now;
+    a.used := 0;
+END $$;
+
+-- Add to what a window from first use has used, beginning one where none is in force at a time.
+CREATE OR REPLACE FUNCTION @ledger.charge_window(INOUT a @ledger.accounts, counted_at bigint, amount numeric)
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF amount = 0 THEN
+        RETURN;
+    END IF;
+    a.bucket := @ledger.window_at(a.id, -a.width, counted_at);
+    a.used := @ledger.used_in_bucket(a.id, a.bucket);
+    a := @ledger.begin_window(a, counted_at);
+    UPDATE @ledger.buckets SET used = used + amount WHERE account = a.id AND bucket = a.bucket;
+    a.used := a.used + amount;
+END $$;
+
+-- An account as answers have it: with the start of its window from first use.
+CREATE OR REPLACE FUNCTION @ledger.shown(given jsonb, a @ledger.accounts) RETURNS jsonb
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN a.width < 0 THEN jsonb_set(given, '{5}', coalesce(to_jsonb(a.bucket), 'null')) ELSE given END
+$$;
+
+-- Lock an account, making it where it is not there yet, free what has expired, and make a window that of `now`.
 CREATE OR REPLACE FUNCTION @ledger.touch(
     given jsonb, now bigint, OUT a @ledger.accounts, OUT created boolean, OUT changed boolean)
 LANGUAGE plpgsql AS $$
@@ -66,6 +120,13 @@ BEGIN
             a.used := @ledger.used_in_window(a.id, now_bucket);
             changed := true;
         END IF;
+    ELSIF a.width < 0 AND NOT coalesce(a.bucket <= now AND now < a.bucket - a.width, false) THEN
+        now_bucket := @ledger.window_at(a.id, -a.width, now);
+        IF a.bucket IS DISTINCT FROM now_bucket THEN
+            a.bucket := now_bucket;
+            a.used := @ledger.used_in_bucket(a.id, now_bucket);
+            changed := true;
+        END IF;
     END IF;
 END $$;
 
@@ -95,7 +156,8 @@ $$;
 -- What an account has used and holds at `now`, changing nothing.
 CREATE OR REPLACE FUNCTION @ledger.balance(of_name text, now bigint, OUT used numeric, OUT held numeric)
 LANGUAGE sql STABLE AS $$
-    SELECT CASE WHEN a.width > 0 AND a.bucket IS DISTINCT FROM now / a.width
+    SELECT CASE WHEN a.width < 0 THEN @ledger.used_in_bucket(a.id, @ledger.window_at(a.id, -a.width, now))
+            WHEN a.width > 0 AND a.bucket IS DISTINCT FROM now / a.width
             THEN @ledger.used_in_window(a.id, now / a.width) ELSE a.used END,
         CASE WHEN a.next_end <= now / 1000000
             THEN a.held - (SELECT coalesce(sum(e.held), 0) FROM @ledger.ends AS e
@@ -114,9 +176,18 @@ END $$;
 
 -- Make an amount what an account has used, from `now` on.
 CREATE OR REPLACE FUNCTION @ledger.set_used(of_account bigint, now bigint, amount numeric) RETURNS void
-LANGUAGE sql AS $$
+LANGUAGE plpgsql AS $$
+DECLARE
+    a @ledger.accounts;
+BEGIN
+    SELECT * INTO a FROM @ledger.accounts WHERE id = of_account;
+    IF a.width < 0 THEN
+        PERFORM @ledger.save(@ledger.charge_window(a, now, amount - a.used));
+        RETURN;
+    END IF;
     DELETE FROM @ledger.buckets WHERE account = of_account;
-    INSERT INTO @ledger.buckets (account, bucket, used)
-    SELECT id, now / width, amount FROM @ledger.accounts WHERE id = of_account AND width > 0;
+    IF a.width > 0 THEN
+        INSERT INTO @ledger.buckets (account, bucket, used) VALUES (of_account, now / a.width, amount);
+    END IF;
     UPDATE @ledger.accounts SET used = amount WHERE id = of_account;
-$$;
+END $$;

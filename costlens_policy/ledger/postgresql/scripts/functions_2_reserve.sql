@@ -32,9 +32,13 @@ $$;
 -- The lines as `reserve` returns them, without a lock, and whether all have room.
 CREATE OR REPLACE FUNCTION @ledger.look(asked jsonb, now bigint, OUT lines jsonb, OUT room boolean)
 LANGUAGE sql STABLE AS $$
-    SELECT jsonb_agg(jsonb_build_array(line->0, line->1, amount, in_force, used, held, NULL, line->4)),
+    SELECT jsonb_agg(jsonb_build_array(account, line->1, amount, in_force, used, held, NULL, line->4)),
         coalesce(bool_and(used + held + amount <= in_force), true)
-    FROM (SELECT line.value AS line, (line.value->>2)::numeric AS amount,
+    FROM (SELECT line.value AS line,
+            CASE WHEN (line.value->0->>8)::bigint < 0
+                THEN jsonb_set(line.value->0, '{5}', coalesce(to_jsonb(@ledger.window_of(line.value->0->>0, now)), 'null'))
+                ELSE line.value->0 END AS account,
+            (line.value->>2)::numeric AS amount,
             CASE WHEN line.value->>3 IS NOT NULL THEN @ledger.limit_in_force(
                 line.value->>1, line.value->0->>4, now, (line.value->>3)::numeric) END AS in_force,
             coalesce(balance.used, 0) AS used, coalesce(balance.held, 0) AS held
@@ -53,6 +57,7 @@ DECLARE
     of_generation bigint;
     used_before numeric;
     held_after numeric;
+    of_account @ledger.accounts;
     scopes text[] := '{}';
     held_lines jsonb[] := '{}';
 BEGIN
@@ -60,14 +65,19 @@ BEGIN
         amount := line->>2;
         UPDATE @ledger.accounts AS a SET held = a.held + amount, next_end = least(a.next_end, until_second)
         WHERE a.name = line->0->>0 AND (a.next_end IS NULL OR a.next_end > now_second)
-            AND (a.width = 0 OR a.bucket = now / a.width)
+            AND (a.width = 0 OR (a.width > 0 AND a.bucket = now / a.width)
+                OR (a.width < 0 AND a.bucket <= now AND now < a.bucket - a.width))
             AND (line->>3 IS NULL OR a.used + a.held + amount <= (line->>3)::numeric)
-        RETURNING a.id, a.generation, a.used, a.held INTO STRICT account, of_generation, used_before, held_after;
+        RETURNING a.* INTO STRICT of_account;
+        account := of_account.id;
+        of_generation := of_account.generation;
+        used_before := of_account.used;
+        held_after := of_account.held;
         INSERT INTO @ledger.ends AS e (account, second, generation, held) VALUES (account, until_second, of_generation, amount)
         ON CONFLICT ON CONSTRAINT ends_pkey DO UPDATE SET held = e.held + excluded.held
         RETURNING e.generation INTO of_generation;
         scopes := scopes || (line->>1);
-        held_lines := held_lines || jsonb_build_array(line->0, line->1, line->2, (line->>3)::numeric, used_before,
+        held_lines := held_lines || jsonb_build_array(@ledger.shown(line->0, of_account), line->1, line->2, (line->>3)::numeric, used_before,
             held_after - amount, of_generation, line->4);
     END LOOP;
     IF EXISTS (SELECT 1 FROM @ledger.grants WHERE scope = ANY (scopes)) THEN
@@ -128,11 +138,15 @@ BEGIN
             room := room AND a.used + a.held + (line->>2)::numeric <= in_force;
         END IF;
         lines := lines || jsonb_build_array(jsonb_build_array(
-            line->0, line->1, line->2, in_force, a.used, a.held, NULL, line->4));
+            @ledger.shown(line->0, a), line->1, line->2, in_force, a.used, a.held, NULL, line->4));
     END LOOP;
     FOREACH a IN ARRAY touched LOOP
         IF room THEN
             line := lines->place;
+            IF a.width < 0 AND a.bucket IS NULL THEN
+                a := @ledger.begin_window(a, now);
+                lines := jsonb_set(lines, ARRAY[place::text, '0'], @ledger.shown(line->0, a));
+            END IF;
             lines := jsonb_set(lines, ARRAY[place::text, '6'],
                 to_jsonb(@ledger.hold(a.id, until_second, a.generation, (line->>2)::numeric)));
             a.held := a.held + (line->>2)::numeric;

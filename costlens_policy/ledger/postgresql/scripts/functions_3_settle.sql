@@ -29,6 +29,7 @@ DECLARE
     now_second bigint := now / 1000000;
     of_account bigint;
     of_width bigint;
+    of_bucket bigint;
     used_after numeric;
     held_after numeric;
     lines jsonb[] := '{}';
@@ -42,8 +43,9 @@ BEGIN
         amount := charge->>2;
         UPDATE @ledger.accounts AS a SET used = a.used + coalesce(amount, 0), held = a.held - was_held
         WHERE a.name = line->0->>0 AND (a.next_end IS NULL OR a.next_end > now_second)
-            AND (a.width = 0 OR a.bucket = now / a.width)
-        RETURNING a.id, a.width, a.used, a.held INTO STRICT of_account, of_width, used_after, held_after;
+            AND (a.width = 0 OR (a.width > 0 AND a.bucket = now / a.width)
+                OR (a.width < 0 AND a.bucket <= now AND greatest(now, c.reserved_at) < a.bucket - a.width))
+        RETURNING a.id, a.width, a.bucket, a.used, a.held INTO STRICT of_account, of_width, of_bucket, used_after, held_after;
         UPDATE @ledger.ends AS e SET held = e.held - was_held
         WHERE e.account = of_account AND e.second = c.ends_at AND e.generation = (line->>6)::bigint;
         IF NOT FOUND THEN
@@ -55,6 +57,8 @@ BEGIN
                 INSERT INTO @ledger.buckets AS b (account, bucket, used)
                 VALUES (of_account, greatest(now, c.reserved_at) / of_width, amount)
                 ON CONFLICT ON CONSTRAINT buckets_pkey DO UPDATE SET used = b.used + excluded.used;
+            ELSIF of_width < 0 THEN
+                UPDATE @ledger.buckets AS b SET used = b.used + amount WHERE b.account = of_account AND b.bucket = of_bucket;
             END IF;
         END IF;
         lines := lines || jsonb_build_array(line->0, coalesce(amount, 0), was_held, used_after, held_after, amount IS NOT NULL,
@@ -116,7 +120,11 @@ BEGIN
                 was_late := true;
             END IF;
         END IF;
-        a.used := a.used + coalesce(line.amount, 0);
+        IF a.width < 0 THEN
+            a := @ledger.charge_window(a, counted_at, coalesce(line.amount, 0));
+        ELSE
+            a.used := a.used + coalesce(line.amount, 0);
+        END IF;
         IF a.width > 0 AND line.amount IS NOT NULL THEN
             INSERT INTO @ledger.buckets AS b (account, bucket, used) VALUES (a.id, counted_at / a.width, line.amount)
             ON CONFLICT (account, bucket) DO UPDATE SET used = b.used + excluded.used;

@@ -6,7 +6,9 @@
 
 -- The high limb of what is used once a correction counts, changing nothing but the account in hand.
 local function used_after(account, now, high, low)
-  if account[WIDTH] > 0 and floor(now / account[WIDTH]) ~= account[BUCKET] then
+  if account[WIDTH] < 0 then
+    account[BUCKET], account[USED_HIGH], account[USED_LOW] = window_at(account, now)
+  elseif account[WIDTH] > 0 and floor(now / account[WIDTH]) ~= account[BUCKET] then
     account[USED_HIGH], account[USED_LOW] = used_in_window(account, floor(now / account[WIDTH]))
   end
   local used_high = plus(account[USED_HIGH], account[USED_LOW], high, low)
@@ -30,8 +32,7 @@ move(account, now)
 account.changed = true
 if kind == 'set' then
   local used_high, used_low = account[USED_HIGH], account[USED_LOW]
-  account[USED_HIGH], account[USED_LOW] = 0, 0
-  call('DEL', PREFIX .. 'b:' .. name)
+  clear(account)
   charge(account, high, low, now)
   high, low = minus(high, low, used_high, used_low)
 elseif kind == 'correct' then
@@ -39,8 +40,7 @@ elseif kind == 'correct' then
   if high >= 0 then
     charge(account, high, low, now)
   else
-    account[USED_HIGH], account[USED_LOW] = 0, 0
-    call('DEL', PREFIX .. 'b:' .. name)
+    clear(account)
     charge(account, used_high, used_low, now)
   end
 elseif ARGV[5] ~= ARGV[4] then

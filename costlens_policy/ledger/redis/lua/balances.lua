@@ -1,10 +1,15 @@
 -- Read accounts, changing nothing. KEYS: clock. Texts: for each account name and scope. Numbers: now.
--- Answers for each account: a text with the limbs of used and of held, and the grants of its scope.
+-- Answers for each account: a text with the limbs of used and of held, and when its window from first use began (-1 for none); and the
+-- grants of its scope.
 local now = NUMBERS[1]
 local second = floor(now / SECOND)
 local answer = {}
 for name in next_text do
   local account = load(name)
+  local start = -1
+  if account[WIDTH] < 0 then
+    start, account[USED_HIGH], account[USED_LOW] = window_at(account, now)
+  end
   local bucket = account[WIDTH] > 0 and floor(now / account[WIDTH])
   if bucket and bucket ~= account[BUCKET] then
     account[USED_HIGH], account[USED_LOW] = used_in_window(account, bucket)
@@ -18,7 +23,7 @@ for name in next_text do
       end
     end
   end
-  answer[#answer + 1] = format('%d\0%d\0%d\0%d\0', unpack(account, 1, 4))
+  answer[#answer + 1] = format('%d\0%d\0%d\0%d\0', unpack(account, 1, 4)) .. format('%d\0', start)
   answer[#answer + 1] = call('GET', PREFIX .. 'g:' .. next_text()) or ''
 end
 return answer

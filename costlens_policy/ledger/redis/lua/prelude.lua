@@ -19,6 +19,7 @@ local BUCKETS = 120
 local KEPT_BUCKETS = 360
 local CLOCKS = 16
 local STEP = 60
+local KEPT_WINDOWS = 16
 local NEVER = 1e18
 local NUMBERS = { struct.unpack('>' .. string.rep('d', #ARGV[2] / 8), ARGV[2]) }
 
@@ -43,8 +44,10 @@ local function minus(high, low, less_high, less_low)
   return high, low
 end
 
--- An account is kept as doubles: limbs of used, limbs of held, generation of its holds, the earliest end of a lease, the current bucket,
--- the width of buckets (0 where its window does not roll); start, reset and length of its period, -1 where there is none.
+-- An account is kept as doubles: limbs of used, limbs of held, generation of its holds, the earliest end of a lease, the current bucket
+-- (-1 for none), the width of buckets (0 where its window does not roll); start, reset and length of its period, -1 where there is none.
+-- The width of a window from first use is its length, less than nothing, and its buckets are windows, under the microsecond at which
+-- each began.
 local ACCOUNT = '>ddddddddddd'
 local USED_HIGH, USED_LOW, HELD_HIGH, HELD_LOW, GENERATION, NEXT_END, BUCKET, WIDTH, START = 1, 2, 3, 4, 5, 6, 7, 8, 9
 
@@ -169,13 +172,55 @@ local function roll(account, bucket)
   account.changed = account.exists
 end
 
--- Free what has expired, and move a rolling window to `now`, in microseconds.
+-- When the window from first use began that counts at `now` (-1 for none), and what it has used; see `account.py`.
+local function window_at(account, now)
+  local length, start, high, low = -account[WIDTH], -1, 0, 0
+  local kept = call('HGETALL', PREFIX .. 'b:' .. account.name)
+  for index = 1, #kept, 2 do
+    local at = tonumber(kept[index])
+    if now - length < at and at < now + length and (at <= now or start < 0 or start > now and at < start) then
+      start = at
+      high, low = struct.unpack('>dd', kept[index + 1])
+    end
+  end
+  return start, high, low
+end
+
+local function enter_window(account, now)
+  local start = account[BUCKET]
+  if start >= 0 and start <= now and now < start - account[WIDTH] then
+    return
+  end
+  account[BUCKET], account[USED_HIGH], account[USED_LOW] = window_at(account, now)
+  account.changed = account.exists
+end
+
+-- Begin a window from first use, unless one is in force.
+local function begin(account, now)
+  if account[WIDTH] >= 0 or account[BUCKET] >= 0 then
+    return
+  end
+  local key, starts = PREFIX .. 'b:' .. account.name, {}
+  for _, start in ipairs(call('HKEYS', key)) do
+    starts[#starts + 1] = tonumber(start)
+  end
+  table.sort(starts)
+  for index = 1, #starts + 1 - KEPT_WINDOWS do
+    call('HDEL', key, format('%d', starts[index]))
+  end
+  call('HSET', key, format('%d', now), struct.pack('>dd', 0, 0))
+  account[BUCKET], account[USED_HIGH], account[USED_LOW], account.changed = now, 0, 0, true
+end
+
+-- Free what has expired, and make a window that of `now`, in microseconds.
 local function move(account, now)
   if now >= account[NEXT_END] * SECOND then
     free(account, floor(now / SECOND))
   end
   if account[WIDTH] > 0 and floor(now / account[WIDTH]) ~= account[BUCKET] then
     roll(account, floor(now / account[WIDTH]))
+  elseif account[WIDTH] < 0 then
+    enter_window(account, now)
   end
   return account
 end
@@ -219,6 +264,10 @@ local function unhold(account, second, generation, high, low)
 end
 
 local function charge(account, high, low, at)
+  if account[WIDTH] < 0 and (high ~= 0 or low ~= 0) then
+    enter_window(account, at)
+    begin(account, at)
+  end
   account[USED_HIGH], account[USED_LOW] = plus(account[USED_HIGH], account[USED_LOW], high, low)
   account.changed = true
   if account[WIDTH] > 0 then
@@ -229,6 +278,19 @@ local function charge(account, high, low, at)
       high, low = plus(high, low, kept_high, kept_low)
     end
     call('HSET', key, field, struct.pack('>dd', high, low))
+  elseif account[BUCKET] >= 0 and account[WIDTH] < 0 then
+    local key, field = PREFIX .. 'b:' .. account.name, format('%d', account[BUCKET])
+    call('HSET', key, field, struct.pack('>dd', account[USED_HIGH], account[USED_LOW]))
+  end
+end
+
+-- Make what is used nothing, before something else is charged instead.
+local function clear(account)
+  account[USED_HIGH], account[USED_LOW], account.changed = 0, 0, true
+  if account[WIDTH] >= 0 then
+    call('DEL', PREFIX .. 'b:' .. account.name)
+  elseif account[BUCKET] >= 0 then
+    call('HSET', PREFIX .. 'b:' .. account.name, format('%d', account[BUCKET]), struct.pack('>dd', 0, 0))
   end
 end
 

@@ -1,8 +1,8 @@
 -- Hold every line, or none. KEYS: clock, the call, the open calls, calls that bar it. ARGV[3]: facts.
 -- Texts: call; for each line name, scope, period. Numbers: now, end of the lease, milliseconds to remember the call; for each line limbs of
 -- the amount, limbs of the limit (-1 for none), width of buckets, start, reset, length.
--- Answers what happened ('1' held, '0' refused, '2' barred, and by which), or of a call that is known its state and end; then the
--- lines held.
+-- Answers what happened ('1' held, '0' refused, '2' barred, and by which), and behind a colon when windows from first use began, where
+-- an account has one; or of a call that is known its state and end; then the lines held.
 
 local id, now, second = next_text(), NUMBERS[1], NUMBERS[2]
 
@@ -54,20 +54,26 @@ for at = 4, #NUMBERS - 1, 8 do
   limits[#limits + 1] = limit_low
 end
 
-local lines, at = {}, 4
+local lines, at, starts, windowed = {}, 4, {}, false
 for index, account in ipairs(accounts) do
   local high, low = NUMBERS[at], NUMBERS[at + 1]
   local used_high, used_low, held_high, held_low = unpack(account, 1, 4)
+  if room then
+    begin(account, now)
+  end
   local generation = room and hold(account, second, high, low) or 0
+  windowed = windowed or account[WIDTH] < 0
+  starts[index] = format('%d', account[WIDTH] < 0 and account[BUCKET] or -1)
   save(account)
   lines[index] = format('%s\0%d\0%d\0%d\0%d\0%d\0%d\0%d\0%d\0%d\0', account.name, high, low,
     limits[2 * index - 1], limits[2 * index], used_high, used_low, held_high, held_low, generation)
   at = at + 8
 end
 local held = table.concat(lines)
+local windows = (windowed and ':' .. table.concat(starts, ',') or '') .. '\0'
 if not room then
-  return '0\0' .. held
+  return '0' .. windows .. held
 end
 save_call(KEYS[2], second * 1000 - floor(now / 1000) + NUMBERS[3], now, format('%d', second), '', '', '', '', ARGV[3], held, '')
 call('ZADD', KEYS[3], second, id)
-return '1\0' .. held
+return '1' .. windows .. held
