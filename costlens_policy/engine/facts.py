@@ -19,8 +19,8 @@ __all__ = ["Alert", "Balance", "BalanceSeen", "Call", "Estimate", "Exclusion", "
 class Balance:
     """State of one budget and scope key, in the budget's unit: what is spent, and what is held for calls under way.
 
-    People may change a limit for a while: ``override`` replaces it, ``topup`` is added. ``started_at`` is when a window
-    from first use began that is in force, None for every other window.
+    People may change a limit for a while: ``override`` replaces it, ``topup`` is added.
+    ``started_at`` is when a window from first use began that is in force, None for every other window.
 
     Raises ``ValueError`` for what is not an exact amount from zero on: with others, no budget could be kept.
     """

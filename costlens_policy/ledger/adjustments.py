@@ -28,9 +28,9 @@ AdjustmentKind: TypeAlias = Literal["topup", "override", "revoke", "set", "corre
 class Adjustment:
     """A manual adjustment. ``id`` makes repeating it harmless. Raises ``AdjustmentError`` for one that is invalid.
 
-    An override needs ``expires_at``; a top-up ends with its period at the latest, and needs ``expires_at`` where no window
-    from first use is in force. ``about`` is JSON data that the entry
-    carries beside author and reason, such as the day and the model that an invoice corrects.
+    An override needs ``expires_at``; a top-up ends with its period at the latest, and needs ``expires_at`` where no
+    window from first use is in force. ``about`` is JSON data that the entry carries beside author and reason, such as
+    the day and the model that an invoice corrects.
     """
 
     id: str
