@@ -150,6 +150,21 @@ export class Reservation {
   extend(lease?: string): Promise<void>;
 }
 
+export interface Batch {
+  id: string;
+  /** The items to send, by their ids. */
+  calls: Record<string, { id: string; expires_at: string | null; held: Reservation["held"]; decision: Decision }>;
+  /** Why each other item must not be sent. */
+  refused: Record<string, { message: string; code: string; rule: string | null; budget: string | null; key: string | null }>;
+}
+
+export interface BatchSettled {
+  id: string;
+  charged: Record<string, Charge>;
+  released: Record<string, string>;
+  problems: string[];
+}
+
 export class Router {
   constructor(options?: RouterOptions);
   getOptimalModel(attributes: Attributes, options?: { dialect?: Dialect }): Promise<Model>;
@@ -166,6 +181,12 @@ export class Router {
     options: ReserveOptions<SdkDialect> & { dialect: SdkDialect; attributes?: Attributes },
   ): Promise<Reservation>;
   settle(id: string, usage?: unknown, options?: SettleOptions): Promise<Charge>;
+  submit(
+    requests: Readonly<Record<string, Attributes>>,
+    options: { id: string; lease?: string; whole?: boolean; dialect?: Dialect },
+  ): Promise<Batch>;
+  settleBatch(id: string, results: string | Iterable<unknown>): Promise<BatchSettled>;
+  endRun(path: string): Promise<void>;
   release(id: string): Promise<void>;
   extend(id: string, lease?: string): Promise<Date | null>;
   spend(which?: { budget?: string; key?: string }): Promise<Spend[]>;
@@ -189,6 +210,8 @@ export class DeniedError extends ServiceError {
   readonly held: string | null;
   readonly limit: string | null;
   readonly holdEndsAt: Date | null;
+  /** The run that is over, if the call was refused for that. */
+  readonly over: string | null;
   readonly reasons: string[];
 }
 
@@ -204,6 +227,15 @@ export interface WrapOptions {
   /** How long calls stay held. */
   lease?: string;
 }
+
+/** Do some work as a run, whose calls belong to it; within another run it is a sub-agent of that. Returns what the work returns. */
+export function withRun<T>(name: string | null | undefined, work: (path: string) => T, options?: { parent?: string }): T;
+
+/** Return the path of the run of the code that asks. */
+export function runNow(): string | undefined;
+
+/** Return the headers that carry the run to another service, as W3C Baggage. */
+export function runHeaders(): { baggage?: string };
 
 /** Return a client of the `openai` package whose chat completions, responses and embeddings are guarded, all else refused. */
 export function wrapOpenAI<Client extends object>(client: Client, router: Router, options?: WrapOptions): Client;

@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 import random
 import secrets
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, Generic, TypeVar
@@ -24,12 +25,15 @@ from costlens_policy.frozen import frozen
 
 __all__ = [
     "Asked", "Asks", "ServiceDeniedError", "ServiceError", "ServiceUnavailableError", "Tries", "address_of",
-    "headers_of", "retries_of", "timeout_of",
+    "headers_of", "joined", "retries_of", "timeout_of", "whole_of",
 ]  # fmt: skip
 
 _Answer = TypeVar("_Answer", bound=wire.Told)
 
-_DENIALS: Final = frozenset({"budget_exceeded", "policy_denied"})
+_DENIALS: Final = frozenset({"budget_exceeded", "policy_denied", "run_ended"})
+_RUNS: Final = "costlens_policy.guard.runs"
+_LARGEST: Final = 1_000_000
+"""Characters of results that are settled in one request."""
 _PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0
 _UNIX: Final = "unix:"
@@ -56,7 +60,7 @@ class ServiceDeniedError(ServiceError):
     """A call was denied. ``rule`` decided, or ``budget`` had no room for ``key`` until ``resets_at``.
 
     That share had ``used`` and ``held`` so much of ``limit``, in ``unit``; the next of its holds ends by itself at
-    ``hold_ends_at``.
+    ``hold_ends_at``. ``over`` is the run that is over, if that is why: ``code`` is ``run_ended`` where it has ended.
     """
 
     def __init__(self, status: int, facts: wire.ProblemFacts) -> None:
@@ -70,6 +74,7 @@ class ServiceDeniedError(ServiceError):
         self.held = None if facts.held is None else Decimal(facts.held)
         self.limit = None if facts.limit is None else Decimal(facts.limit)
         self.hold_ends_at: datetime | None = facts.hold_ends_at
+        self.over = facts.over
 
 
 class ServiceUnavailableError(ServiceError):
@@ -189,7 +194,7 @@ class Asks:
 
     @staticmethod
     def decide(request: Mapping[str, Any], dialect: wire.Dialect | None) -> Asked[wire.Decided]:
-        return _post("decide", wire.Decide(_content(request), dialect), wire.Decided)
+        return _post("decide", wire.Decide(_in_run(request), dialect), wire.Decided)
 
     @staticmethod
     def decide_all(
@@ -197,22 +202,22 @@ class Asks:
     ) -> Asked[wire.BatchAnswer]:
         if isinstance(requests, str | Mapping) or not isinstance(requests, Sequence):
             raise _invalid(f"`requests` must be a list of requests, got `{type(requests).__name__}`")
-        return _post("decide/batch", wire.Batch(list(map(_content, requests)), dialect, brief), wire.BatchAnswer)
+        return _post("decide/batch", wire.Batch(list(map(_in_run, requests)), dialect, brief), wire.BatchAnswer)
 
     @staticmethod
     def explain(request: Mapping[str, Any]) -> Asked[wire.Explained]:
-        return _post("explain", wire.Decide(_content(request)), wire.Explained)
+        return _post("explain", wire.Decide(_in_run(request)), wire.Explained)
 
     @staticmethod
     def models(request: Mapping[str, Any]) -> Asked[wire.ModelsAnswer]:
-        return _post("models", wire.Models(_content(request)), wire.ModelsAnswer)
+        return _post("models", wire.Models(_in_run(request)), wire.ModelsAnswer)
 
     @staticmethod
     def reserve(
         request: Mapping[str, Any], id: str | None, lease: timedelta | str | None, dialect: wire.Dialect | None
     ) -> Asked[wire.Reserved]:
         own = secrets.token_hex(16) if id is None else id
-        body = wire.Reserve(request=_content(request), id=own, lease=_lease(lease), dialect=dialect)
+        body = wire.Reserve(request=_in_run(request), id=own, lease=_lease(lease), dialect=dialect)
         return _post("reserve", body, wire.Reserved)
 
     @staticmethod
@@ -220,6 +225,44 @@ class Asks:
         id: str, usage: Any, model: str | None, output_text: str | Sequence[str] | None, shape: str | None
     ) -> Asked[wire.Charge]:
         return _post("settle", wire.Settle(id, _usage(usage), model, _texts(output_text), shape), wire.Charge)
+
+    @staticmethod
+    def submit(
+        requests: Mapping[str, Mapping[str, Any]],
+        id: str,
+        lease: timedelta | str | None,
+        whole: bool,
+        dialect: wire.Dialect | None,
+    ) -> list[Asked[wire.Submitted]]:
+        """Return the parts of a batch."""
+        if not isinstance(requests, Mapping) or not requests:
+            raise _invalid(f"a batch must be a non-empty mapping of ids to requests, got `{type(requests).__name__}`")
+        items, most = list(requests.items()), wire.MOST_IN_BATCH
+        if whole and len(items) > most:
+            raise _invalid(f"a batch that is held as a whole must have at most {most:,} items, got {len(items):,}")
+        parts = (dict(items[start : start + most]) for start in range(0, len(items), most))
+        bodies = (
+            wire.Submit(id, {item: _in_run(request) for item, request in part.items()}, _lease(lease), whole, dialect)
+            for part in parts
+        )
+        return [_post("batch/submit", body, wire.Submitted) for body in bodies]
+
+    @staticmethod
+    def settle_batch(id: str, results: str | bytes | Iterable[Any]) -> Iterator[Asked[wire.BatchSettled]]:
+        """Yield the parts of the results of a batch."""
+        lines = results.splitlines() if isinstance(results, str | bytes) else results
+        texts: list[str] = []
+        for line in lines:
+            text = _result_text(line)
+            if texts and (len(texts) == wire.MOST_IN_BATCH or len(text) + sum(map(len, texts)) > _LARGEST):
+                yield _post("batch/settle", wire.SettleBatch(id, "\n".join(texts)), wire.BatchSettled)
+                texts = []
+            texts.append(text)
+        yield _post("batch/settle", wire.SettleBatch(id, "\n".join(texts)), wire.BatchSettled)
+
+    @staticmethod
+    def end_run(run: str) -> Asked[wire.RunEnded]:
+        return _post("runs/end", wire.EndRun(run), wire.RunEnded)
 
     @staticmethod
     def release(id: str) -> Asked[wire.Released]:
@@ -260,6 +303,50 @@ def _content(request: Mapping[str, Any]) -> dict[str, Any]:
     except RecursionError:
         raise _unwritable("it is nested too deeply, or holds itself") from None
     return dict(request)
+
+
+def _in_run(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a request as it travels, with the run of the blocks around. Raises ``ServiceError`` for one that is over.
+
+    Who has not imported runs is in none: the clients do not import them for nothing.
+    """
+    content, runs = _content(request), sys.modules.get(_RUNS)
+    run = None if runs is None else runs.run_now()
+    if run is None:
+        return content
+    if run.ended is not None:
+        raise ServiceError(0, "run_ended", f"run: `{run.ended}` has ended")
+    return dict(runs.in_run(content, run))  # type: ignore[union-attr]
+
+
+def _result_text(line: Any) -> str:
+    """Return a result as a line of JSON: a line of a file, or an object of an SDK, which dumps itself."""
+    if isinstance(line, bytes):
+        line = line.decode(errors="replace")
+    if isinstance(line, str):
+        return line.strip("\r\n")
+    dump = getattr(line, "model_dump", None)
+    try:
+        return _JSON.encode(dump(mode="json") if callable(dump) else line).decode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise _invalid(f"a result cannot be written as JSON: {error}") from None
+
+
+def joined(id: str, parts: Sequence[wire.BatchSettled]) -> wire.BatchSettled:
+    """Return what became of a batch whose results were settled in parts."""
+    return wire.BatchSettled(
+        id,
+        format(sum((Decimal(part.cost_usd) for part in parts), Decimal(0)), "f"),
+        {item: charge for part in parts for item, charge in part.charged.items()},
+        {item: reason for part in parts for item, reason in part.released.items()},
+        [problem for part in parts for problem in part.problems],
+    )
+
+
+def whole_of(id: str, parts: Sequence[wire.Submitted]) -> wire.Submitted:
+    """Return a batch that was submitted in parts."""
+    calls = {item: call for part in parts for item, call in part.calls.items()}
+    return wire.Submitted(id, calls, {item: why for part in parts for item, why in part.refused.items()})
 
 
 def _check_json(value: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
@@ -19,8 +19,10 @@ from costlens_policy.client.exchange import (
     Tries,
     address_of,
     headers_of,
+    joined,
     retries_of,
     timeout_of,
+    whole_of,
 )
 
 __all__ = ["Client", "ServiceCall"]
@@ -100,6 +102,29 @@ class Client:
     ) -> wire.Charge:
         """Charge what a held call cost, as ``Guard.settle`` does."""
         return self._send(Asks.settle(id, usage, model, output_text, shape))
+
+    def submit(
+        self,
+        requests: Mapping[str, Mapping[str, Any]],
+        *,
+        id: str,
+        lease: timedelta | str | None = None,
+        whole: bool = False,
+        dialect: wire.Dialect | None = None,
+    ) -> wire.Submitted:
+        """Hold a batch at batch prices before it is handed in, as ``Guard.submit`` does: ``calls`` are to be sent.
+
+        Items are sent in parts of 1,000, a batch that is held as a ``whole`` in one.
+        """
+        return whole_of(id, [self._send(part) for part in Asks.submit(requests, id, lease, whole, dialect)])
+
+    def settle_batch(self, id: str, results: str | bytes | Iterable[Any]) -> wire.BatchSettled:
+        """Charge or give back the items of a batch whose results are there, as ``Guard.settle_batch`` does."""
+        return joined(id, [self._send(part) for part in Asks.settle_batch(id, results)])
+
+    def end_run(self, path: str) -> None:
+        """End a run, with all runs within it, for every caller and for good, as ``Guard.end_run`` does."""
+        self._send(Asks.end_run(path))
 
     def release(self, id: str) -> None:
         """Give back what a call holds."""

@@ -13,11 +13,11 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 from msgspec import Meta, Struct, field
 
 __all__ = [
-    "MOST_IN_BATCH", "Alert", "Amount", "BalanceGiven", "Batch", "BatchAnswer", "BatchItem", "BudgetCharge",
-    "Call", "Charge", "Decide", "Decided", "Dialect", "Estimate", "Excluded", "Explained", "Extend", "Extended",
-    "Given", "Health", "HeldLine", "Models", "ModelsAnswer", "Nothing", "PolicyLayer", "PolicyList", "Problem",
-    "ProblemFacts", "Ready", "Release", "Released", "Reserve", "Reserved", "SdkDialect", "Settle",
-    "SpendAnswer", "SpendLine", "SpendQuery", "Told",
+    "MOST_IN_BATCH", "Alert", "Amount", "BalanceGiven", "Batch", "BatchAnswer", "BatchItem", "BatchSettled",
+    "BudgetCharge", "Call", "Charge", "Decide", "Decided", "Dialect", "EndRun", "Estimate", "Excluded", "Explained",
+    "Extend", "Extended", "Given", "Health", "HeldLine", "Models", "ModelsAnswer", "Nothing", "PolicyLayer",
+    "PolicyList", "Problem", "ProblemFacts", "Ready", "Release", "Released", "Reserve", "Reserved", "RunEnded",
+    "SdkDialect", "Settle", "SettleBatch", "SpendAnswer", "SpendLine", "SpendQuery", "Submit", "Submitted", "Told",
 ]  # fmt: skip
 
 Amount: TypeAlias = Annotated[str, Meta(description="An exact decimal number, written as a string.")]
@@ -109,6 +109,33 @@ class Settle(Given):
     model: str | None = None
     output_text: str | list[str] | None = None
     shape: str | None = None
+
+
+class Submit(Given):
+    """A batch to hold at batch prices before it is handed in: a call for each item, by the ids of its caller.
+
+    Submitted again with the same ``id``, an item that is held is the same hold, so that a longer batch is submitted in
+    parts. With ``whole`` all items are held or none.
+    """
+
+    id: Id
+    requests: Annotated[dict[str, Content], Meta(min_length=1, max_length=MOST_IN_BATCH)]
+    lease: Lease | None = None
+    whole: bool = False
+    dialect: Dialect | None = None
+
+
+class SettleBatch(Given):
+    """Results of a batch: the text of the provider's file, or its lines as objects."""
+
+    id: Id
+    results: str | Annotated[list[dict[str, Any]], Meta(max_length=MOST_IN_BATCH)]
+
+
+class EndRun(Given):
+    """A run that is over, with all runs within it, for every caller and for good."""
+
+    run: Annotated[str, Meta(min_length=1, max_length=200, description="The path of the run.")]
 
 
 class Release(Given):
@@ -279,6 +306,26 @@ class Charge(Told):
     notes: list[str]
 
 
+class BatchSettled(Told):
+    """What became of the items whose results were given.
+
+    ``charged`` are those that the provider answered, or whose result is not understood; ``released`` those that it did
+    not bill, with its reason. ``problems`` are lines that belong to no item that is held.
+    """
+
+    id: str
+    cost_usd: Amount
+    charged: dict[str, Charge]
+    released: dict[str, str]
+    problems: Sequence[str]
+
+
+class RunEnded(Told):
+    """The end of the run is on record."""
+
+    run: str
+
+
 class Released(Told):
     """What was held is given back, unless the call had been settled."""
 
@@ -350,7 +397,10 @@ class Ready(Told):
 
 
 class ProblemFacts(Told):
-    """What is wrong. ``type`` is one of the names that the SDKs of OpenAI and Anthropic know; ``code`` is ours."""
+    """What is wrong. ``type`` is one of the names that the SDKs of OpenAI and Anthropic know; ``code`` is ours.
+
+    ``over`` is the run that is over, if the call was refused for that.
+    """
 
     message: str
     type: str
@@ -365,6 +415,7 @@ class ProblemFacts(Told):
     held: Amount | None = None
     limit: Amount | None = None
     hold_ends_at: datetime | None = None
+    over: str | None = None
 
 
 class Problem(Told):
@@ -372,3 +423,11 @@ class Problem(Told):
 
     type: Literal["error"]
     error: ProblemFacts
+
+
+class Submitted(Told):
+    """A batch that may be handed in without the items that are ``refused``, each with the reason."""
+
+    id: str
+    calls: dict[str, Reserved]
+    refused: dict[str, ProblemFacts]

@@ -4,9 +4,11 @@ An item of a batch is a call of its own, with the id of the batch and its own as
 asking again is harmless, and nothing but the ledger has to be remembered.
 
 Results are read as the providers write them: OpenAI's output and error files (``custom_id``, ``response``, ``error``;
-platform.openai.com/docs/guides/batch) and the results of Anthropic's message batches (``custom_id``, ``result``;
-docs.anthropic.com/en/docs/build-with-claude/batch-processing). Neither bills requests that failed, expired or were
-canceled.
+platform.openai.com/docs/guides/batch), the results of Anthropic's message batches (``custom_id``, ``result``;
+docs.anthropic.com/en/docs/build-with-claude/batch-processing), the files of Gemini's batches (``key``, ``response``,
+``error``; ai.google.dev/gemini-api/docs/batch-api) and of Bedrock's (``recordId``, ``modelOutput``, ``error``;
+docs.aws.amazon.com/bedrock/latest/userguide/batch-inference-results.html). None bills requests that failed, expired or
+were canceled.
 """
 
 from __future__ import annotations
@@ -127,14 +129,35 @@ def read_results(results: str | bytes | Iterable[Any]) -> Iterator[BatchResult]:
 
 def _result(line: Any, number: int) -> BatchResult:
     row = _fields(line)
-    item = row.get("custom_id")
+    item = _item_of(row)
     if not (isinstance(item, str) and item):
-        return BatchResult("", "unreadable", problem=f"line {number} has no `custom_id`")
+        return BatchResult("", "unreadable", problem=f"line {number} has no `custom_id`, `key` or `recordId`")
+    if "recordId" in row:
+        return _of_named(item, row, "modelOutput")
+    if "custom_id" not in row:
+        return _of_named(item, row, "response")
     if "result" in row:
         return _of_anthropic(item, _fields(row["result"]))
     if "response" in row or row.get("error") is not None:
         return _of_openai(item, row)
     return BatchResult(item, "unreadable", problem="neither a `response` nor a `result` is there")
+
+
+def _item_of(row: Mapping[str, Any]) -> Any:
+    """Return what names the item of a line: the word for it differs by provider."""
+    found = (row.get(name) for name in ("custom_id", "key", "recordId"))
+    named = next((item for item in found if item is not None), None)
+    return _fields(row.get("metadata")).get("key") if named is None else named  # Gemini's responses in line
+
+
+def _of_named(item: str, row: Mapping[str, Any], name: str) -> BatchResult:
+    """Return the result of Gemini or Bedrock: an answer under its name, or an error in its place."""
+    answer, error = _fields(row.get(name)), _fields(row.get("error"))
+    if error:
+        return BatchResult(item, "failed", problem=_said(error))
+    if answer:
+        return BatchResult(item, "answered", answer)
+    return BatchResult(item, "unreadable", problem=f"neither `{name}` nor an `error` is there")
 
 
 def _of_openai(item: str, row: Mapping[str, Any]) -> BatchResult:
@@ -172,5 +195,6 @@ def _fields(value: Any) -> Mapping[str, Any]:
 
 def _said(error: Mapping[str, Any]) -> str:
     """Return what an error says of itself: its code, or its type, and its message."""
-    parts = (error.get("code") or error.get("type"), error.get("message"))
+    code = error.get("code") or error.get("type") or error.get("errorCode")
+    parts = (code, error.get("message") or error.get("errorMessage"))
     return ": ".join(str(part) for part in parts if part)

@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from costlens_policy.engine.decision import DeniedError
+from costlens_policy.engine.denial import RunDeniedError, RunEndedError
 from costlens_policy.errors import RequestError
 from costlens_policy.frozen import frozen
 from costlens_policy.guard.errors import GuardError, UnguardedCallError
@@ -34,7 +35,7 @@ class Refusal:
     ``rule`` is what decided (``policy/rule``), ``budget`` and ``key`` the budget without room and whose share of it,
     ``resets_at`` when its period ends: each None where there is none. ``used`` is what that share has spent, ``held``
     what calls under way merely hold, and ``limit`` the limit in force, in ``unit``; ``hold_ends_at`` is when the next
-    of those holds ends by itself. ``retry_after`` is in seconds.
+    of those holds ends by itself. ``over`` is the run that is over, if that is why. ``retry_after`` is in seconds.
     """
 
     status: int
@@ -50,6 +51,7 @@ class Refusal:
     held: Decimal | None = None
     limit: Decimal | None = None
     hold_ends_at: datetime | None = None
+    over: str | None = None
     retry_after: int | None = None
 
     @property
@@ -74,6 +76,7 @@ class Refusal:
             "held": _amount(self.held),
             "limit": _amount(self.limit),
             "hold_ends_at": _time(self.hold_ends_at),
+            "over": self.over,
         }
         return {"type": "error", "error": error}
 
@@ -121,6 +124,9 @@ def refusal_of(error: BaseException) -> Refusal | None:
 
 def _denial(denied: DeniedError) -> Refusal:
     resets_at = denied.resets_at
+    over = denied.over if isinstance(denied, RunDeniedError) else None
+    if isinstance(denied, RunEndedError):
+        return Refusal(403, "permission_error", "run_ended", str(denied), rule=denied.rule, over=over)
     if denied.budget is None:
         return Refusal(403, "permission_error", "policy_denied", str(denied), rule=denied.rule)
     whose = f" of `{denied.key}`" if denied.key else ""
@@ -140,5 +146,6 @@ def _denial(denied: DeniedError) -> Refusal:
         held=denied.held,
         limit=denied.limit,
         hold_ends_at=denied.hold_ends_at,
+        over=over,
         retry_after=None if seconds is None else max(1, math.ceil(seconds)),
     )

@@ -12,15 +12,16 @@ import costlens_policy.client.wire as wire
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.decide import Models
 from costlens_policy.engine.decision import Alert, Call, Decision, Estimate, Exclusion, json_value
-from costlens_policy.guard import Charged, Spend
+from costlens_policy.guard import BatchSettled, Charged, Spend
 from costlens_policy.guard.dialects import speak
 from costlens_policy.guard.guard import CallFacts
+from costlens_policy.integrations.refusals import refusal_of
 from costlens_policy.integrations.sdk.bodies import Dialect
 from costlens_policy.money import plain
 
 __all__ = [
-    "charge_of", "decided", "encode", "explained", "held_lines", "models_of", "policies_of", "spends_of",
-    "write_bodies",
+    "batch_settled", "charge_of", "decided", "encode", "explained", "held_lines", "models_of", "policies_of",
+    "problem_of", "spends_of", "write_bodies",
 ]  # fmt: skip
 
 _JSON: Final = frozenset({str, int, float, bool, type(None)})
@@ -126,9 +127,25 @@ def charge_of(charged: Charged) -> wire.Charge:
     )
 
 
+def batch_settled(settled: BatchSettled) -> wire.BatchSettled:
+    charged = {item: charge_of(charge) for item, charge in settled.charged.items()}
+    return wire.BatchSettled(settled.id, plain(settled.cost), charged, dict(settled.released), settled.problems)
+
+
+def problem_of(error: Exception) -> wire.ProblemFacts:
+    """Return why an item was refused, as the refusal of a single call says it."""
+    refusal = refusal_of(error)
+    assert refusal is not None, "what refuses an item is an error of this package"
+    return msgspec.convert(refusal.body["error"], wire.ProblemFacts)
+
+
 def held_lines(decision: Decision) -> list[wire.HeldLine]:
     """Return what is held for a call on each budget."""
-    return [wire.HeldLine(line.budget, line.key, line.unit, plain(line.call)) for line in decision.holds]
+    return [
+        wire.HeldLine(line.budget, line.key, line.unit, plain(line.call))
+        for line in decision.holds
+        if decision.plan.budgets[line.budget][1].charged_by_calls
+    ]
 
 
 def spends_of(spends: Iterable[Spend]) -> wire.SpendAnswer:

@@ -198,13 +198,7 @@ async def _reserve(serving: Serving, body: wire.Reserve) -> wire.Reserved:
     except DeniedError as denied:
         serving.metrics.decided(denied.decision)
         raise
-    decision = call.decision
-    held = answers.held_lines(decision)
-    if not call.repeated:  # who asks again for what is held counts once
-        if call.expires_at is None:
-            serving.keep(call, lease)
-        serving.metrics.decided(decision)
-        serving.metrics.reserved(held, decision.balances)
+    decision, held = call.decision, _count_held(serving, call, lease)
     try:
         decided = answers.decided(decision, None if sdk is not None else body.dialect)
         if sdk is not None and body.body is not None:
@@ -214,6 +208,51 @@ async def _reserve(serving: Serving, body: wire.Reserve) -> wire.Reserved:
             await call.release()
         raise
     return wire.Reserved(id, call.expires_at, held, decided)
+
+
+def _count_held(serving: Serving, call: AsyncCall, lease: timedelta | None) -> list[wire.HeldLine]:
+    """Return what is held for a call. Who asks again for what is held counts once."""
+    held = answers.held_lines(call.decision)
+    if not call.repeated:
+        if call.expires_at is None:
+            serving.keep(call, lease)
+        serving.metrics.decided(call.decision)
+        serving.metrics.reserved(held, call.decision.balances)
+    return held
+
+
+async def _submit(serving: Serving, body: wire.Submit) -> wire.Submitted:
+    for request in body.requests.values():
+        _check_signals(serving, request)
+    lease = _lease(body.lease)
+    batch = await serving.guard.submit(body.requests, id=body.id, lease=lease, whole=body.whole)
+    calls: dict[str, wire.Reserved] = {}
+    refused = {item: answers.problem_of(error) for item, error in batch.refused.items()}
+    for item, call in batch.calls.items():
+        held = _count_held(serving, call, lease)
+        try:
+            decided = answers.decided(call.decision, body.dialect)
+        except GuardError as error:  # what was decided cannot be said in this dialect, so that nobody can send it
+            if not call.repeated:
+                await call.release()
+            refused[item] = answers.problem_of(error)
+        else:
+            calls[item] = wire.Reserved(call.id, call.expires_at, held, decided)
+    serving.metrics.decided(*(error.decision for error in batch.refused.values() if isinstance(error, DeniedError)))
+    return wire.Submitted(body.id, calls, refused)
+
+
+async def _settle_batch(serving: Serving, body: wire.SettleBatch) -> wire.BatchSettled:
+    settled = await serving.guard.settle_batch(body.id, body.results)
+    for charged in settled.charged.values():
+        serving.alone.pop(charged.call, None)
+        serving.metrics.settled(charged)
+    return answers.batch_settled(settled)
+
+
+async def _end_run(serving: Serving, body: wire.EndRun) -> wire.RunEnded:
+    await serving.guard.end_run(body.run)
+    return wire.RunEnded(body.run)
 
 
 def _asked(body: wire.Reserve) -> tuple[SdkDialect | None, dict[str, Any]]:
@@ -342,6 +381,18 @@ ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
     _endpoint(
         "POST", "/v1/extend", "Let the lease of a held call begin anew", _SETTLE, wire.Extend, wire.Extended,
         _extend, calls=True,
+    ),
+    _endpoint(
+        "POST", "/v1/batch/submit", "Hold a batch at batch prices before it is handed in", _SETTLE, wire.Submit,
+        wire.Submitted, _submit, denies=True, calls=True,
+    ),
+    _endpoint(
+        "POST", "/v1/batch/settle", "Charge the items of a batch whose results are there", _SETTLE, wire.SettleBatch,
+        wire.BatchSettled, _settle_batch,
+    ),
+    _endpoint(
+        "POST", "/v1/runs/end", "End a run for every caller, and for good", _SETTLE, wire.EndRun, wire.RunEnded,
+        _end_run,
     ),
     _endpoint(
         "GET", "/v1/spend", "Report what budgets have used, hold and have left", _SETTLE, wire.SpendQuery,

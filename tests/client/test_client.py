@@ -6,13 +6,15 @@ import asyncio
 import http.server
 import json
 import threading
+from contextvars import copy_context
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
+from costlens_policy import run
 from costlens_policy.client.asynchronous import AsyncClient
-from costlens_policy.client.exchange import ServiceDeniedError, ServiceError, ServiceUnavailableError, headers_of
+from costlens_policy.client.exchange import Asks, ServiceDeniedError, ServiceError, ServiceUnavailableError, headers_of
 from costlens_policy.client.synchronous import Client
 from tests.guard.company import REQUEST
 
@@ -58,6 +60,58 @@ def test_a_call_whose_charge_came_unnoticed_is_left_in_peace(client):
     with pytest.raises(ServiceError, match="settled") as refused:
         client.release(call.id)
     assert (refused.value.status, refused.value.code) == (409, "call_conflict")
+
+
+def test_a_batch_is_submitted_and_settled(client):
+    items = {"a": REQUEST, "b": REQUEST, "poor": POOR, "odd": {"nonsense": 1}}
+    batch = client.submit(items, id=f"night-{client._http.base_url.port}", lease="1d", dialect="openai-chat")
+    assert list(batch.calls) == ["a", "b"]
+    assert {item: why.code for item, why in batch.refused.items()} == {
+        "poor": "budget_exceeded", "odd": "invalid_request",
+    }  # fmt: skip
+    assert batch.refused["poor"].budget == "p/team"
+    assert batch.calls["a"].decision.calls[0].arguments["model"] == "nano"
+    answer = {"status_code": 200, "body": {"model": "nano", "usage": USAGE}}
+    results = [{"custom_id": "a", "response": answer}, b'{"custom_id": "b", "error": {"code": "batch_expired"}}', "{"]
+    for repeated in (False, True):
+        settled = client.settle_batch(batch.id, results)
+        assert (settled.charged["a"].cost_usd, settled.charged["a"].repeated) == (settled.cost_usd, repeated)
+        assert (settled.released, len(settled.problems)) == ({"b": "batch_expired"}, 1)
+    with pytest.raises(ServiceDeniedError) as denied:
+        client.submit(items, id="whole", whole=True)
+    assert denied.value.budget == "p/team"
+    for wrong in (
+        lambda: client.submit([REQUEST], id="x"),
+        lambda: client.submit({str(number): REQUEST for number in range(1001)}, id="x", whole=True),
+        lambda: client.settle_batch("x", [object()]),
+    ):
+        with pytest.raises(ServiceError) as refused:
+            wrong()
+        assert (refused.value.status, refused.value.code) == (0, "invalid_request")
+
+
+def test_results_go_in_parts():
+    sent = list(Asks.settle_batch("night", ["x" * 600_000, "y" * 600_000, *(["z"] * 1500)]))
+    assert [len(json.loads(asked.body)["results"].split("\n")) for asked in sent] == [1, 1000, 501]
+    assert len(list(Asks.settle_batch("night", ""))) == 1
+
+
+def test_calls_belong_to_the_run_around_them(client):
+    with run("nightly"), run("search"):
+        call = client.call(REQUEST)
+        context = copy_context()
+    call.release()
+    with pytest.raises(ServiceError, match="`nightly/search` has ended") as ended:
+        context.run(client.decide, REQUEST)
+    assert (ended.value.status, ended.value.code) == (0, "run_ended")
+    path = f"a{client._http.base_url.port}"
+    client.call(REQUEST | {"run": f"{path}/x"}).release()
+    client.end_run(path)
+    with pytest.raises(ServiceDeniedError) as over:
+        client.call(REQUEST | {"run": f"{path}/x"})
+    assert (over.value.status, over.value.code, over.value.over) == (403, "run_ended", path)
+    with pytest.raises(ServiceError, match="own ancestor"):
+        client.end_run("a/a")
 
 
 def test_everything_else_is_answered(client):
@@ -241,6 +295,10 @@ def test_the_asynchronous_client_does_the_same(service):
                 await client.reserve(POOR)
             calls = await asyncio.gather(*(client.call(REQUEST) for _ in range(20)))
             await asyncio.gather(*(call.release() for call in calls))
+            assert list((await client.submit({"a": REQUEST}, id="async")).calls) == ["a"]
+            settled = await client.settle_batch("async", [{"custom_id": "a", "error": {"code": "batch_expired"}}])
+            assert settled.released == {"a": "batch_expired"}
+            await client.end_run("async")
             assert all(line.held == "0" for line in await client.spend("team", "red"))
 
     asyncio.run(main())

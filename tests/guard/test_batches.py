@@ -169,6 +169,35 @@ class TestSettling:
         assert settled.released == {"b": "invalid_request: no", "c": "expired", "d": "canceled"}
         assert standing(guard) == (COST, 0)
 
+    def test_results_of_gemini(self, guard):
+        guard.submit({**THREE, "d": REQUEST}, id="night")
+        answer = {"candidates": [], "usageMetadata": {"promptTokenCount": 1000, "candidatesTokenCount": 50}}
+        lines = [
+            json.dumps({"key": "a", "response": answer}),
+            json.dumps({"key": "b", "error": {"code": 8, "message": "out of quota"}}),
+            {"metadata": {"key": "c"}, "response": answer},
+            {"key": "d"},
+            {"status": "", "request": {}, "response": answer},
+        ]
+        settled = guard.settle_batch("night", lines)
+        costs = {item: (charged.cost, charged.basis) for item, charged in settled.charged.items()}
+        assert costs == {"a": (COST, "reported"), "c": (COST, "reported"), "d": (HELD, "assumed")}
+        assert settled.released == {"b": "8: out of quota"}
+        assert settled.problems == ("line 5 has no `custom_id`, `key` or `recordId`",)
+
+    def test_results_of_bedrock(self, guard):
+        guard.submit({**THREE, "d": REQUEST}, id="night")
+        lines = [
+            {"recordId": "a", "modelInput": {}, "modelOutput": {"usage": {"input_tokens": 1000, "output_tokens": 50}}},
+            {"recordId": "b", "modelInput": {}, "error": {"errorCode": 400, "errorMessage": "bad request"}},
+            {"recordId": "c", "modelOutput": {"usage": {"inputTokens": 1000, "outputTokens": 50, "totalTokens": 1050}}},
+            {"recordId": "d", "modelOutput": {"generation": "no usage"}},
+        ]
+        settled = guard.settle_batch("night", lines)
+        costs = {item: (charged.cost, charged.basis) for item, charged in settled.charged.items()}
+        assert costs == {"a": (COST, "reported"), "c": (COST, "reported"), "d": (HELD, "assumed")}
+        assert settled.released == {"b": "400: bad request"}
+
     def test_in_another_process_and_again_it_counts_once(self, guard_of):
         guard_of(TEAM, models="mini").submit(THREE, id="night")
         lines = [openai("a", usage=USAGE), openai("a", usage=USAGE), openai("b", error={"code": "batch_expired"})]

@@ -12,7 +12,8 @@ class ServiceError extends Error {
 
 /**
  * A request was denied. `rule` decided, or `budget` had no room for `key` until `resetsAt`: that share had `used` and `held` so much of
- * `limit`, exact numbers as text in `unit`, and the next of its holds ends by itself at `holdEndsAt`.
+ * `limit`, exact numbers as text in `unit`, and the next of its holds ends by itself at `holdEndsAt`. `over` is the run that is over, if
+ * the call was refused for that: `code` is `run_ended` where it has ended.
  */
 class DeniedError extends ServiceError {
   constructor(message, facts = {}) {
@@ -26,6 +27,7 @@ class DeniedError extends ServiceError {
     this.held = facts.held ?? null;
     this.limit = facts.limit ?? null;
     this.holdEndsAt = facts.hold_ends_at ? new Date(facts.hold_ends_at) : null;
+    this.over = facts.over ?? null;
     this.reasons = facts.reasons ?? [message];
   }
 }

@@ -6,7 +6,11 @@ const { inspect } = require("node:util");
 const { Connection } = require("./connection.cjs");
 const { DeniedError } = require("./errors.cjs");
 const { checkObject, checkOptions } = require("./options.cjs");
+const { runNow } = require("./runs.cjs");
 
+/** How many items of a batch, and how many characters of its results, go into one request. */
+const MOST_ITEMS = 1000;
+const MOST_CHARACTERS = 1_000_000;
 /** Attributes that are sent to a model: without them another call is decided than the one that is meant. */
 const TEXTS = new Set(["prompt", "messages", "tools", "params"]);
 
@@ -144,6 +148,49 @@ class Router {
     return this._post("settle", { id, usage: usage ?? undefined, model, output_text: outputText, shape });
   }
 
+  /**
+   * Hold a batch at batch prices before it is handed in: a call for each item. `calls` are to be sent, `refused` says why others are not.
+   * Submitted again with the same `id`, an item that is held is the same hold. With `whole` all items are held or none.
+   */
+  async submit(requests, options = {}) {
+    checkOptions(options, ["id", "lease", "whole", "dialect"], "a batch");
+    checkObject(requests, "a batch");
+    const { id, lease, whole, dialect = "openai-chat" } = options;
+    const items = Object.entries(requests);
+    if (whole && items.length > MOST_ITEMS) throw new TypeError(`a batch that is held as a whole must have at most ${MOST_ITEMS} items`);
+    const batch = { id, calls: {}, refused: {} };
+    for (let start = 0; start === 0 || start < items.length; start += MOST_ITEMS) {
+      const part = Object.fromEntries(items.slice(start, start + MOST_ITEMS).map(([item, request]) => [item, requestOf(request)]));
+      const { calls, refused } = await this._post("batch/submit", { id, requests: part, lease, whole, dialect });
+      Object.assign(batch.calls, calls);
+      Object.assign(batch.refused, refused);
+    }
+    return batch;
+  }
+
+  /** Charge or give back the items of a batch whose results are there: the text of the provider's file, or its lines as objects. */
+  async settleBatch(id, results) {
+    const lines = typeof results === "string" ? results.split("\n") : Array.from(results, (line) => (typeof line === "string" ? line : JSON.stringify(line)));
+    const settled = { id, charged: {}, released: {}, problems: [] };
+    for (let start = 0; start === 0 || start < lines.length; ) {
+      let end = start;
+      for (let length = 0; end < lines.length && (end === start || (end - start < MOST_ITEMS && length + lines[end].length <= MOST_CHARACTERS)); end++) {
+        length += lines[end].length;
+      }
+      const { charged, released, problems } = await this._post("batch/settle", { id, results: lines.slice(start, end).join("\n") });
+      Object.assign(settled.charged, charged);
+      Object.assign(settled.released, released);
+      settled.problems.push(...problems);
+      start = Math.max(end, start + 1);
+    }
+    return settled;
+  }
+
+  /** End a run, with all runs within it, for every caller and for good. */
+  async endRun(path) {
+    await this._post("runs/end", { run: path });
+  }
+
   /** Give back what a call holds. */
   async release(id) {
     await this._post("release", { id });
@@ -211,6 +258,8 @@ function requestOf(attributes) {
     if (value !== undefined) request[own] = value;
     else if (TEXTS.has(own)) throw new TypeError(`\`${own}\` must have a value of JSON, got undefined`);
   }
+  const run = runNow();
+  if (run !== undefined && (request.run === undefined || request.run === null)) request.run = run;
   return request;
 }
 
