@@ -18,7 +18,10 @@ from costlens_policy.engine.facts import Exclusion
 from costlens_policy.expressions.runtime import CelError
 from costlens_policy.frozen import frozen
 
-__all__ = ["ADMITTED", "Access", "decide_access", "refused_model"]
+__all__ = ["ADMITTED", "DENIED_BY_DEFAULT", "Access", "decide_access", "refused_model"]
+
+DENIED_BY_DEFAULT: Final = "access: denied by default, no access rule allows the model"
+"""Why a model is refused that no rule allows."""
 
 
 @frozen
@@ -102,7 +105,7 @@ def refused_model(context: Context, access: Access, priced: PricedModel) -> Excl
                 return Exclusion(name, f"access: {unmet}", step.id)
         elif priced.model.name not in step.only_models:
             return Exclusion(name, f"access: {_refusal(step)}", step.id)
-    return None if allowed else Exclusion(name, "access: denied by default, no access rule allows the model")
+    return None if allowed else Exclusion(name, DENIED_BY_DEFAULT)
 
 
 def _unmet(context: Context, layer: int, step: AccessStep, only: Formula, priced: PricedModel) -> str | None:

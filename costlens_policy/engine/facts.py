@@ -107,9 +107,9 @@ class Call:
 class Exclusion:
     """A candidate that was excluded.
 
-    ``by`` is the budget or route that took it out, or empty where it cannot serve at all. ``key`` is the scope key
-    where a limit or a threshold of a budget did, else None. ``threshold`` is the name of that threshold, such as
-    ``0.8`` for one at a ratio, or ``projected_ratio:1.2``.
+    ``by`` is the budget, route or access rule that took it out, or empty where it cannot serve at all. ``key`` is the
+    scope key where a limit or a threshold of a budget did, else None. ``threshold`` is the name of that threshold, such
+    as ``0.8`` for one at a ratio, or ``projected_ratio:1.2``.
     """
 
     model: str

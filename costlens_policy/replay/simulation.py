@@ -10,7 +10,9 @@ from typing import Any, Final
 
 from costlens_policy.catalogue import Usage
 from costlens_policy.compiler.plan import Plan
+from costlens_policy.engine.access import DENIED_BY_DEFAULT
 from costlens_policy.engine.decision import Alert, Balance, Decision
+from costlens_policy.engine.facts import Exclusion
 from costlens_policy.errors import RequestError
 from costlens_policy.money import ZERO, subtract, total
 from costlens_policy.periods import Period
@@ -184,15 +186,26 @@ def refusal_of(decision: Decision) -> Outcome:
     """Return what becomes of a request that was denied, and why."""
     kind: Refused = "access"
     rule = decision.rule
-    by = next((item.by for item in decision.excluded if item.by and item.by != decision.rule), "")
-    if by:
-        kind, rule = "budget", by
-    elif decision.excluded:
-        kind = "unservable"
+    reason = decision.reasons[-1] if decision.reasons else ""
+    if decision.excluded:
+        kind, item = _excluding(decision)
+        rule, reason = (rule if kind == "unservable" else item.by or "default"), item.reason
     elif decision.errors:
         kind = "error"
-    reason = decision.excluded[0].reason if decision.excluded else decision.reasons[-1] if decision.reasons else ""
     return Outcome(None, rule or "default", kind, reason, _NONE, ZERO, errors=errors_of(decision))
+
+
+def _excluding(decision: Decision) -> tuple[Refused, Exclusion]:
+    """Return what kept all candidates from serving: a budget, else an access rule, else what they are."""
+    plan, excluded = decision.plan, decision.excluded
+    for item in excluded:
+        if item.by in plan.budget_ids:
+            return "budget", item
+    access = {step.id for _, step in plan.stages.access_by_model}
+    for item in excluded:
+        if item.by in access or item.reason == DENIED_BY_DEFAULT:
+            return "access", item
+    return "unservable", excluded[0]
 
 
 def errors_of(decision: Decision) -> tuple[str, ...]:

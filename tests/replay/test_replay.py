@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 
+import pytest
+
 from costlens_policy.replay import READY, Settings, replay
 from costlens_policy.replay.tables import result_verdict
-from tests.replay.conftest import call
+from tests.replay.conftest import SET, call
 
 TEAM = READY["plain"].with_columns({"request.team": "team"}, {})
 DAILY = """
@@ -71,6 +73,20 @@ def test_what_fits_no_window_is_counted_and_not_priced(plan_of, traffic_of):
     result = replay(plan, traffic_of(plan, [call(prompt_tokens=99_500), call()]), Settings())
     assert result.denied == {("default", "unservable"): 1}
     assert result.cost == Decimal("0.0075")
+
+
+@pytest.mark.parametrize(
+    ("access", "denied"),
+    [
+        ("[{id: far, effect: deny, reason: far, when: 'model.provider == \"p\"'}]", ("p/far", "access")),
+        ("[{id: far, effect: allow, reason: far, when: 'model.provider == \"z\"'}]", ("default", "access")),
+    ],
+)
+def test_an_access_rule_about_models_denies_and_is_no_budget(plan_of, traffic_of, access, denied):
+    default = "deny" if "allow" in access else "allow"
+    plan = plan_of(f"access: {access}\n", policy_set=SET.replace("access: allow", f"access: {default}"))
+    result = replay(plan, traffic_of(plan, [call()]), Settings())
+    assert result.denied == {denied: 1}
 
 
 def test_unpriced_models_are_counted(plan_of, traffic_of):

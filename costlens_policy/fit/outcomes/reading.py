@@ -145,6 +145,7 @@ def _read(name: str, joining: Joining, models: Models) -> tuple[Source, RowReade
         reader = RowReader(name, joining, models, form)
         for raw in form.rows(opened, joining):
             reader.take(raw)
+        reader.finish()
         if joining.rows == before and form.columns:
             joining.remarks.add("files without rows", name)
         return Source(name, form.name, _digest(name)), reader

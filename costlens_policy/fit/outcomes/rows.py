@@ -34,6 +34,8 @@ _LONGEST_TASK: Final = 1_000
 _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"})
 _WIDE: Final = "."
 """Between a field and a model, as in `score.gpt-5`."""
+_FIRST: Final = 1_000
+"""Rows that are read before it is decided what columns hold: a single one may lack what all others have."""
 
 
 def prompt_text(value: Any) -> str:
@@ -113,11 +115,16 @@ class RowReader:
     ratings: list[tuple[str, Any, Place]] = field(default_factory=list)
     """The id of a call, and its score."""
     _rates: bool = False
+    _first: list[tuple[Mapping[str, Any], Place]] = field(default_factory=list)
+    """The first rows, until it is decided what the columns hold."""
+    _may_add: bool = False
+    """Whether a later row may have a column of scores that no row before it had."""
     _columns: dict[str, str] = field(init=False)
     _constants: dict[str, Any] = field(init=False)
     _wide: dict[str, dict[str, str]] | None = None
     _missing: dict[str, str] = field(init=False)
-    _seen: tuple[str, ...] = ()
+    _seen: dict[str, None] = field(default_factory=dict)
+    """The columns so far, in their order."""
 
     def __post_init__(self) -> None:
         given = fields_by_name(self.joining.settings.columns)
@@ -128,7 +135,10 @@ class RowReader:
             self._missing[name] = name
 
     def take(self, raw: RawRow) -> None:
-        """Read a row, or count why it is left out. Raises ``OutcomesError`` for a file that has nothing of a case."""
+        """Read a row, or count why it is left out; ``finish`` reads what is still kept.
+
+        Raises ``OutcomesError`` for a file that has nothing of a case.
+        """
         self.joining.rows += 1
         place = (raw.file, raw.number)
         if raw.problem:
@@ -146,7 +156,23 @@ class RowReader:
                 self.joining.dropped.add(f"rows with one of the values to leave out in `{column}`", place)
                 return
         if self._wide is None:
-            self._wide = self._by_model(fields, place)
+            self._first.append((fields, place))
+            if len(self._first) == _FIRST:
+                self.finish()
+            return
+        if self._may_add and not fields.keys() <= self._seen.keys():
+            self._add_columns(fields)
+        self._sort(fields, place)
+
+    def finish(self) -> None:
+        """Decide by the first rows what the columns hold, and read these rows. Raises ``OutcomesError``."""
+        first, self._first = self._first, []
+        if first:
+            self._wide = self._by_model([fields for fields, _ in first])
+        for fields, place in first:
+            self._sort(fields, place)
+
+    def _sort(self, fields: Mapping[str, Any], place: Place) -> None:
         if self.unscored:
             self._keep(fields, place)
         else:
@@ -183,7 +209,7 @@ class RowReader:
         """Return what is wrong for each column that was asked for, and that is nowhere in the file."""
         return {
             name: f"`{self.file}` has no column `{column}`, which `{name}` is mapped to; "
-            + (did_you_mean(column, self._seen) or f"the columns are {listed(self._seen)}")
+            + (did_you_mean(column, tuple(self._seen)) or f"the columns are {listed(tuple(self._seen))}")
             for name, column in self._missing.items()
         }
 
@@ -303,66 +329,105 @@ class RowReader:
             self.joining.remarks.add(f"values of `{name}` that are not readable, taken as unknown", _with(place, said))
             return None
 
-    def _by_model(self, fields: Mapping[str, Any], place: Place) -> dict[str, dict[str, str]]:
+    def _by_model(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
         """Return the columns of each model by field, as they are mapped, or else named as the catalogue's models."""
-        self._seen = tuple(fields)
-        if kind_of(self.file) in _WHOLE:  # the first row has every column
-            self._columns = {name: column for name, column in self._columns.items() if has_cell(fields, column)}
+        self._seen = dict.fromkeys(name for fields in rows for name in fields)
+        if kind_of(self.file) in _WHOLE:  # each row has every column
+            self._columns = {name: column for name, column in self._columns.items() if has_cell(rows[0], column)}
         wide: dict[str, dict[str, str]] = {}
         for name, column in self._columns.items():
             base, dot, model = name.partition(_WIDE)
             if dot and base in BY_MODEL:
                 wide.setdefault(base, {})[model] = column
-        if (
-            wide.get("score")
-            or self._has(fields, "scores")
-            or (self._has(fields, "model") and self._has(fields, "score"))
-        ):
+        if wide.get("score"):
+            self._note_unmapped(rows)
             return wide
-        if self._has(fields, "id") and self._has(fields, "score"):
+        if self._has(rows, "scores") or (self._has(rows, "model") and self._has(rows, "score")):
+            return wide
+        if self._has(rows, "id") and self._has(rows, "score"):
             self._rates = True
             self.unscored = f"`{self.file}` has scores of no model; map `model`, or set it with `--set model=NAME`"
             self.joining.remarks.add("files with scores of calls by id, whose models another file has", self.file)
             return wide
-        likely = self._likely_scores(fields)
-        named = {name: name for name in likely if self.models.catalogue is not None and self.models.find(name)}
-        if not named:
-            such = f", such as `score.MODEL={likely[0]}`" if likely else ""
-            known = () if self.models.catalogue is None else tuple(model.name for model in self.models.catalogue)
-            unlike = (
-                f"; none of these is a model of the catalogue, which has {listed(known)}" if known and likely else ""
-            )
-            self.unscored = (
-                f"`{self.file}` has no scores; map `model` and `score`, or `score.MODEL` for the column of each "
-                f"model{such}; the columns are {listed(self._seen) or 'none'}{unlike}"
-            )
-            if not self._has(fields, "id") or not any(self._has(fields, name) for name in _DESCRIBES):
-                raise UnscoredError(self.unscored)
-            self.joining.remarks.add("files without scores, read for what others score by id", self.file)
+        likely = self._likely_scores(rows)
+        named = self._named_as_models()
+        if named.keys().isdisjoint(likely):
+            self._describe(rows, likely)
             return wide
         self.joining.remarks.add("columns with the name of a model, read as its scores", None, len(named))
         for name in likely:
             if name not in named:
-                self.joining.remarks.add("columns that are not read, although they may be scores", f"`{name}`")
+                self.joining.remarks.add("columns that are not read, although they may be scores", self._shown(name))
+        self._may_add = kind_of(self.file) not in _WHOLE
         return {**wide, "score": named}
 
-    def _has(self, fields: Mapping[str, Any], name: str) -> bool:
-        return name in self._constants or (name in self._columns and has_cell(fields, self._columns[name]))
+    def _describe(self, rows: Sequence[Mapping[str, Any]], likely: Sequence[str]) -> None:
+        """Have the file describe cases that others score. Raises ``OutcomesError`` where it has nothing of a case."""
+        such = f", such as `score.MODEL={likely[0]}`" if likely else ""
+        known = () if self.models.catalogue is None else tuple(model.name for model in self.models.catalogue)
+        unlike = f"; none of these is a model of the catalogue, which has {listed(known)}" if known and likely else ""
+        self.unscored = (
+            f"`{self.file}` has no scores; map `model` and `score`, or `score.MODEL` for the column of each "
+            f"model{such}; the columns are {listed(tuple(self._seen)) or 'none'}{unlike}"
+        )
+        if not self._has(rows, "id") or not any(self._has(rows, name) for name in _DESCRIBES):
+            raise UnscoredError(self.unscored)
+        self.joining.remarks.add("files without scores, read for what others score by id", self.file)
 
-    def _likely_scores(self, fields: Mapping[str, Any]) -> list[str]:
-        """Return the columns that are no field, and whose value is a score, or absent under the name of a model."""
+    def _add_columns(self, fields: Mapping[str, Any]) -> None:
+        """Take the columns of a row that no row before it had, where they are named as models."""
+        assert self._wide is not None
+        before = self._named_as_models()
+        self._seen.update(dict.fromkeys(fields))
+        new = {name: name for name in self._named_as_models() if name not in before}
+        self._wide["score"].update(new)
+        if new:
+            self.joining.remarks.add("columns with the name of a model, read as its scores", None, len(new))
+
+    def _note_unmapped(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Note columns that are named as models, and that are not among those that are mapped."""
+        likely = set(self._likely_scores(rows))
+        for name in self._named_as_models():
+            if name in likely:
+                what = "columns with the name of a model that are not read, as others are mapped"
+                self.joining.remarks.add(what, f"`{name}`")
+
+    def _has(self, rows: Sequence[Mapping[str, Any]], name: str) -> bool:
+        if name in self._constants:
+            return True
+        return name in self._columns and any(has_cell(fields, self._columns[name]) for fields in rows)
+
+    def _free(self) -> list[str]:
+        """Return the columns that are no field."""
         taken = set(self._columns.values())
-        return [name for name, value in fields.items() if name not in taken and self._may_score(name, value)]
+        return [name for name in self._seen if name not in taken]
 
-    def _may_score(self, name: str, value: Any) -> bool:
-        if value is None or value == "":
-            return self.models.catalogue is not None and self.models.find(name) is not None
+    def _named_as_models(self) -> dict[str, str]:
+        if self.models.catalogue is None:
+            return {}
+        return {name: name for name in self._free() if self.models.find(name)}
+
+    def _likely_scores(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Return the columns that are no field, and whose values are scores, or are absent under a model's name."""
+        return [name for name in self._free() if self._may_be_scores(name, [fields.get(name) for fields in rows])]
+
+    def _may_be_scores(self, name: str, values: Sequence[Any]) -> bool:
+        """Whether most of the values are scores; under the name of a model any, or none that is something else."""
+        is_model = self.models.catalogue is not None and self.models.find(name) is not None
+        there = [value for value in values if value is not None and value != ""]
+        scores = sum(self._may_score(is_model, value) for value in there)
+        return (is_model and not there) or (scores > 0 if is_model else 2 * scores > len(there))
+
+    def _may_score(self, is_model: bool, value: Any) -> bool:
         try:
             return self.joining.settings.scale.score(value) is not None
         except ValueError as error:
-            if is_misspelt(value):
-                return True
-            return isinstance(error, RangeError) and self.models.catalogue is not None and bool(self.models.find(name))
+            return is_misspelt(value) or (is_model and isinstance(error, RangeError))
+
+    def _shown(self, name: str) -> str:
+        """Return the name of a column, with the model that it probably means."""
+        near = None if self.models.catalogue is None else self.models.catalogue.suggest(name)
+        return f"`{name}`" + (f"; did you mean `{near}`?" if near else "")
 
 
 def _is_hidden(character: str) -> bool:

@@ -74,12 +74,48 @@ def test_columns_that_may_be_scores_are_named(read: Read, catalogue: Catalogue) 
     found = read(("wide.csv", "id,tiny,gpt-5-mni,note\n1,1,0,x\n"), catalogue=catalogue)
     assert found.models == ("small",)
     assert [str(note) for note in found.notes.remarks][1] == (
-        "columns that are not read, although they may be scores: 1 (first: `gpt-5-mni`)"
+        "columns that are not read, although they may be scores: 1 (first: `gpt-5-mni`; did you mean `gpt-5-mini`?)"
     )
     with pytest.raises(
         OutcomesError, match=r"for the column of each model, such as `score\.MODEL=gpt-5-mni`; the columns"
     ):
         read(("wide.csv", "id,gpt-5-mni,note\n1,0,x\n"), catalogue=catalogue)
+
+
+@pytest.mark.parametrize("first", ["NaN", "n/a", "ERROR", "-", "", "7"])
+def test_a_model_whose_first_score_is_none_is_read_all_the_same(read: Read, catalogue: Catalogue, first: str) -> None:
+    text = f"id,tiny,gpt-5-mini\n1,{first},1\n2,0,1\n3,1,1\n"
+    if first == "7":
+        with pytest.raises(OutcomesError, match="scores outside 0 to 1: 1"):
+            read(("wide.csv", text), catalogue=catalogue)
+        return
+    found = read(("wide.csv", text), catalogue=catalogue)
+    assert found.scores == {"gpt-5-mini": (1.0, 1.0, 1.0), "small": (None, 0.0, 1.0)}
+    assert sum(note.count for note in found.notes.dropped) == 1, "what is left out is counted"
+
+
+def test_a_model_that_a_later_line_has_first_is_read(read: Read, catalogue: Catalogue) -> None:
+    rows = [{"id": at, "gpt-5-mini": at % 2} for at in range(1_500)]
+    rows[3]["tiny"] = rows[1_400]["haiku"] = 1
+    found = read(("wide.jsonl", "\n".join(map(json.dumps, rows))), catalogue=catalogue)
+    assert found.models == ("claude-haiku-4-5", "gpt-5-mini", "small")
+    assert (found.scores["small"][3], found.scores["claude-haiku-4-5"][1_400]) == (1.0, 1.0)
+    assert _notes(found.notes.remarks) == ["columns with the name of a model, read as its scores: 3"]
+
+
+def test_a_column_of_a_model_without_any_score_is_counted(read: Read, catalogue: Catalogue) -> None:
+    found = read(("wide.csv", "id,tiny,gpt-5-mini\n1,1,failed to answer\n2,0,failed to answer\n"), catalogue=catalogue)
+    assert found.models == ("small",)
+    assert _notes(found.notes.dropped) == ["values that are not scores: 2"]
+
+
+def test_models_beside_those_that_are_mapped_are_noted(read: Read, catalogue: Catalogue) -> None:
+    text = ("wide.csv", "id,tiny,gpt-5-mini\n1,1,0\n")
+    found = read(text, catalogue=catalogue, columns={"score.small": "tiny"})
+    assert found.models == ("small",)
+    assert str(found.notes.remarks[0]) == (
+        "columns with the name of a model that are not read, as others are mapped: 1 (first: `gpt-5-mini`)"
+    )
 
 
 @pytest.mark.parametrize("kind", ["gz", "tsv", "parquet", "utf-16", "bom", "array"])
@@ -258,8 +294,8 @@ def test_what_is_not_a_score_is_counted(read: Read) -> None:
     found = read(("a.jsonl", "\n".join(lines)))
     assert found.scores == {"large": (1.0,)}
     assert [(note.what.partition(" (")[0], note.count) for note in found.notes.dropped] == [
-        ("scores that are NaN", 1), ("values that are not scores", 2), ("scores that are empty", 1),
-        ("rows that name no model", 1), ("rows that cannot be read", 1),
+        ("rows that cannot be read", 1), ("scores that are NaN", 1), ("values that are not scores", 2),
+        ("scores that are empty", 1), ("rows that name no model", 1),
     ]  # fmt: skip
 
 
