@@ -8,7 +8,7 @@ first engine, so that a program which may decide, and does not, pays for nothing
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from costlens_policy.engine.decide import Models
     from costlens_policy.engine.decision import Decision
     from costlens_policy.observers import Observer, Observers
+    from costlens_policy.quantiles import Measures
 
 __all__ = ["Engine", "OptimalModel", "Router", "load", "load_plan"]
 
@@ -49,24 +50,38 @@ class Engine:
             self.log = observers_of(log, plan)
 
     def decide(
-        self, request: Mapping[str, Any], *, balances: Balances | None = None, now: datetime | None = None
+        self,
+        request: Mapping[str, Any],
+        *,
+        balances: Balances | None = None,
+        now: datetime | None = None,
+        measured: Measures | None = None,
     ) -> Decision:
         """Decide one request.
 
         ``balances`` holds the state of the budgets by (``policy/budget``, scope key); what it does not list is zero.
-        ``now`` is aware, and defaults to the current time. Raises ``RequestError`` when the request is not acceptable,
-        ``ValueError`` for a balance of a budget that there is none of: taken for zero, it would open the budget.
+        ``now`` is aware, and defaults to the current time. ``measured`` has what calls of a kind have come to, for
+        budgets that hold a quantile of that; of a kind that is not listed, nothing is known, and the worst case is
+        held. Raises ``RequestError`` when the request is not acceptable, ``ValueError`` for a balance of a budget that
+        there is none of: taken for zero, it would open the budget.
         """
         plan = self.plan  # once: it may be replaced meanwhile
         if balances:
-            _examine(plan, balances)
-        decision = self._decide(plan, request, balances, system_now() if now is None else now)
+            _examine(plan, [budget for budget, _ in balances])
+        if measured:
+            _examine(plan, [kind[0] for kind in measured])
+        decision = self._decide(plan, request, balances, system_now() if now is None else now, measured)
         if self.log is not None:
             self.log.decided(decision)
         return decision
 
     def models(
-        self, request: Mapping[str, Any], *, balances: Balances | None = None, now: datetime | None = None
+        self,
+        request: Mapping[str, Any],
+        *,
+        balances: Balances | None = None,
+        now: datetime | None = None,
+        measured: Measures | None = None,
     ) -> Models:
         """Return which models may serve a request, in order, and for each other one of the catalogue why not.
 
@@ -76,8 +91,10 @@ class Engine:
 
         plan = self.plan
         if balances:
-            _examine(plan, balances)
-        return models_for(plan, request, balances, system_now() if now is None else now)
+            _examine(plan, [budget for budget, _ in balances])
+        if measured:
+            _examine(plan, [kind[0] for kind in measured])
+        return models_for(plan, request, balances, system_now() if now is None else now, measured)
 
     def plan_for(self, request: Mapping[str, Any]) -> Plan:
         """Return the plan that decides a request now: the one that there is, unless two versions share the requests."""
@@ -90,8 +107,8 @@ class Engine:
         write_plan(self.plan, Path(path))
 
 
-def _examine(plan: Plan, balances: Balances) -> None:
-    for budget, _ in balances:
+def _examine(plan: Plan, budgets: Iterable[str]) -> None:
+    for budget in budgets:
         if budget not in plan.budget_ids:
             meant = did_you_mean(budget, sorted(plan.budget_ids))
             raise ValueError(f"there is no budget `{budget}` (name it as `policy/budget`); {meant}".rstrip("; "))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_CEILING, Context, Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any, Final, Literal, TypeAlias
 
@@ -54,6 +54,7 @@ MAX_WEIGHT_DIGITS: Final = 6
 """Digits after the point: the amount of the largest call stays below what every ledger can keep."""
 
 _FEMTO_DIGITS: Final = 15
+_ROUNDING: Final = Context(prec=120)
 
 
 class UnitError(ValueError):
@@ -86,6 +87,10 @@ class Measure:
     def amount(self, units: int) -> Decimal:
         """Return the amount of whole units, exactly."""
         return from_units(units, self.digits) if self.digits else Decimal(units)
+
+    def rounded_up(self, amount: Decimal) -> Decimal:
+        """Return an amount in as many digits as amounts of the unit can have, never less than it was."""
+        return amount.quantize(Decimal(1).scaleb(-self.digits), ROUND_CEILING, _ROUNDING)
 
 
 _PLAIN: Final[Mapping[Unit, Measure]] = {

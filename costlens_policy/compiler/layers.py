@@ -11,7 +11,7 @@ from costlens_policy.compiler.formulas import Formulas
 from costlens_policy.compiler.operations import compile_operations, read_model
 from costlens_policy.compiler.plan import Layer
 from costlens_policy.compiler.routes import canonical, compile_route
-from costlens_policy.compiler.rules import AccessStep, BudgetStep, RewriteRule, RouteStep, ThresholdStep
+from costlens_policy.compiler.rules import AccessStep, BudgetStep, QuantileStep, RewriteRule, RouteStep, ThresholdStep
 from costlens_policy.compiler.thresholds import USUAL_ELAPSED, Expectation
 from costlens_policy.documents.policy import Budget, Downgrade, PolicyDocument, Threshold
 from costlens_policy.documents.rewrites import Operation
@@ -112,6 +112,7 @@ class _LayerCompiler:
             shadow=budget.shadow,
             reason=budget.reason,
             overflow=overflow_of(self._policy, budget) or "",
+            hold=None if budget.hold == "worst_case" else QuantileStep(budget.hold.quantile, budget.hold.cases),
         )
 
     def _threshold(self, threshold: Threshold, at: Path) -> ThresholdStep:

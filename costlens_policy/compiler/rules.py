@@ -32,6 +32,7 @@ __all__ = [
     "Combinations",
     "Merge",
     "OnNone",
+    "QuantileStep",
     "RewriteRule",
     "RouteStep",
     "TargetStep",
@@ -320,6 +321,14 @@ def _lowest(thresholds: tuple[ThresholdStep, ...]) -> tuple[ThresholdStep, ...]:
     return tuple(min(group, key=lambda threshold: threshold.starts_at(_ONE)) for group in (amounts, ratios) if group)
 
 
+@frozen
+class QuantileStep:
+    """What a budget holds in place of the worst case, from how many ``cases`` of a kind on."""
+
+    quantile: Decimal
+    cases: int
+
+
 @rebuilt
 @frozen
 class BudgetStep:
@@ -338,6 +347,8 @@ class BudgetStep:
     reason: str
     overflow: str = ""
     """The budget (``policy/budget``) on which a call counts that has no room here; empty where there is none."""
+    hold: QuantileStep | None = None
+    """None where the worst case is held."""
     measure: Measure = field(init=False, repr=False, compare=False)
     """How the unit's amounts are counted."""
     per_call: bool = field(init=False)

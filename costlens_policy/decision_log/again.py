@@ -18,6 +18,7 @@ from costlens_policy.decision_log.entries import VERSION
 from costlens_policy.engine.decision import Balance, Decision
 from costlens_policy.errors import InputError, RequestError
 from costlens_policy.frozen import frozen
+from costlens_policy.quantiles import CallKind, Measured, Measures
 
 __all__ = ["Redecided", "decide_again", "find_entry"]
 
@@ -91,6 +92,7 @@ def decide_again(engine: Engine, entry: Mapping[str, Any]) -> Redecided:
         raise InputError(f"the entry must be of version {VERSION} of the log, got `{entry.get('v')}`")
     try:
         request, balances, now = dict(entry["request"]), _balances(entry), datetime.fromisoformat(entry["now"])
+        measured = _measured(entry)
         masked = frozenset(map(str, entry["masked"]))
         digests = {name: entry[f"{name}_digest"] for name in _DIGESTS}
     except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
@@ -98,7 +100,7 @@ def decide_again(engine: Engine, entry: Mapping[str, Any]) -> Redecided:
     plan = engine.plan
     counted = _with_tokens(request, entry) if masked else False
     try:
-        decision = Engine(plan).decide(request, balances=balances, now=now)
+        decision = Engine(plan).decide(request, balances=balances, now=now, measured=measured)
     except (RequestError, ValueError) as error:
         return Redecided("undecidable", f"the request is not acceptable: {error}", {}, None)
     differences = _differences(entry, decision, counted)
@@ -199,6 +201,15 @@ def _balances(entry: Mapping[str, Any]) -> dict[tuple[str, str], Balance]:
             None if item.get("started_at") is None else datetime.fromisoformat(_text(item["started_at"])),
         )
         for item in entry["balances_read"]
+    }
+
+
+def _measured(entry: Mapping[str, Any]) -> Measures:
+    return {
+        CallKind(_text(item["budget"]), _text(item["model"]), _text(item["task"]), int(item["band"])): Measured(
+            int(item["cases"]), _amount(item["ratio"])
+        )
+        for item in entry.get("measured", ())
     }
 
 

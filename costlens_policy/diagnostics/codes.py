@@ -171,6 +171,7 @@ _MEANING: Final = (
     Code("CL455", "unpriced-tier", "service tier without a price"),
     Code("CL456", "steered-access", "allow that rests on signals alone"),
     Code("CL458", "dead-threshold", "threshold that is never active"),
+    Code("CL459", "idle-hold", "quantile that is never held"),
     Code("CL461", "idle-allow", "allow without effect"),
     Code("CL462", "idle-downgrade", "downgrade without effect"),
     Code("CL463", "dead-share", "share of a split that nobody gets"),

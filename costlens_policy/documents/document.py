@@ -23,8 +23,8 @@ from costlens_policy.units import MAX_WEIGHT
 __all__ = [
     "API_VERSIONS", "AttributeName", "Capability", "Count", "Date", "Document", "DocumentName", "DurationText",
     "Expression", "FilePath", "Identifier", "IsExpression", "Metadata", "Milliseconds", "ModelName", "Multiple",
-    "Number", "ParameterName", "Pattern", "Ratio", "RuleReference", "Section", "ServiceTier", "TimeOfDay", "Timestamp",
-    "Usd", "Version", "Weight", "described_schema",
+    "Number", "ParameterName", "Pattern", "Quantile", "Ratio", "RuleReference", "Section", "ServiceTier", "TimeOfDay",
+    "Timestamp", "Usd", "Version", "Weight", "described_schema",
 ]  # fmt: skip
 
 
@@ -157,6 +157,12 @@ Multiple = Annotated[
     WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": 1000}),
 ]
 """How many times as much: above 0, and above 1 where more is meant."""
+Quantile = Annotated[
+    Decimal,
+    BeforeValidator(_exact),
+    Field(ge=Decimal("0.5"), le=Decimal("0.999")),
+    WithJsonSchema({"type": "number", "minimum": 0.5, "maximum": 0.999}),
+]
 Weight = Annotated[
     Decimal,
     BeforeValidator(_exact),

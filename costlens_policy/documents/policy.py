@@ -24,6 +24,7 @@ from costlens_policy.documents.document import (
     Milliseconds,
     ModelName,
     Multiple,
+    Quantile,
     Ratio,
     RuleReference,
     Section,
@@ -32,13 +33,13 @@ from costlens_policy.documents.document import (
     Weight,
 )  # fmt: skip
 from costlens_policy.documents.rewrites import Operation, Rewrite
+from costlens_policy.quantiles import MOST_CASES
 from costlens_policy.units import Kind, Unit, base_of, unit_of_kinds
 
 __all__ = [
     "AccessRule", "Budget", "CalendarWindow", "CallWindow", "Choice", "Downgrade", "FirstUseWindow", "FixedWindow",
-    "LifetimeWindow",
-    "Limits", "PolicyDocument", "RollingWindow", "Route", "Split", "SplitTarget", "Target", "Threshold", "Waived",
-    "Window", "Within",
+    "LifetimeWindow", "Limits", "PolicyDocument", "QuantileHold", "RollingWindow", "Route", "Split", "SplitTarget",
+    "Target", "Threshold", "Waived", "Window", "Within",
 ]  # fmt: skip
 
 _WHEN_ASKED = Field(
@@ -408,6 +409,19 @@ _Limit = Annotated[
 ]
 
 
+class QuantileHold(Section):
+    """Hold what nearly all calls of the same kind stayed within, in place of the worst case.
+
+    Calls of a kind count on the same budget, have the same model and task, and output limits in the same band, between
+    two powers of two.
+    """
+
+    quantile: Annotated[Quantile, Field(examples=[0.95])]
+    """Share of the calls that stay within what is held for them: 0.95 means that one in twenty may cost more."""
+    cases: Annotated[int, Field(ge=1, le=MOST_CASES, examples=[200])] = 200
+    """How many calls of the kind have to be in the ledger; with fewer, the worst case is held."""
+
+
 class Budget(Section):
     """A limit on what calls may cost, with thresholds before it. Every budget that applies must have room.
 
@@ -465,6 +479,12 @@ class Budget(Section):
     overflow: RuleReference | None = None
     """Budget that counts a call in place of this one where this one has no room for it. That budget then has no effect
     by itself. One of another policy, as ``policy/budget``, must be an overflow there, too."""
+    hold: Annotated[Literal["worst_case"] | QuantileHold, Field(examples=[{"quantile": 0.95, "cases": 200}])] = (
+        "worst_case"
+    )
+    """What is held for a call until it is settled: its worst case, so that what is spent never exceeds the limit; or a
+    quantile of what such calls have cost, so that calls under way take no more of the limit than they are likely to
+    spend. Then the limit can be exceeded, by the bound that ``budget bound`` prints."""
     window: Window
     """The period that the limit covers: of the calendar, rolling, from first use, one fixed span, or forever."""
     thresholds: tuple[Threshold, ...] = ()
@@ -489,6 +509,15 @@ class Budget(Section):
         for threshold in self.thresholds:
             if threshold.amount is not None and threshold.condition != f"at_{base}":
                 raise ValueError(f"`{threshold.condition}` must have the unit of `hard_limit_{base}`")
+        return self
+
+    @model_validator(mode="after")
+    def _can_hold_less(self) -> Budget:
+        base = base_of(self.unit)
+        if self.hold != "worst_case" and base in ("requests", "runs"):
+            raise ValueError(f"`hold` must be `worst_case` for `hard_limit_{base}`: each call counts as one at most")
+        if self.hold != "worst_case" and isinstance(self.window, CallWindow):
+            raise ValueError("`hold` must be `worst_case` for the window `per_call`: nothing is held for it")
         return self
 
     @property

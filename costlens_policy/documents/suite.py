@@ -6,29 +6,34 @@ placeholders are filled in.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, WithJsonSchema, model_validator
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, WithJsonSchema, field_validator, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from costlens_policy.documents.document import (
+    Count,
     Document,
     DurationText,
     FilePath,
     Identifier,
     Number,
     Pattern,
+    Ratio,
     Section,
     Timestamp,
     Usd,
     described_schema,
 )
+from costlens_policy.money import fraction_digits
+from costlens_policy.quantiles import LONGEST_TASK, MOST_CASES, RATIO_DIGITS
 
 __all__ = [
     "BalanceInput", "Case", "EstimateExpectation", "Expectation", "FallbackExpectation", "Matrix", "Measure",
-    "SuiteDefaults", "SuiteDocument", "TemporaryAmount", "TextExpectation",
+    "MeasuredInput", "SuiteDefaults", "SuiteDocument", "TemporaryAmount", "TextExpectation",
 ]  # fmt: skip
 
 RequestFields = dict[str, Any]
@@ -84,6 +89,30 @@ class BalanceInput(Section):
     """When the window from first use began that is in force; ``+3d`` counts from the suite's ``now``."""
     every: Annotated[DurationText, Field(examples=["1m"])] | None = None
     """Time between two values of a series, which starts at the suite's ``now``."""
+
+
+class MeasuredInput(Section):
+    """What calls of one kind have come to, as if the ledger had reported it, for a budget that holds a quantile."""
+
+    budget: Annotated[str, Field(min_length=1, examples=["spend/daily"])]
+    """Budget as ``policy/budget``, or its id alone where only one policy has it."""
+    model: Annotated[str, Field(min_length=1, examples=["gpt-5-nano"])]
+    """Model of the calls."""
+    task: Annotated[str, Field(min_length=1, max_length=LONGEST_TASK, examples=["coding"])]
+    """Task of the calls."""
+    output_tokens: Annotated[Count, Field(examples=[4096])]
+    """Output limit of the calls, for all completions together; it stands for its band, between two powers of two."""
+    cases: Annotated[int, Field(ge=0, le=MOST_CASES, examples=[200])]
+    """How many calls are known."""
+    ratio: Annotated[Ratio, Field(examples=[0.25])]
+    """The part of their worst case that the budget's quantile of them stayed within, from 0 to 1."""
+
+    @field_validator("ratio")
+    @classmethod
+    def _has_few_digits(cls, ratio: Decimal) -> Decimal:
+        if fraction_digits(ratio) > RATIO_DIGITS:
+            raise ValueError(f"`ratio` must have at most {RATIO_DIGITS} digits after the point, got `{ratio}`")
+        return ratio
 
 
 class TextExpectation(Section):
@@ -227,6 +256,8 @@ class SuiteDefaults(Section):
     """Request attributes that every case has."""
     balances: tuple[BalanceInput, ...] = ()
     """States of budgets in every case."""
+    measured: tuple[MeasuredInput, ...] = ()
+    """What calls have come to, in every case."""
     targets: tuple[str, ...] = ()
     """Rules (``policy/rule``) that every case is about."""
 
@@ -244,6 +275,8 @@ class Case(Section):
     """Time of the decision; ``+12m`` counts from the suite's ``now``."""
     balances: tuple[BalanceInput, ...] = ()
     """States of budgets, added to those of the defaults."""
+    measured: tuple[MeasuredInput, ...] = ()
+    """What calls have come to, added to that of the defaults."""
     targets: tuple[str, ...] = ()
     """Rules (``policy/rule``) that this case is about; it fails as vacuous when one of them was never evaluated."""
     expect: Expectation
@@ -297,6 +330,8 @@ class Matrix(Section):
     """Time of the decisions; ``+12m`` counts from the suite's ``now``."""
     balances: tuple[Annotated[RequestFields, _TemplateOf(BalanceInput)], ...] = ()
     """States of budgets, added to those of the defaults."""
+    measured: tuple[Annotated[RequestFields, _TemplateOf(MeasuredInput)], ...] = ()
+    """What calls have come to, added to that of the defaults."""
     targets: tuple[str, ...] = ()
     """Rules (``policy/rule``) that these cases are about."""
     expect: Annotated[RequestFields, _TemplateOf(Expectation)]

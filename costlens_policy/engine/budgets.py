@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Final, NamedTuple, Protocol, TypeAlias
+from typing import Final, NamedTuple, Protocol
 
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.priced_models import PricedModel
 from costlens_policy.compiler.rules import BudgetStep, ThresholdStep
-from costlens_policy.engine.context import Context, forecast_of
+from costlens_policy.engine.context import Context, forecast_of, task_of
 from costlens_policy.engine.facts import Alert, Balance, BalanceSeen, Exclusion, Overflowed
 from costlens_policy.expressions.runtime import CelError
 from costlens_policy.frozen import frozen
-from costlens_policy.money import ZERO, add, subtract
+from costlens_policy.money import ZERO, add, multiply, subtract
+from costlens_policy.quantiles import LONGEST_TASK, Measured
 from costlens_policy.runs import RUN
 from costlens_policy.units import Measure, show_amount
 
 __all__ = [
-    "FREE", "NOTHING", "SURELY", "ActiveThreshold", "AppliedBudget", "BudgetStage", "Costs", "Verdict", "added",
-    "held_for", "no_room",
+    "FREE", "NOTHING", "NO_RATIOS", "SURELY", "ActiveThreshold", "AppliedBudget", "BudgetStage", "Costs", "Verdict",
+    "added", "held", "held_for", "no_room", "taken", "why_worst",
 ]  # fmt: skip
 
 _ONE: Final = Decimal(1)
+NO_RATIOS: Final[Mapping[str, Decimal]] = {}
+"""Where all of the worst case is held, on every budget."""
 SURELY: Final = 1 - 1e-12
 """What takes a double below the amount that it was rounded from."""
 _NEVER: Final = Decimal("Infinity")
@@ -77,10 +80,15 @@ class AppliedBudget:
                 yield threshold
         yield from self.expecting
 
-    def seen(self, call: Decimal) -> BalanceSeen:
-        """Return what a decision tells of the budget for a call that may add so much."""
+    def seen(self, call: Decimal, hold: Decimal | None = None) -> BalanceSeen:
+        """Return what a decision tells of the budget for a call that may add so much, and for which ``hold`` is held.
+
+        None holds all of it.
+        """
         step, balance = self.step, self.balance
-        return BalanceSeen(step.id, self.key, step.unit, self.limit, balance.used, balance.held, call, step.shadow)
+        return BalanceSeen(
+            step.id, self.key, step.unit, self.limit, balance.used, balance.held, call, step.shadow, hold
+        )
 
 
 class Costs(Protocol):
@@ -94,6 +102,8 @@ class Costs(Protocol):
     def prompt_tokens(self) -> int: ...
     @property
     def output_tokens(self) -> int: ...
+    @property
+    def ratios(self) -> Mapping[str, Decimal]: ...
     def weighed(self, measure: Measure) -> int:
         """Return the most that the tokens may add where kinds count differently, in whole units."""
 
@@ -102,6 +112,7 @@ class PricedCall(Costs, Protocol):
     """A candidate, which knows quickly whether its worst cost stays below an amount."""
 
     priced: PricedModel
+    ratios: Mapping[str, Decimal]
 
     def surely_below(self, usd: float) -> bool: ...
 
@@ -116,8 +127,42 @@ def added(step: BudgetStep, costs: Costs) -> Decimal | None:
     return _ONE if unit in ("requests", "runs") else Decimal(costs.prompt_tokens + costs.output_tokens)
 
 
-Full: TypeAlias = tuple[AppliedBudget, Decimal]
-"""A budget without room, and what the call would add to it."""
+def held(step: BudgetStep, costs: Costs, call: Decimal) -> Decimal | None:
+    """Return what a budget holds for a call that may add so much; None where all of it is held."""
+    ratio = costs.ratios.get(step.id) if costs.ratios else None
+    return None if ratio is None else step.measure.rounded_up(multiply(call, ratio))
+
+
+def taken(step: BudgetStep, costs: Costs) -> Decimal | None:
+    """Return what a call takes of a budget until it is settled; None where its worst cost is not known."""
+    call = added(step, costs)
+    hold = None if call is None else held(step, costs, call)
+    return call if hold is None else hold
+
+
+def why_worst(step: BudgetStep, task: str, known: Measured | None) -> str:
+    """Return why the worst case of a call is held where the budget holds a quantile of what such calls have cost."""
+    assert step.hold is not None, "the budget holds a quantile"
+    if not task:
+        return "its worst case is held, since the request has no task"
+    cases = 0 if known is None else known.cases
+    return f"its worst case is held, since {cases:,} of the {step.hold.cases:,} cases that a quantile takes are known"
+
+
+class Full(NamedTuple):
+    """A budget without room, what the call might add to it, and what would be held, if not all of that.
+
+    ``why`` says why all of it would be, where the budget holds less of others.
+    """
+
+    applied: AppliedBudget
+    call: Decimal
+    hold: Decimal | None
+    why: str = ""
+
+    @property
+    def seen(self) -> BalanceSeen:
+        return self.applied.seen(self.call, self.hold)
 
 
 class Verdict:
@@ -142,7 +187,13 @@ class Verdict:
 
     def seen(self, costs: Costs) -> tuple[BalanceSeen, ...]:
         """Return the budgets as they stood before a call, without those to which it adds nobody knows what."""
-        return tuple([item.seen(call) for item in self.budgets if (call := added(item.step, costs)) is not None])
+        return tuple(
+            [
+                item.seen(call, held(item.step, costs, call))
+                for item in self.budgets
+                if (call := added(item.step, costs)) is not None
+            ]
+        )
 
     @property
     def exclusion(self) -> Exclusion | None:
@@ -155,7 +206,7 @@ class Verdict:
 
     @property
     def overflowed(self) -> tuple[Overflowed, ...]:
-        return tuple(Overflowed(full.seen(call), to.step.id, to.key) for (full, call), to in self.passed)
+        return tuple(Overflowed(full.seen, to.step.id, to.key) for full, to in self.passed)
 
     def bar(
         self, step: BudgetStep, model: str, reason: str, key: str | None = None, threshold: str | None = None
@@ -173,8 +224,10 @@ class Verdict:
 
     def instead_of(self, applied: AppliedBudget) -> AppliedBudget | None:
         """Return the budget that counts the call in place of one that has no room; None where nothing is known."""
-        found = (to for (full, _), to in self.passed if full.step is applied.step and full.key == applied.key)
-        return next(found, None)
+        for (full, *_), to in self.passed:
+            if full.step is applied.step and full.key == applied.key:
+                return to
+        return None
 
     def count(self, applied: AppliedBudget, full: Sequence[Full]) -> None:
         """Count the call on a budget, in place of those that had no room."""
@@ -190,14 +243,14 @@ class Verdict:
 
         ``more`` says why there is no further one.
         """
-        self.budgets += [applied for applied, _ in full if not self.counts_on(applied)]
-        first = full[0][0]
+        self.budgets += [item.applied for item in full if not self.counts_on(item.applied)]
+        first = full[0].applied
         reason = "; its overflow has none either: ".join(_room_problem(item) for item in full)
         self.full = self.full or Exclusion(model, reason + more, first.step.id, first.key)
 
     def shadow(self, model: str, full: Full) -> None:
         """Say that a budget in shadow would have no room."""
-        applied = full[0]
+        applied = full.applied
         reason = _room_problem(full)
         if applied.step.overflow:
             reason += f"; the call would count on its overflow `{applied.step.overflow}`"
@@ -230,6 +283,7 @@ class _Most(NamedTuple):
     prompt_tokens: int
     output_tokens: int = 0
     calls: Sequence[Costs] = ()
+    ratios: Mapping[str, Decimal] = NO_RATIOS
 
     def weighed(self, measure: Measure) -> int:
         return max((call.weighed(measure) for call in self.calls), default=0)
@@ -240,20 +294,28 @@ NOTHING: Final[Costs] = _Most(ZERO, ZERO, 0)
 
 
 def held_for(calls: Sequence[JudgedCall]) -> tuple[BalanceSeen, ...]:
-    """Return on each budget the most that one of the candidates may add. Limits on single calls hold nothing."""
+    """Return on each budget the most that is held for one of the candidates. Limits on single calls hold nothing."""
     budgets = calls[0].verdict.budgets if calls else []
-    if budgets and all(call.verdict.budgets is budgets for call in calls):  # as nearly always: nothing is reached
+    at_once = budgets and not any(call.ratios for call in calls)
+    if at_once and all(call.verdict.budgets is budgets for call in calls):  # as nearly always: nothing is reached
         usd = max([call.worst_cost or ZERO for call in calls])
         most = _Most(usd, usd, max([call.prompt_tokens + call.output_tokens for call in calls]), 0, calls)
         return Verdict([item for item in budgets if not item.step.per_call]).seen(most)
-    dearest: dict[tuple[str, str], tuple[AppliedBudget, Decimal]] = {}
+    dearest: dict[tuple[str, str], tuple[AppliedBudget, Decimal, Decimal]] = {}
     for candidate in calls:
         for applied in candidate.verdict.budgets:
-            call, place = added(applied.step, candidate), (applied.step.id, applied.key)
-            known = dearest.get(place)
-            if call is not None and not applied.step.per_call and (known is None or call > known[1]):
-                dearest[place] = (applied, call)
-    return tuple([applied.seen(call) for applied, call in dearest.values()])
+            step, place = applied.step, (applied.step.id, applied.key)
+            call, takes = added(step, candidate), taken(step, candidate)
+            if call is None or takes is None or step.per_call:
+                continue
+            _, most_added, most_held = dearest.get(place, (applied, ZERO, ZERO))
+            dearest[place] = (applied, max(call, most_added), max(takes, most_held))
+    return tuple(
+        [
+            applied.seen(call, None if applied.step.hold is None or hold == call else hold)
+            for applied, call, hold in dearest.values()
+        ]
+    )
 
 
 class _Unreadable(Exception):  # noqa: N818 - control flow inside this stage
@@ -278,7 +340,7 @@ class _Case(NamedTuple):
 class BudgetStage:
     """The budgets of one decision. What does not depend on the model is found once for all candidates."""
 
-    __slots__ = ("_context", "_known", "_tokens", "_usd", "_verdict")
+    __slots__ = ("_context", "_known", "_quantiles", "_tokens", "_usd", "_verdict")
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -287,9 +349,12 @@ class BudgetStage:
         self._verdict: Verdict | None = None
         """The verdict on every call below so many ``_tokens`` and ``_usd``: it reaches nothing."""
         self._tokens = self._usd = -math.inf
+        self._quantiles = context.plan.stages.quantiles if context.measures else ()
 
     def judge(self, call: PricedCall) -> Verdict:
         """Ask every budget that matches the call on a model. The strictest wins."""
+        if self._quantiles:
+            call.ratios = self._ratios(call)
         verdict = self._verdict
         if verdict is None:
             if not call.surely_below(math.inf):  # its worst cost is not known: some budgets will not even be read
@@ -298,6 +363,22 @@ class BudgetStage:
         if call.prompt_tokens + call.output_tokens < self._tokens and call.surely_below(self._usd):
             return verdict  # as nearly always
         return self.judge_each(call.priced, call)
+
+    def _ratios(self, call: PricedCall) -> Mapping[str, Decimal]:
+        """Return which part of its worst case is held for a call, by budget, where that is known.
+
+        Where the worst case has room, so has any part of it: then nothing else is asked.
+        """
+        context, model, output = self._context, call.priced.model.name, call.output_tokens
+        task = task_of(context)
+        if not 0 < len(task) <= LONGEST_TASK:
+            return NO_RATIOS
+        ratios = {}
+        for step in self._quantiles:
+            known = context.known_of(step, model, task, output)
+            if known is not None and step.hold is not None and known.cases >= step.hold.cases:
+                ratios[step.id] = known.ratio
+        return ratios
 
     def _found(self, call: PricedCall) -> Verdict:
         """Read the budgets once for all candidates, where they are the same for all of them."""
@@ -353,28 +434,38 @@ class BudgetStage:
         except _Unreadable as unreadable:
             case.refuse(step, str(unreadable), full)
             return
+        hold = held(step, costs, call)
+        takes = call if hold is None else hold
         if full and (instead := verdict.instead_of(applied)) is not None:  # it stood in for another one before
             verdict.count(instead, full)
-        elif call < applied.room or (full and verdict.counts_on(applied)):
+        elif takes < applied.room or (full and verdict.counts_on(applied)):
             verdict.count(applied, full)
         else:
-            self._reach(applied, call, case, full)
+            asked = Full(applied, call, hold, self._why_worst(step, case) if step.hold and hold is None else "")
+            self._reach(asked, add(applied.taken, takes), case, full)
 
-    def _reach(self, applied: AppliedBudget, call: Decimal, case: _Case, full: tuple[Full, ...]) -> None:
+    def _reach(self, asked: Full, reached: Decimal, case: _Case, full: tuple[Full, ...]) -> None:
         """Take what a call reaches in a budget: thresholds, or its limit, and then its overflow."""
-        reached, step, verdict = add(applied.taken, call), applied.step, case.verdict
+        applied, verdict = asked.applied, case.verdict
+        step = applied.step
         self._take_thresholds(applied, reached, case.priced, verdict)
         if reached <= applied.limit or step.shadow:
             verdict.count(applied, full)
             if reached > applied.limit:
-                verdict.shadow(case.priced.model.name, (applied, call))
+                verdict.shadow(case.priced.model.name, asked)
             return
-        full = (*full, (applied, call))
+        full = (*full, asked)
         following = self._context.plan.stages.overflows.get(step.overflow)
         if following is None:
             verdict.fill(case.priced.model.name, full)
         else:
             self._count(*following, case, full)
+
+    def _why_worst(self, step: BudgetStep, case: _Case) -> str:
+        context, costs = self._context, case.costs
+        task = task_of(context)
+        known = context.known_of(step, case.priced.model.name, task, costs.output_tokens)
+        return why_worst(step, task, known)
 
     def _applies(self, layer: int, step: BudgetStep, priced: PricedModel) -> bool:
         context = self._context
@@ -440,8 +531,8 @@ def _unpriced(step: BudgetStep, costs: Costs) -> str:
 
 
 def _room_problem(full: Full) -> str:
-    applied, call = full
-    return no_room(applied.seen(call)) + (f" ({applied.step.reason})" if applied.step.reason else "")
+    reason = full.applied.step.reason
+    return no_room(full.seen) + (f", and {full.why}" if full.why else "") + (f" ({reason})" if reason else "")
 
 
 def _past(applied: AppliedBudget, threshold: ThresholdStep) -> str:
@@ -466,6 +557,6 @@ def _whose(key: str) -> str:
 def no_room(seen: BalanceSeen) -> str:
     """Return why a call has no room on a budget, for people."""
     call, used, held, limit = (
-        show_amount(amount, seen.unit) for amount in (seen.call, seen.used, seen.held, seen.limit)
+        show_amount(amount, seen.unit) for amount in (seen.taken, seen.used, seen.held, seen.limit)
     )
     return f"budget `{seen.budget}`{_whose(seen.key)} has no room for {call}: {used} used and {held} held of {limit}"

@@ -14,7 +14,7 @@ from costlens_policy.catalogue.catalogue import Model
 from costlens_policy.catalogue.rates import TEXT_OUTPUT, Period, Rates
 from costlens_policy.catalogue.service_tiers import USUAL, asked_multiples, multiple_of, tier_asked, tier_named
 from costlens_policy.compiler.priced_models import PricedModel
-from costlens_policy.engine.budgets import FREE, SURELY
+from costlens_policy.engine.budgets import FREE, NO_RATIOS, SURELY
 from costlens_policy.engine.facts import BalanceSeen, Call, Estimate
 from costlens_policy.engine.request import content_of
 from costlens_policy.expressions import Value
@@ -104,13 +104,14 @@ Price: TypeAlias = int | tuple[Decimal | None, Decimal | None]
 class Candidate:
     """A model with the request as it would get it, what that costs, and what the budgets say to it.
 
-    ``verdict``, ``added_by`` and ``kinds`` are set once, the rest is never changed. ``kinds`` are there where a budget
-    counts tokens of different kinds differently. ``cost`` and ``worst_cost`` are as in
+    ``verdict``, ``added_by``, ``kinds`` and ``ratios`` are set once, the rest is never changed. ``kinds`` are there
+    where a budget counts tokens of different kinds differently; ``ratios`` have, by budget, which part of the worst
+    case is held where that is not all of it. ``cost`` and ``worst_cost`` are as in
     ``Estimate``, as is ``output_tokens``: for all completions together. ``added_by`` names the budget whose downgrade
     added the model, empty where the route did.
     """
 
-    __slots__ = ("_price", "added_by", "kinds", "output_tokens", "prepared", "priced", "verdict")
+    __slots__ = ("_price", "added_by", "kinds", "output_tokens", "prepared", "priced", "ratios", "verdict")
 
     def __init__(self, priced: PricedModel, prepared: Prepared, output_tokens: int, price: Price) -> None:
         self.priced = priced
@@ -120,6 +121,7 @@ class Candidate:
         self.verdict = FREE
         self.added_by = ""
         self.kinds: TokenKinds | None = None
+        self.ratios: Mapping[str, Decimal] = NO_RATIOS
 
     @property
     def name(self) -> str:

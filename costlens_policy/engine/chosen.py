@@ -11,10 +11,10 @@ from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.priced_models import PricedModel
 from costlens_policy.compiler.rules import ByChoice, RouteStep
 from costlens_policy.engine.candidate import Candidate
-from costlens_policy.engine.context import Context, Refusal
+from costlens_policy.engine.context import Context, Refusal, task_of
 from costlens_policy.engine.decided import Decided
 from costlens_policy.engine.preparation import Preparations
-from costlens_policy.engine.routes import estimate_view, task_of
+from costlens_policy.engine.routes import estimate_view
 from costlens_policy.engine.within import not_its_own
 from costlens_policy.expressions import Extent
 from costlens_policy.expressions.runtime import CelError

@@ -21,18 +21,20 @@ from costlens_policy.errors import RequestError
 from costlens_policy.expressions import Value
 from costlens_policy.expressions.runtime import CelError, from_python
 from costlens_policy.money import ZERO, total
+from costlens_policy.quantiles import CallKind, Measured, Measures, band_of
 from costlens_policy.rewrites.steps import RewriteStep
 
 if TYPE_CHECKING:
     from costlens_policy.engine.signals import SignalValues
     from costlens_policy.periods import Forecast
 
-__all__ = ["Balances", "Context", "Refusal", "forecast_of"]
+__all__ = ["Balances", "Context", "Refusal", "forecast_of", "task_of"]
 
 Balances = Mapping[tuple[str, str], Balance]
 """Balances by budget (``policy/budget``) and scope key. What is not listed is zero."""
 
 _NOTHING: Final[Mapping[str, Value]] = {}
+_NO_MEASURES: Final[Measures] = {}
 _ZERO: Final = Balance()
 _FOR_DOUBLES: Final = DecimalContext(prec=40)
 """Precise enough for what becomes a double, and the same whatever the caller's own decimal context is."""
@@ -51,13 +53,13 @@ class Context:
     """What every step reads. ``models`` are those of the day of ``now``.
 
     ``view`` is the request as expressions see it. ``instant`` is ``now`` as they see it, None where none reads it.
-    ``counted`` is what ``verified`` counted. ``signals`` are None where no expression reads any, ``task`` until
-    somebody asked for it.
+    ``counted`` is what ``verified`` counted; ``measures`` is what is known of calls, ``measured`` what was looked at
+    of that. ``signals`` are None where no expression reads any, ``task`` until somebody asked for it.
     """
 
     __slots__ = (
-        "balances", "budgets", "counted", "failures", "instant", "models", "now", "plan", "read", "request", "signals",
-        "task", "variables", "view",
+        "balances", "budgets", "counted", "failures", "instant", "measured", "measures", "models", "now", "plan",
+        "read", "request", "signals", "task", "variables", "view",
     )  # fmt: skip
 
     def __init__(
@@ -67,6 +69,7 @@ class Context:
         balances: Balances,
         now: datetime,
         counted: tuple[int, str] | None = None,
+        measures: Measures = _NO_MEASURES,
     ) -> None:
         self.plan = plan
         self.request = request
@@ -82,12 +85,15 @@ class Context:
         self.task: str | None = None
         self.failures: dict[Failure, None] = {}
         self.read: dict[tuple[str, str], Balance] = {}
+        self.measures = measures
+        self.measured: dict[CallKind, Measured] = {}
         if plan.reads_more:
             self._open()
 
     def __reduce__(self) -> tuple[object, ...]:
         """Travel as what was decided on, and what was noted: only a context that is closed is ever kept."""
-        return _closed, (self.plan, self.request, self.read, self.now, self.counted, tuple(self.failures))
+        kept = self.plan, self.request, self.read, self.now, self.counted, tuple(self.failures), self.measured
+        return _closed, kept
 
     def _open(self) -> None:
         """Provide what expressions read beside the request."""
@@ -205,6 +211,14 @@ class Context:
         balance = self.read[place] = self.balances.get(place, _ZERO)
         return balance
 
+    def known_of(self, step: BudgetStep, model: str, task: str, output_tokens: int) -> Measured | None:
+        """Return what is known of such calls on a budget, and remember that the decision saw it."""
+        kind = CallKind(step.id, model, task, band_of(output_tokens))
+        known = self.measures.get(kind)
+        if known is not None:
+            self.measured[kind] = known
+        return known
+
     def key(self, step: BudgetStep, layer: int, model: Mapping[str, Value] | None = None) -> str:
         """Return whose share of a budget the request counts against.
 
@@ -236,6 +250,27 @@ def _amount(value: Value) -> Decimal:
     if not amount.is_finite() or amount < 0:
         raise CelError("CL931", "the limit is not a number from zero on")
     return amount
+
+
+def task_of(context: Context) -> str:
+    """Return the task whose quality counts for a request; empty where none is known.
+
+    Where the request names none, the policy set may say how to find it, which is done once.
+    """
+    if context.task is None:
+        context.task = _found_task(context)
+    return context.task
+
+
+def _found_task(context: Context) -> str:
+    task, formula = context.request.get("task"), context.plan.defaults.task
+    if task or formula is None:
+        return str(task or "")
+    try:
+        return str(context.evaluate(formula, len(context.plan.layers)))
+    except CelError as error:
+        context.note(formula, "default", "routes", error)
+        return ""
 
 
 class _Variables(WhenRead):
@@ -365,9 +400,10 @@ def _closed(
     now: datetime,
     counted: tuple[int, str] | None,
     failures: tuple[Failure, ...],
+    measured: dict[CallKind, Measured],
 ) -> Context:
     """Return a context as a decision keeps it."""
-    context = Context(plan, request, read, now, counted)
-    context.read, context.failures = read, dict.fromkeys(failures)
+    context = Context(plan, request, read, now, counted, measured)
+    context.read, context.failures, context.measured = read, dict.fromkeys(failures), measured
     context.close()
     return context

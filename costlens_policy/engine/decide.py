@@ -22,27 +22,42 @@ from costlens_policy.engine.preparation import Preparations
 from costlens_policy.engine.request import GIVEN, admit_request, verified
 from costlens_policy.engine.routes import Picked, Terms, candidates_of, decide_route, drawn, following, nothing_left
 from costlens_policy.frozen import frozen
+from costlens_policy.quantiles import Measures
 
 __all__ = ["Models", "candidates_on", "decide", "first_estimate", "models_for", "open_context"]
 
 
 _NO_BALANCES: Final[Balances] = {}
+_UNKNOWN: Final[Measures] = {}
 
 
-def decide(plan: Plan, request: Mapping[str, Any], balances: Balances | None, now: datetime) -> Decision:
+def decide(
+    plan: Plan,
+    request: Mapping[str, Any],
+    balances: Balances | None,
+    now: datetime,
+    measures: Measures | None = None,
+) -> Decision:
     """Decide one request. Equal arguments give equal decisions.
 
-    ``balances`` holds the state of the budgets; what it does not list is zero. ``now`` is aware. Raises
-    ``RequestError`` when the request is not acceptable, ``ValueError`` when ``now`` has no time zone.
+    ``balances`` holds the state of the budgets; what it does not list is zero. ``measures`` are what calls have come
+    to, for budgets that hold a quantile of that; of a kind that is not listed nothing is known. ``now`` is aware.
+    Raises ``RequestError`` when the request is not acceptable, ``ValueError`` when ``now`` has no time zone.
     """
-    context = open_context(plan, request, balances, now)
+    context = open_context(plan, request, balances, now, measures)
     decision = _decide(plan, context)
     if plan.reads_more:
         context.close()
     return decision
 
 
-def open_context(plan: Plan, request: Mapping[str, Any], balances: Balances | None, now: datetime) -> Context:
+def open_context(
+    plan: Plan,
+    request: Mapping[str, Any],
+    balances: Balances | None,
+    now: datetime,
+    measures: Measures | None = None,
+) -> Context:
     """Return what every step reads. Takes and raises what ``decide`` does."""
     if now.tzinfo is not UTC:
         if now.tzinfo is None:
@@ -50,7 +65,7 @@ def open_context(plan: Plan, request: Mapping[str, Any], balances: Balances | No
         now = now.astimezone(UTC)
     admitted = admit_request(plan, request)
     counted = verified(plan, admitted) if plan.verifies_prompt_tokens else None
-    return Context(plan, admitted, _NO_BALANCES if balances is None else balances, now, counted)
+    return Context(plan, admitted, _NO_BALANCES if balances is None else balances, now, counted, measures or _UNKNOWN)
 
 
 def _decide(plan: Plan, context: Context) -> Decision:
@@ -349,9 +364,15 @@ _ALL: Final = 2**62
 """More models than any plan has."""
 
 
-def models_for(plan: Plan, request: Mapping[str, Any], balances: Balances | None, now: datetime) -> Models:
+def models_for(
+    plan: Plan,
+    request: Mapping[str, Any],
+    balances: Balances | None,
+    now: datetime,
+    measures: Measures | None = None,
+) -> Models:
     """Return where every model stands for a request. Takes and raises what ``decide`` does."""
-    context = open_context(plan, request, balances, now)
+    context = open_context(plan, request, balances, now, measures)
     access = decide_access(context)
     if not access.allowed:
         return _none(plan, "; ".join(access.reasons), access.rule)

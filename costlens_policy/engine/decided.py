@@ -11,7 +11,7 @@ from costlens_policy.compiler.rules import RouteStep, Way
 from costlens_policy.engine.access import Access
 from costlens_policy.engine.budgets import FREE, held_for, no_room
 from costlens_policy.engine.candidate import Candidate
-from costlens_policy.engine.context import Context
+from costlens_policy.engine.context import Context, task_of
 from costlens_policy.engine.facts import (
     Alert,
     Balance,
@@ -23,7 +23,7 @@ from costlens_policy.engine.facts import (
     Overflowed,
     WayOut,
 )
-from costlens_policy.engine.routes import task_of
+from costlens_policy.quantiles import Measures
 from costlens_policy.rewrites import Change
 
 __all__ = ["Decided", "Passed"]
@@ -164,9 +164,10 @@ class Decided:
 
     @property
     def holds(self) -> tuple[BalanceSeen, ...]:
-        """What is to be held for the call: on each budget the most that the model or a listed fallback may add.
+        """What is to be held for the call: on each budget the most that is held for the model or a listed fallback.
 
-        There is room for all of it, since a candidate without room is not listed. Limits on single calls hold nothing.
+        ``call`` is the most that one of them may add, and ``hold`` less where the budget holds a quantile. There is
+        room for all of it, since a candidate without room is not listed. Limits on single calls hold nothing.
         """
         return held_for(self._kept)
 
@@ -299,9 +300,14 @@ class Decided:
     def balances_read(self) -> Mapping[tuple[str, str], Balance]:
         """By budget and scope key, the balances that any rule looked at.
 
-        With ``request``, ``now`` and the two digests they are enough to decide the same again.
+        With ``request``, ``measured``, ``now`` and the two digests they are enough to decide the same again.
         """
         return self._context.read
+
+    @property
+    def measured(self) -> Measures:
+        """What was known of such calls, as far as any budget that holds a quantile of what they cost looked at it."""
+        return self._context.measured
 
     @property
     def plan(self) -> Plan:

@@ -230,6 +230,7 @@ def _exported(decision: Decision) -> dict[str, Any]:
             {"budget": budget, "key": key, **_state(balance)}
             for (budget, key), balance in sorted(decision.balances_read.items())
         ],
+        **_measured(decision),
         "policy_set": {"name": decision.plan.name, "version": decision.plan.version},
         "policy_digest": decision.policy_digest,
         "catalogue_digest": decision.catalogue_digest,
@@ -287,7 +288,16 @@ def _alert(item: Alert) -> dict[str, Any]:
 
 def _balance(item: BalanceSeen) -> dict[str, Any]:
     amounts = {name: _number(getattr(item, name)) for name in ("limit", "used", "held", "call")}
-    return {"budget": item.budget, "key": item.key, "unit": item.unit, **amounts, "shadow": item.shadow}
+    seen = {"budget": item.budget, "key": item.key, "unit": item.unit, **amounts, "shadow": item.shadow}
+    return seen if item.hold is None else {**seen, "hold": _number(item.hold)}
+
+
+def _measured(decision: Decision) -> dict[str, Any]:
+    """Return what was known of such calls; nothing where no budget looked at it."""
+    if not decision.measured:
+        return {}
+    known = sorted(decision.measured.items())
+    return {"measured": [{**kind._asdict(), "cases": item.cases, "ratio": _number(item.ratio)} for kind, item in known]}
 
 
 def _overflowed(item: Overflowed) -> dict[str, Any]:

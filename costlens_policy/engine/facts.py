@@ -149,7 +149,8 @@ class Alert:
 class BalanceSeen(NamedTuple):
     """A budget that a model counts against, as it stood before the call.
 
-    ``limit`` is the one in force, and ``call`` what the call may add at most.
+    ``limit`` is the one in force, and ``call`` what the call may add at most. ``hold`` is what is held for it where
+    that is a quantile of what such calls have cost; None where all of ``call`` is.
     """
 
     budget: str
@@ -160,6 +161,12 @@ class BalanceSeen(NamedTuple):
     held: Decimal
     call: Decimal
     shadow: bool = False
+    hold: Decimal | None = None
+
+    @property
+    def taken(self) -> Decimal:
+        """What the call takes of the budget until it is settled."""
+        return self.call if self.hold is None else self.hold
 
 
 class Overflowed(NamedTuple):

@@ -136,8 +136,12 @@ class Mask:
         return shown, names
 
     def _in_keys(self, exported: Mapping[str, Any], plan: Plan) -> dict[str, str]:
-        """Return what stands for masked texts that scope keys of budgets have, such as a declared `customer`."""
+        """Return what stands for masked texts that scope keys of budgets have, such as a declared `customer`.
+
+        A task by which calls are measured is such a text, too.
+        """
         keys = [item["key"] for item in exported["balances_read"]]
+        keys += [item["task"] for item in exported.get("measured", ())]
         found: dict[str, str] = {}
         for name, value in exported["request"].items():
             mode = self.mode_of(name, plan)
@@ -287,6 +291,7 @@ def _renamed(value: Any, names: Mapping[str, str]) -> Any:
         "alerts",
         "balances",
         "balances_read",
+        "measured",
         "overflowed",
         "shadowed",
         "errors",

@@ -11,6 +11,7 @@ from typing import Final
 from costlens_policy.checker.attributes import SIGNALS
 from costlens_policy.compiler.formula import ROOTS, Formula
 from costlens_policy.compiler.rules import AccessStep
+from costlens_policy.engine.budgets import why_worst
 from costlens_policy.engine.chosen import notes_on_choice
 from costlens_policy.engine.context import Context
 from costlens_policy.engine.decided import Decided
@@ -21,7 +22,8 @@ from costlens_policy.expressions.compile import NOT_EVALUATED, Part
 from costlens_policy.expressions.runtime import CelError, to_python
 from costlens_policy.expressions.values import OptionalValue
 from costlens_policy.frozen import frozen
-from costlens_policy.money import format_usd
+from costlens_policy.money import format_usd, plain
+from costlens_policy.quantiles import CallKind, band_of
 from costlens_policy.units import show_amount
 
 __all__ = ["Record", "RuleOutcome", "RuleRecord", "StageRecord", "outcomes_of", "record_of", "show"]
@@ -139,7 +141,7 @@ class _Walk:
         return StageRecord("candidates", (), tuple(notes))
 
     def budgets(self) -> StageRecord:
-        notes = tuple(_balance(seen) for seen in self._decision.balances)
+        notes = tuple(_balance(seen) + _quantile(seen, self._decision) for seen in self._decision.balances)
         notes += tuple(f"`{item.counted_on}` stands in for `{item.seen.budget}`" for item in self._decision.overflowed)
         unasked = self._context.plan.stages.overflows.keys() - _overflows_asked(self._decision)
         rules = tuple(
@@ -271,10 +273,24 @@ def _are_signals(value: object) -> bool:
 
 def _balance(seen: BalanceSeen) -> str:
     call, used, held, limit = (
-        show_amount(amount, seen.unit) for amount in (seen.call, seen.used, seen.held, seen.limit)
+        show_amount(amount, seen.unit) for amount in (seen.taken, seen.used, seen.held, seen.limit)
     )
     whose = f" of `{seen.key}`" if seen.key else ""
     return f"`{seen.budget}`{whose}: {used} used, {held} held, {call} for this call, of {limit}"
+
+
+def _quantile(seen: BalanceSeen, decision: Decided) -> str:
+    """Return why a budget that holds a quantile of what such calls have cost holds so much for this one."""
+    step, estimate = decision.plan.budgets[seen.budget][1], decision.estimate
+    if step.hold is None or estimate is None or decision.model is None:
+        return ""
+    kind = CallKind(step.id, decision.model, decision.task, band_of(estimate.output_tokens))
+    known = decision.measured.get(kind)
+    if seen.hold is None or known is None:
+        return f": {why_worst(step, decision.task, known)}"
+    share, worst = f"{plain(step.hold.quantile * 100)} %", show_amount(seen.call, seen.unit)
+    stayed = f"{share} of {known.cases:,} such calls stayed within {plain(known.ratio * 100)} %"
+    return f": {stayed} of their worst case, which is {worst} here"
 
 
 def _text(formula: Formula | None) -> str | None:

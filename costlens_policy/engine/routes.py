@@ -17,7 +17,7 @@ from costlens_policy.compiler.priced_models import Bands, Listed, PricedModel, P
 from costlens_policy.compiler.rules import ByChoice, ByExpression, ByName, BySplit, RouteStep
 from costlens_policy.engine.access import Access, refused_model
 from costlens_policy.engine.candidate import Candidate, Prepared, fits, obstacle
-from costlens_policy.engine.context import Context, Refusal
+from costlens_policy.engine.context import Context, Refusal, task_of
 from costlens_policy.engine.facts import Estimate, Exclusion
 from costlens_policy.engine.preparation import Preparations
 from costlens_policy.engine.within import contest_on, not_its_own, quality_of, too_far_behind, too_low
@@ -40,7 +40,6 @@ __all__ = [
     "outside_filter",
     "rank",
     "split_position",
-    "task_of",
 ]
 
 
@@ -424,27 +423,6 @@ def beyond_limits(context: Context, target: ByChoice, candidate: Candidate) -> s
     if limits.min_quality is None:
         return ""
     return too_low(candidate.priced, limits, task_of(context))
-
-
-def task_of(context: Context) -> str:
-    """Return the task whose quality counts for a request; empty where none is known.
-
-    Where the request names none, the policy set may say how to find it, which is done once.
-    """
-    if context.task is None:
-        context.task = _found_task(context)
-    return context.task
-
-
-def _found_task(context: Context) -> str:
-    task, formula = context.request.get("task"), context.plan.defaults.task
-    if task or formula is None:
-        return str(task or "")
-    try:
-        return str(context.evaluate(formula, len(context.plan.layers)))
-    except CelError as error:
-        context.note(formula, "default", "routes", error)
-        return ""
 
 
 def _too_dear(amount: str, target: ByChoice) -> str:

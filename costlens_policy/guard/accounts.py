@@ -186,19 +186,20 @@ class ToHold(NamedTuple):
 
 
 def holds_of(decision: Decision, find: Callable[[Place], Known | None]) -> ToHold:
-    """Return what to hold: on each budget the most that the model or a listed fallback may add.
+    """Return what to hold: on each budget the most that is held for the model or a listed fallback.
 
     ``find`` returns what is known of the current account of a budget and scope key. A denied decision holds nothing.
     """
     counted, lines, accounts = [], [], []
     value, value_unit, amount = ZERO, "", 0  # most budgets of a call have the very same value, which is converted once
     for seen in decision.holds:
-        budget, key, unit, _, _, _, call, shadow = seen
+        budget, key, unit, _, _, _, call, shadow, hold = seen
         known = find((budget, key))
         if known is None or unit == "runs":  # a run is held by itself, once
             continue
-        if call is not value or unit != value_unit:
-            value, value_unit, amount = call, unit, amount_of(call, unit)
+        takes = call if hold is None else hold
+        if takes is not value or unit != value_unit:
+            value, value_unit, amount = takes, unit, amount_of(takes, unit)
         limit = None if shadow else line_limit(seen, known, decision)
         counted.append(seen)
         lines.append(HoldLine(known.account, amount, limit))

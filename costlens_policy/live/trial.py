@@ -24,6 +24,7 @@ from costlens_policy.observers import ChargedCall, Observer, Observers, observer
 
 if TYPE_CHECKING:
     from costlens_policy.engine.context import Balances
+    from costlens_policy.quantiles import Measures
 
 __all__ = ["Trial", "TrialStatus"]
 
@@ -122,11 +123,17 @@ class Trial(Engine):
         return (self._candidate if self._is_chosen(request) else self._live).plan
 
     def decide(
-        self, request: Mapping[str, Any], *, balances: Balances | None = None, now: datetime | None = None
+        self,
+        request: Mapping[str, Any],
+        *,
+        balances: Balances | None = None,
+        now: datetime | None = None,
+        measured: Measures | None = None,
     ) -> Decision:
         """Decide one request by the version that it gets; see ``Engine.decide``."""
         chosen = self._candidate if self._is_chosen(request) else self._live
-        decision = Engine(chosen.plan).decide(request, balances=balances, now=system_now() if now is None else now)
+        at = system_now() if now is None else now
+        decision = Engine(chosen.plan).decide(request, balances=balances, now=at, measured=measured)
         assert self.log is not None, "it observes itself"
         self.log.decided(decision)
         return decision
@@ -193,7 +200,7 @@ class Trial(Engine):
     def _compare(self, decision: Decision, id: str, is_live: bool) -> None:
         other_plan = self._candidate.plan if is_live else self._live.plan
         try:
-            other = decide(other_plan, decision.request, dict(decision.balances_read), decision.now)
+            other = decide(other_plan, decision.request, dict(decision.balances_read), decision.now, decision.measured)
         except RequestError:
             with self._lock:
                 self._counts["rejected"] += 1

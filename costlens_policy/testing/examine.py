@@ -14,7 +14,14 @@ from typing import Any, Final
 from costlens_policy.diagnostics.codes import CODES
 from costlens_policy.diagnostics.model import Related, Severity
 from costlens_policy.diagnostics.suggestion import did_you_mean, listed
-from costlens_policy.documents.suite import BalanceInput, Case, Expectation, SuiteDocument, TextExpectation
+from costlens_policy.documents.suite import (
+    BalanceInput,
+    Case,
+    Expectation,
+    MeasuredInput,
+    SuiteDocument,
+    TextExpectation,
+)
 from costlens_policy.expressions.runtime import CelError
 from costlens_policy.expressions.runtime.regex import matcher
 from costlens_policy.source.located import Path
@@ -98,6 +105,7 @@ class _Examiner:
         self._attributes(self._document.defaults.request, ("defaults", "request"))
         self._rules(self._document.defaults.targets, ("defaults", "targets"), _ALL)
         self._balances(self._document.defaults.balances, ("defaults", "balances"))
+        self._measured(self._document.defaults.measured, ("defaults", "measured"))
 
     def case(self, case: Case, path: Path) -> None:
         for index, name in enumerate(case.fixtures):
@@ -114,6 +122,7 @@ class _Examiner:
             self._attributes(case.request, (*path, "request"))
         self._rules(case.targets, (*path, "targets"), _ALL)
         self._balances(case.balances, (*path, "balances"))
+        self._measured(case.measured, (*path, "measured"))
         self._expectation(case.expect, (*path, "expect"), {*_words(case.request), *self._given_words(case)})
 
     def _given_words(self, case: Case) -> Iterable[str]:
@@ -201,6 +210,18 @@ class _Examiner:
         for index, entry in enumerate(balances):
             if self._known.budget(entry.budget) is None:
                 self._rule(entry.budget, (*path, index, "budget"), (RuleKind.BUDGET,))
+
+    def _measured(self, entries: Iterable[MeasuredInput], path: Path) -> None:
+        for index, entry in enumerate(entries):
+            at = (*path, index)
+            self._model(entry.model, (*at, "model"), set())
+            budget = self._known.budget(entry.budget)
+            if budget is None:
+                self._rule(entry.budget, (*at, "budget"), (RuleKind.BUDGET,))
+            elif self._known.plan.budgets[budget][1].hold is None:
+                message = f"this has no effect: `{budget}` holds the worst case of each call"
+                help = "give the budget a `hold` with a `quantile`, or remove this"
+                self._problems.report("CL618", message, at, severity=_WARNING, help=help)
 
     def _attributes(self, request: Mapping[str, Any], path: Path) -> None:
         for name in request:
@@ -295,7 +316,7 @@ class _Idle:
             case = item.case
             request = self._request(item, self._document.defaults.request)
             request_text = json.dumps(request, sort_keys=True, default=repr)
-            case_text = repr((request_text, case.now, case.balances, case.targets, case.expect))
+            case_text = repr((request_text, case.now, case.balances, case.measured, case.targets, case.expect))
             before = seen.setdefault(case_text, item)
             if before is not item and before.path != item.path:
                 name = before.case.name

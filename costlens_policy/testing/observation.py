@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from costlens_policy.engine.budgets import BudgetStage, Costs, Verdict, added
+from costlens_policy.engine.budgets import BudgetStage, Costs, Verdict, taken
 from costlens_policy.engine.context import Context, Refusal
 from costlens_policy.engine.decision import Balance, Decision
 from costlens_policy.engine.preparation import Preparations
@@ -75,7 +75,7 @@ def _judged(decision: Decision, models: Sequence[str]) -> tuple[tuple[Verdict, C
     plan = decision.plan
     if not plan.budgets or not models or decision.route is None:
         return ()
-    context = Context(plan, dict(decision.request), decision.balances_read, decision.now)
+    context = Context(plan, dict(decision.request), decision.balances_read, decision.now, None, decision.measured)
     prepare, budgets = Preparations(context, decision.route), BudgetStage(context)
     found: list[tuple[Verdict, Costs]] = []
     for model in models:
@@ -91,7 +91,7 @@ def _judged(decision: Decision, models: Sequence[str]) -> tuple[tuple[Verdict, C
 def _without_room(verdict: Verdict, costs: Costs) -> Iterator[str]:
     """Yield the budgets that have no room for a call, overflows among them."""
     for applied in verdict.budgets:
-        call = added(applied.step, costs)
+        call = taken(applied.step, costs)
         if call is not None and not applied.step.shadow and add(applied.taken, call) > applied.limit:
             yield applied.step.id
 
@@ -101,8 +101,8 @@ def _active(judged: Iterable[tuple[Verdict, Costs]]) -> frozenset[tuple[str, int
     return frozenset(
         (applied.step.id, index)
         for verdict, costs in judged
-        for applied in (*verdict.budgets, *(full for (full, _), _ in verdict.passed))
-        if (call := added(applied.step, costs)) is not None
+        for applied in (*verdict.budgets, *(full.applied for full, _ in verdict.passed))
+        if (call := taken(applied.step, costs)) is not None
         for active in (tuple(applied.active(add(applied.taken, call))),)
         for index, threshold in enumerate(applied.step.thresholds)
         if threshold in active

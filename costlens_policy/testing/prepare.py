@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -17,6 +18,7 @@ from costlens_policy.documents.suite import BalanceInput, Case, Expectation, Sui
 from costlens_policy.engine.decision import Balance
 from costlens_policy.frozen import frozen
 from costlens_policy.money import ZERO
+from costlens_policy.quantiles import CallKind, Measured, Measures, band_of
 from costlens_policy.source.located import Path
 from costlens_policy.testing.matrix import SingleCase
 from costlens_policy.testing.policy_sets import TimeRead
@@ -40,6 +42,7 @@ class PreparedCase:
     balances: Mapping[tuple[str, str], Balance]
     targets: tuple[str, ...]
     expect: Expectation
+    measured: Measures = field(default_factory=dict)
 
 
 def prepare(
@@ -75,6 +78,7 @@ class _Preparation:
         self, document: SuiteDocument, vocabulary: Vocabulary, problems: SuiteProblems, now: datetime | None
     ) -> None:
         self._document = document
+        self._known = vocabulary
         self._problems = problems
         self._start = document.now or now
         self._balances = _BalancesOfCases(document.defaults.balances, vocabulary, problems, self._start)
@@ -91,7 +95,18 @@ class _Preparation:
             balances=self._balances.at(item, now or self._start),
             targets=tuple(dict.fromkeys((*defaults.targets, *case.targets))),
             expect=case.expect,
+            measured=self._measured(case),
         )
+
+    def _measured(self, case: Case) -> Measures:
+        """Return what calls have come to; of a budget or model that is unknown, which has been reported, nothing."""
+        found = {}
+        for entry in (*self._document.defaults.measured, *case.measured):
+            budget, model = self._known.budget(entry.budget), self._known.model(entry.model)
+            if budget is not None and model is not None:
+                kind = CallKind(budget, model, entry.task, band_of(entry.output_tokens))
+                found[kind] = Measured(entry.cases, entry.ratio)
+        return found
 
     def fixes_time(self, case: Case) -> bool:
         return self._start is not None or isinstance(case.now, datetime)

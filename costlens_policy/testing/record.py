@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import field
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -18,6 +19,7 @@ from costlens_policy.decision_log import decide_again
 from costlens_policy.engine.decision import Balance, Decision
 from costlens_policy.errors import InputError, RequestError
 from costlens_policy.frozen import frozen
+from costlens_policy.quantiles import Measures
 from costlens_policy.testing.expected import everything_expected
 from costlens_policy.testing.observation import Observation, observe
 from costlens_policy.testing.vocabulary import Vocabulary
@@ -42,6 +44,7 @@ class _Decided:
     balances: Mapping[tuple[str, str], Balance]
     now: datetime
     observation: Observation
+    measured: Measures = field(default_factory=dict)
 
 
 @frozen
@@ -133,7 +136,8 @@ def _of_log(engine: Engine, entry: dict[str, Any], known: Vocabulary) -> _Decide
     request = dict(entry["request"])
     if entry["masked"] and "prompt_tokens" in decision.request:
         request.setdefault("prompt_tokens", decision.request["prompt_tokens"])
-    return _Decided(request, dict(decision.balances_read), decision.now, observe(decision, known))
+    read = dict(decision.balances_read)
+    return _Decided(request, read, decision.now, observe(decision, known), decision.measured)
 
 
 def _time(text: Any) -> datetime:
@@ -182,7 +186,8 @@ def _case(item: _Decided, usual: datetime | None, known: Vocabulary) -> WrittenC
     everything = everything_expected(item.observation, known)
     expect = {name: everything[name] for name in _EXPECTED if everything.get(name)}
     now = None if item.now == usual else item.now
-    return WrittenCase(_name(item.observation.decision, item.request), item.request, expect, item.balances, now)
+    name = _name(item.observation.decision, item.request)
+    return WrittenCase(name, item.request, expect, item.balances, now, measured=item.measured)
 
 
 def _name(decision: Decision, request: Mapping[str, Any]) -> str:

@@ -307,7 +307,9 @@ class _CaseRunner:
     def run(self, case: PreparedCase) -> CaseResult:
         started = self.timer()
         try:
-            decision = self.tested.engine.decide(case.request, balances=case.balances, now=case.now)
+            decision = self.tested.engine.decide(
+                case.request, balances=case.balances, now=case.now, measured=case.measured
+            )
         except RequestError as error:
             return _refused(case, error, self.timer() - started)
         seconds = self.timer() - started

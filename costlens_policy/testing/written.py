@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import field
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -12,6 +13,7 @@ from typing import Any, Final
 from costlens_policy.diagnostics.text import printable
 from costlens_policy.engine.decision import Balance
 from costlens_policy.frozen import frozen
+from costlens_policy.quantiles import CallKind, Measured, Measures, lowest_of
 
 __all__ = ["WrittenCase", "written_cases", "written_suite"]
 
@@ -25,7 +27,8 @@ _MOST_NAME: Final = 200
 class WrittenCase:
     """A case: its request, balances by budget and scope key, its time if it is another than the suite's.
 
-    ``expect`` has the keys of a case's ``expect``; ``comments`` stand above the case.
+    ``expect`` has the keys of a case's ``expect``; ``comments`` stand above the case; ``measured`` is what calls have
+    come to.
     """
 
     name: str
@@ -34,6 +37,7 @@ class WrittenCase:
     balances: Mapping[tuple[str, str], Balance]
     now: datetime | None = None
     comments: tuple[str, ...] = ()
+    measured: Measures = field(default_factory=dict)
 
 
 def written_suite(name: str, policy_set: str, now: datetime | None, cases: Iterable[WrittenCase]) -> str:
@@ -61,6 +65,9 @@ def written_cases(cases: Iterable[WrittenCase]) -> Iterator[str]:
         if case.balances:
             yield "    balances:"
             yield from (f"      - {_flow(_balance(*place, balance))}" for place, balance in case.balances.items())
+        if case.measured:
+            yield "    measured:"
+            yield from (f"      - {_flow(_measured(kind, known))}" for kind, known in case.measured.items())
         yield from (f"    {line}" for line in _entry("expect", dict(case.expect)))
 
 
@@ -83,6 +90,13 @@ def _balance(budget: str, key: str, balance: Balance) -> dict[str, Any]:
     if balance.started_at is not None:
         more["started_at"] = balance.started_at
     return found | {name: value for name, value in more.items() if value is not None}
+
+
+def _measured(kind: CallKind, known: Measured) -> dict[str, Any]:
+    output = lowest_of(kind.band)
+    return {
+        "budget": kind.budget, "model": kind.model, "task": kind.task, "output_tokens": output, **known._asdict(),
+    }  # fmt: skip
 
 
 def _entry(key: str, value: dict[str, Any]) -> Iterator[str]:

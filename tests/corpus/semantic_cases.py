@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from costlens_policy import Balance, Engine, load
+from costlens_policy.quantiles import Measures
 from costlens_policy.testing.matrix import single_cases
 from costlens_policy.testing.prepare import prepare
 from costlens_policy.testing.suites import SuiteProblems, find_suites
@@ -36,6 +37,7 @@ class Question:
     balances: Mapping[tuple[str, str], Balance]
     now: datetime
     acceptable: bool
+    measured: Measures
 
 
 def sentences() -> list[str]:
@@ -58,5 +60,6 @@ def questions() -> Iterator[Question]:
         known = Vocabulary(engine_of(policy_set).plan)
         for case in prepare(suite.document, single_cases(suite.document, problems), known, problems, None, None):
             acceptable = case.expect.request_error is None
-            yield Question(f"{file.stem}: {case.name}", policy_set, case.request, case.balances, case.now, acceptable)
+            label = f"{file.stem}: {case.name}"
+            yield Question(label, policy_set, case.request, case.balances, case.now, acceptable, case.measured)
         assert not problems.diagnostics, problems.diagnostics

@@ -6,7 +6,9 @@ import ast
 import decimal
 import hashlib
 import json
+import pickle
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import IntEnum, StrEnum
@@ -18,12 +20,13 @@ from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
 import costlens_policy
-from costlens_policy import Balance, Decision, PolicyError, RequestError, load
+from costlens_policy import Balance, Decision, Engine, PolicyError, RequestError, load
 from costlens_policy.cli.app import app
 from costlens_policy.decision_log import decide_again
 from costlens_policy.decision_log.entries import decision_entry
 from costlens_policy.engine.mask import Mask
 from costlens_policy.engine.routes import split_position
+from costlens_policy.quantiles import CallKind, Measured, measured_of, ratio_of
 from costlens_policy.rewrites.redaction import RedactStep
 from costlens_policy.schema import schema_texts
 from tests.corpus.semantic_cases import CATALOGUE, SETS, engine_of
@@ -82,6 +85,58 @@ def test_s_bud_40_no_policy_takes_a_limit_of_another_out_of_force(tmp_path: Path
                 load(folder)
         else:
             assert set(load(folder).plan.stages.overflows) == {"company/spare"}
+
+
+def test_s_hld_4_the_ratio_is_that_of_the_kth_case() -> None:
+    hundredths = [10_000 * part for part in range(1, 20)]
+    assert measured_of(hundredths, Decimal("0.95")) == (19, Decimal("0.19"))  # the 19th of 19: 0.95 * 20
+    assert measured_of(hundredths[:18], Decimal("0.95")) == (18, 1)  # there is no 19th of 18
+    assert measured_of(hundredths, Decimal("0.5")) == (19, Decimal("0.1"))
+    assert [ratio_of(1, 3), ratio_of(2, 1), ratio_of(0, 7), ratio_of(0, 0)] == [333_334, 10**6, 0, 10**6]
+
+
+def test_s_hld_5_a_fallback_may_be_held_for() -> None:
+    kinds = {"nano": ("0.9", "0.0027"), "mini": ("0.5", "0.005")}  # of $0.003 and $0.01
+    measured = {
+        CallKind("holds/dollars", name, "chat", 10): Measured(20, Decimal(ratio)) for name, (ratio, _) in kinds.items()
+    }
+    plan = engine_of(SETS / "holds").plan
+    engine = Engine(replace(plan, defaults=replace(plan.defaults, max_fallbacks=1)))
+    request = {"prompt_tokens": 1000, "task": "chat", "user": "anybody"}
+    decision = engine.decide(request, now=NOW, measured=measured)
+    assert (decision.model, decision.fallbacks) == ("nano", ("mini",))
+    assert [seen.hold for seen in decision.balances] == [Decimal(kinds["nano"][1])]
+    assert [seen.hold for seen in decision.fallback_calls[0].balances] == [Decimal(kinds["mini"][1])]
+    (held,) = decision.holds
+    assert (held.call, held.hold) == (Decimal("0.01"), Decimal("0.005"))
+
+
+def test_s_hld_6_what_cannot_be_held_for_less(tmp_path: Path) -> None:
+    head = HEAD.replace("plain", "holds")
+    budget = "budgets:\n  - {id: b, hard_limit_%s: 9, hold: {quantile: 0.9}, window: %s}\n"
+    load(changed(tmp_path, "holds", holds=head + budget % ("tokens", "{calendar: day}")))
+    for unit, window, problem in (
+        ("requests", "{calendar: day}", "`hard_limit_requests`"),
+        ("usd", "{per_call: true}", "`per_call`"),
+    ):
+        with pytest.raises(PolicyError, match=problem):
+            load(changed(tmp_path, "holds", holds=head + budget % (unit, window)))
+
+
+def test_s_hld_7_the_same_is_decided_again() -> None:
+    kind = CallKind("holds/dollars", "nano", "chat", 10)
+    measured = {kind: Measured(20, Decimal("0.5")), kind._replace(model="large"): Measured(1, Decimal(1))}
+    request = {"prompt_tokens": 1000, "task": "chat"}
+    engine = engine_of(SETS / "holds")
+    decision = engine.decide(request, now=NOW, measured=measured)
+    assert decision.measured == {kind: Measured(20, Decimal("0.5"))}
+    again = engine.decide(decision.request, balances=decision.balances_read, now=NOW, measured=decision.measured)
+    assert again == decision == pickle.loads(pickle.dumps(decision))
+    assert again != engine.decide(request, now=NOW)
+    entry = json.loads(json.dumps(decision_entry(decision, "1", True, Mask(), record=False)))
+    assert decide_again(engine, entry).verdict == "same"
+    assert decide_again(engine, {**entry, "measured": []}).verdict == "different"
+    assert "95 % of 20 such calls stayed within 50 % of their worst case" in str(decision.record())
 
 
 def test_s_req_4_every_problem_is_told_at_once() -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from decimal import Decimal
 from typing import Any, Final
 
 from hypothesis import strategies as st
 
 from costlens_policy import Balance
+from costlens_policy.quantiles import CallKind, Measured
 
-__all__ = ["BUDGETS", "COUNTS", "WITHIN", "balances", "budget_texts", "policy_texts", "requests"]
+__all__ = ["BUDGETS", "COUNTS", "WITHIN", "balances", "budget_texts", "measures", "policy_texts", "requests"]
 
 MODELS: Final = ("nano", "mini", "large", "mini-latest", "nobody")
 BUDGETS: Final = ("day", "mine", "tokens", "weighted", "spare", "last")
@@ -85,9 +87,11 @@ def budget_texts(draw: st.DrawFn) -> list[dict[str, Any]]:
     thresholds = [draw(threshold) | {"at_ratio": ratio} for ratio in draw(st.sampled_from([[], [0.5], [0.5, 0.9]]))]
     ahead = st.sampled_from([{"at_projected_ratio": 1.5}, {"at_exhausted_in": "6h", "min_elapsed": 0}])
     foretold = [draw(threshold) | draw(ahead)] if draw(st.booleans()) else []
+    hold = draw(st.sampled_from([{}, {"hold": {"quantile": 0.9, "cases": 3}}]))
     day = {
         "id": "day",
-        "hard_limit_usd": draw(st.integers(0, 2)),
+        **hold,
+        "hard_limit_usd": draw(st.sampled_from([0, 0.002, 0.01, 1, 2])),
         "window": {"calendar": "day"},
         "thresholds": [*thresholds, *foretold],
     }
@@ -100,6 +104,7 @@ def budget_texts(draw: st.DrawFn) -> list[dict[str, Any]]:
     }
     weighted = {
         "id": "weighted",
+        **hold,
         "hard_limit_tokens": draw(st.sampled_from([0, 1, 700, 2000, 500_000, "request.?prompt_tokens.orValue(7) * 2"])),
         "count": draw(COUNTS),
         "window": {"rolling": "1h"},
@@ -112,6 +117,7 @@ def budget_texts(draw: st.DrawFn) -> list[dict[str, Any]]:
         return budgets
     spare = {
         "id": "spare",
+        **hold,
         "scope": draw(st.sampled_from(["request.user", '""', "model.name"])),
         "when": draw(_condition(_OF_MODELS)),
         "hard_limit_usd": draw(st.sampled_from([0.001, 1])),
@@ -231,6 +237,26 @@ def _json_values() -> st.SearchStrategy[Any]:
     return st.recursive(
         scalars, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(_TEXT, inner, max_size=2), max_leaves=4
     )
+
+
+@st.composite
+def measures(draw: st.DrawFn, models: Collection[str]) -> dict[CallKind, Measured]:
+    """Return what is known of calls on each budget: for some too little, or nothing."""
+    known = {
+        budget: draw(st.none() | st.builds(Measured, st.integers(2, 4), _RATIOS))
+        for budget in ("day", "weighted", "spare")
+    }
+    return {
+        CallKind(f"p0/{budget}", model, task, band): found
+        for budget, found in known.items()
+        for model in models
+        for task in ("chat", "x")
+        for band in range(4, 14)
+        if found is not None
+    }
+
+
+_RATIOS: Final = st.sampled_from([Decimal(text) for text in ("0", "0.000001", "0.333333", "0.5", "0.999999", "1")])
 
 
 def balances() -> st.SearchStrategy[dict[tuple[str, str], Balance]]:

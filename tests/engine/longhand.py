@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from decimal import Decimal
 from fractions import Fraction
 from functools import partial
 from typing import Any
@@ -22,8 +23,9 @@ from costlens_policy.compiler.rules import (
     RouteStep,
 )
 from costlens_policy.compiler.thresholds import Expectation
-from costlens_policy.engine import decide, preparation, request, routes
+from costlens_policy.engine import budgets, decide, preparation, request, routes
 from costlens_policy.engine.access import refused_model
+from costlens_policy.engine.budgets import BudgetStage
 from costlens_policy.engine.candidate import Candidate, obstacle
 from costlens_policy.engine.context import Context
 from costlens_policy.engine.facts import Exclusion
@@ -60,6 +62,8 @@ def longhand() -> Iterator[None]:
             (Combinations, "of", _combined),
             (preparation, "count_request", _counted),
             (Candidate, "weighed", _weighed),
+            (BudgetStage, "_ratios", _ratios),
+            (budgets, "held", _held),
             (routes._Choice, "_within", _within),
             (decide, "decide_route", _first_route),
             (decide, "drawn", _drawn),
@@ -100,6 +104,30 @@ def _is_met(expected: Expectation, ahead: Forecast) -> bool:
     if ahead.exhausted_in is None or ahead.resets_in is None:
         return False
     return not (ahead.exhausted_in > expected.exhausted_in or ahead.exhausted_in >= ahead.resets_in)
+
+
+def _ratios(stage: BudgetStage, call: Any) -> Mapping[str, Decimal]:
+    """Find what is known of such calls as S-HLD-2 and S-HLD-3 say, for every budget of the plan."""
+    context, task, band = stage._context, _task(stage._context), 0
+    while 2**band <= call.output_tokens:
+        band += 1
+    found = {}
+    for step in (step for layer in context.plan.layers for step in layer.budgets):
+        for kind, known in context.measures.items():
+            if step.hold and task and kind == (step.id, call.priced.model.name, task, band):
+                context.measured[kind] = known
+                if known.cases >= step.hold.cases:
+                    found[step.id] = known.ratio
+    return found
+
+
+def _held(step: BudgetStep, costs: Any, call: Decimal) -> Decimal | None:
+    """Hold a part of the worst case as S-HLD-2 says, in fractions."""
+    if step.id not in costs.ratios:
+        return None
+    units = 10**step.measure.digits
+    exact = Fraction(call) * Fraction(costs.ratios[step.id]) * units
+    return Decimal(-(-exact.numerator // exact.denominator)).scaleb(-step.measure.digits)
 
 
 def _first_route(context: Context) -> RouteStep:

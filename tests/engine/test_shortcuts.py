@@ -18,8 +18,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from costlens_policy import Balance, Engine, PolicyError, RequestError, load
+from costlens_policy.quantiles import CallKind, Measured, Measures
 from tests.engine.conftest import HEAD, POLICY_SET
-from tests.engine.generated import WITHIN, balances, budget_texts, policy_texts, requests
+from tests.engine.generated import WITHIN, balances, budget_texts, measures, policy_texts, requests
 from tests.engine.longhand import longhand
 
 NOW: Final = datetime(2026, 5, 1, 9, tzinfo=UTC)
@@ -124,7 +125,7 @@ _KNOWN_SIGNALS: Final = st.sampled_from([{}, {"task": "chat"}, {"task": None, "w
 
 @given(
     policy_texts(), st.none() | _choices(), budget_texts(), requests(), balances(), _SIGNALLED,
-    st.none() | _KNOWN_SIGNALS,
+    st.none() | _KNOWN_SIGNALS, measures(_MODELS),
 )  # fmt: skip
 @settings(max_examples=_EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 def test_the_long_way_decides_the_same(
@@ -135,6 +136,7 @@ def test_the_long_way_decides_the_same(
     states: dict[tuple[str, str], Balance],
     signalled: str | None,
     signals: Any,
+    measured: dict[CallKind, Measured],
 ) -> None:
     routes = policy["routes"] if choice is None else [*policy["routes"][:1], choice]
     if signalled is not None:
@@ -145,9 +147,10 @@ def test_the_long_way_decides_the_same(
     assume(engine is not None)
     assert engine is not None
     known = {key: state for key, state in states.items() if key[0] in engine.plan.budgets}
-    quick = _outcome(engine, request, known)
+    known_of_calls = {kind: found for kind, found in measured.items() if kind.budget in engine.plan.budgets}
+    quick = _outcome(engine, request, known, known_of_calls)
     with longhand():
-        assert _outcome(engine, request, known) == quick
+        assert _outcome(engine, request, known, known_of_calls) == quick
 
 
 _SHORT_REQUESTS: Final = st.fixed_dictionaries(
@@ -263,10 +266,15 @@ def _text(policy: Mapping[str, Any]) -> str:
     return "".join(f"{key}: {json.dumps(value)}\n" for key, value in policy.items())  # JSON is YAML, line by line
 
 
-def _outcome(engine: Engine, request: Mapping[str, Any], states: Mapping[tuple[str, str], Balance]) -> str:
+def _outcome(
+    engine: Engine,
+    request: Mapping[str, Any],
+    states: Mapping[tuple[str, str], Balance],
+    measured: Measures | None = None,
+) -> str:
     """Return all that can be told of a decision: the answer, what would be held, and the record."""
     try:
-        decision = engine.decide(request, balances=states, now=NOW)
+        decision = engine.decide(request, balances=states, now=NOW, measured=measured)
     except RequestError as error:
         return str(error)
     calls = (decision.holds, decision.fallback_calls, decision.record())

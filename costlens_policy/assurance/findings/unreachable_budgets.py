@@ -39,8 +39,8 @@ def find_unreachable_budgets(subject: Subject) -> Iterator[Diagnostic]:
             )
             continue
         for other in subject.limits:
-            if _step(other).overflow:
-                continue  # what it has no room for counts elsewhere, and is not refused
+            if _step(other).overflow or _step(other).hold is not None:
+                continue  # what it has no room for counts elsewhere, or its limit can be exceeded
             most = _most(rule, other)
             if most is not None and _shares_more(rule, other) and _counts_all_of(subject, other, rule):
                 limit = _constant(rule)

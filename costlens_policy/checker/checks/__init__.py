@@ -13,6 +13,7 @@ from costlens_policy.checker.checks.downgrades import check_downgrades
 from costlens_policy.checker.checks.empty_policies import check_empty_policies
 from costlens_policy.checker.checks.excluded_candidates import check_excluded_candidates
 from costlens_policy.checker.checks.few_cases import check_few_cases
+from costlens_policy.checker.checks.idle_holds import check_idle_holds
 from costlens_policy.checker.checks.markers import check_markers
 from costlens_policy.checker.checks.misplaced_targets import check_misplaced_targets
 from costlens_policy.checker.checks.mixed_scripts import check_mixed_scripts
@@ -51,6 +52,7 @@ __all__ = ["CHECKS", "Check", "Subject", "run_checks"]
 CHECKS: Final[tuple[Check, ...]] = (
     check_rewrite_conflicts,
     check_soft_limits,
+    check_idle_holds,
     check_thresholds,
     check_time_zones,
     check_windows,

@@ -87,7 +87,7 @@ def benches_of(suites: Iterable[ReadySuite]) -> tuple[Bench, ...]:
 
 def _outcomes(case: PreparedCase, tested: SetUnderTest) -> tuple[dict[str, RuleOutcome], str]:
     try:
-        decision = decide(tested.engine.plan, case.request, case.balances, case.now)
+        decision = decide(tested.engine.plan, case.request, case.balances, case.now, case.measured)
     except RequestError:
         return {}, ""
     return dict(observe(decision, tested.known).outcomes), decision.rule
@@ -97,7 +97,7 @@ def _fails(case: PreparedCase, plan: Plan, known: Vocabulary) -> bool:
     """Return whether an expectation does not hold. A case whose rules are not asked any more does not count."""
     expected = case.expect.request_error
     try:
-        decision = decide(plan, case.request, case.balances, case.now)
+        decision = decide(plan, case.request, case.balances, case.now, case.measured)
     except RequestError as error:
         return expected is None or expected not in str(error)
     return expected is not None or bool(compare(case.expect, observe(decision, known), known))
