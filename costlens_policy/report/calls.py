@@ -21,18 +21,19 @@ from costlens_policy.money import MAX_FRACTION_DIGITS, from_units, to_units
 from costlens_policy.replay.traffic.row import Reject
 
 __all__ = [
-    "DIMENSIONS", "LABEL", "CallQuery", "Columns", "Read", "ReportError", "ReportedCall", "amount_in", "micros",
-    "shown_calls", "summed",
+    "DIMENSIONS", "HIGH", "LABEL", "LIMB", "LOW", "CallQuery", "Columns", "Read", "ReportError", "ReportedCall",
+    "amount_in", "micros", "shown_calls", "summed",
 ]  # fmt: skip
 
-_LIMB: Final = 10**15
+LIMB: Final = 10**15
+"""What the two integers of an amount differ by: femto-dollars, and units of 1e-30 US dollars."""
 HIGH: Final = "_high"
 LOW: Final = "_low"
 
 
 def _limbs(amount: Decimal) -> tuple[int, int]:
     """Return an amount in femto-dollars, and what remains of it in units of 1e-30 US dollars."""
-    return divmod(to_units(amount, MAX_FRACTION_DIGITS), _LIMB)
+    return divmod(to_units(amount, MAX_FRACTION_DIGITS), LIMB)
 
 
 def _amount_columns(name: str) -> dict[str, Any]:
@@ -49,7 +50,7 @@ def summed(name: str, where: pl.Expr | None = None) -> tuple[pl.Expr, pl.Expr]:
 
 def amount_in(high: int | None, low: int | None) -> Decimal:
     """Return the US dollars of two sums, exactly."""
-    return from_units((high or 0) * _LIMB + (low or 0), MAX_FRACTION_DIGITS)
+    return from_units((high or 0) * LIMB + (low or 0), MAX_FRACTION_DIGITS)
 
 
 LABEL: Final = "label."
@@ -108,6 +109,13 @@ class Columns:
         self._rows.append((micros(call.time), call.denied, *tokens, call.latency, *cost, *baseline, *held, *labels))
         if len(self._rows) >= _CHUNK:
             self._flush()
+
+    def add_frame(self, calls: pl.DataFrame) -> None:
+        """Add calls that are in columns."""
+        if calls.height:
+            self._chunks.append(
+                calls.select(pl.col(name).cast(kind) for name, kind in _schema(self.dimensions).items())
+            )
 
     def close(self) -> pl.DataFrame:
         """Return all calls: time, denied, tokens (input, cached, output), latency, cost, baseline, held, and labels."""

@@ -12,7 +12,7 @@ from costlens_policy.frozen import frozen
 from costlens_policy.money import ZERO, subtract
 from costlens_policy.report.calls import LABEL, amount_in, summed
 
-__all__ = ["FIGURES", "Figures", "Group", "Grouping", "Latency", "figures_of", "grouping_of", "share", "totals_of"]
+__all__ = ["Figures", "Group", "Grouping", "Latency", "figures_in", "figures_of", "grouping_of", "share", "totals_of"]
 
 _ROUGHLY: Final = Context(prec=12)
 
@@ -96,7 +96,7 @@ _PRICED: Final = pl.col("cost_high").is_not_null()
 _BOTH: Final = _PRICED & pl.col("baseline_high").is_not_null()
 _RESERVED: Final = _PRICED & pl.col("held_high").is_not_null()
 
-FIGURES: Final[Sequence[pl.Expr]] = (
+_FIGURES: Final[Sequence[pl.Expr]] = (
     pl.len().alias("requests"),
     pl.col("denied").sum().alias("denied"),
     _PRICED.sum().alias("priced"),
@@ -118,13 +118,18 @@ FIGURES: Final[Sequence[pl.Expr]] = (
         for part, expression in (("high", high), ("low", low))
     ),
     pl.col("latency").count().alias("timed"),
-    *(_percentile(percent).alias(f"p{percent}") for percent in (50, 95, 99)),
 )
-"""What to select of a frame, whole or by group, for ``figures_of``."""
+_PERCENTILES: Final = tuple(_percentile(percent).alias(f"p{percent}") for percent in (50, 95, 99))
+
+
+def figures_in(frame: pl.DataFrame) -> Sequence[pl.Expr]:
+    """Return what to select of a frame, whole or by group, for ``figures_of``."""
+    timed = frame["latency"].null_count() < frame.height
+    return (*_FIGURES, *_PERCENTILES) if timed else _FIGURES
 
 
 def figures_of(row: Mapping[str, Any]) -> Figures:
-    """Return the figures that a row of selected ``FIGURES`` holds."""
+    """Return the figures that a row of what ``figures_in`` selects holds."""
     latency = None
     if row["timed"]:
         latency = Latency(row["timed"], *(Decimal(row[name]) / 1000 for name in ("p50", "p95", "p99")))
@@ -180,15 +185,20 @@ class Grouping:
 
 def totals_of(frame: pl.DataFrame) -> Figures:
     """Return the figures of all calls."""
-    return figures_of(frame.select(FIGURES).row(0, named=True))
+    return figures_of(frame.select(figures_in(frame)).row(0, named=True))
 
 
 def grouping_of(frame: pl.DataFrame, dimension: str, top: int) -> Grouping:
     """Group calls by a label: by spend, then by tokens, requests and name."""
-    column = pl.col(f"{LABEL}{dimension}").cast(pl.String)
-    rows = frame.group_by(column.alias("value")).agg(FIGURES)
+    name = f"{LABEL}{dimension}"
+    if frame.height and frame[name].null_count() == frame.height:
+        return Grouping(dimension, (Group(None, totals_of(frame)),))
+    rows = (
+        frame.group_by(pl.col(name).alias("value")).agg(figures_in(frame)).with_columns(pl.col("value").cast(pl.String))
+    )
     groups = [Group(row["value"], figures_of(row)) for row in rows.iter_rows(named=True)]
     groups.sort(key=_order)
+    column = pl.col(name).cast(pl.String)
     if len(groups) <= top:
         return Grouping(dimension, tuple(groups))
     kept = tuple(groups[:top])

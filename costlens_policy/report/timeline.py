@@ -12,7 +12,7 @@ import polars as pl
 
 from costlens_policy.frozen import frozen
 from costlens_policy.report.calls import LABEL, ReportError, amount_in, summed
-from costlens_policy.report.figures import EMPTY, FIGURES, Figures, figures_of
+from costlens_policy.report.figures import EMPTY, Figures, figures_in, figures_of
 
 __all__ = ["Bucket", "BucketStart", "TimeUnit", "bucket_starts", "series_of", "shown_start", "timeline_of", "unit_for"]
 
@@ -63,7 +63,7 @@ def bucket_starts(first: BucketStart, last: BucketStart, unit: TimeUnit) -> tupl
 
 def timeline_of(frame: pl.DataFrame, unit: TimeUnit, zone: ZoneInfo) -> tuple[Bucket, ...]:
     """Return the figures of each bucket from the first call to the last, those without calls too."""
-    rows = frame.group_by(_bucket_of(unit, zone).alias("start")).agg(FIGURES)
+    rows = frame.group_by(_bucket_of(unit, zone).alias("start")).agg(figures_in(frame))
     known = {row["start"]: figures_of(row) for row in rows.iter_rows(named=True)}
     if not known:
         return ()
@@ -75,8 +75,9 @@ def series_of(
 ) -> Mapping[Any, dict[BucketStart, Decimal]]:
     """Return the spend by value of a label (None where there is none) and bucket; without a label, of all calls."""
     high, low = summed("cost")
-    value = pl.lit(None, pl.String) if dimension is None else pl.col(f"{LABEL}{dimension}").cast(pl.String)
+    value = pl.lit(None, pl.String) if dimension is None else pl.col(f"{LABEL}{dimension}")
     rows = frame.group_by(value.alias("value"), _bucket_of(unit, zone).alias("start")).agg(high, low)
+    rows = rows.with_columns(pl.col("value").cast(pl.String))
     found: dict[Any, dict[BucketStart, Decimal]] = {}
     for name, start, first, second in rows.iter_rows():
         found.setdefault(name, {})[start] = amount_in(first, second)

@@ -8,22 +8,28 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any, Final, Literal
 
+import polars as pl
+
 from costlens_policy.catalogue import Model, Usage
 from costlens_policy.replay import READY, ColumnMapping, Row, TrafficError, find_files
 from costlens_policy.replay.settings import START
+from costlens_policy.replay.stream.layout import odd_rows
+from costlens_policy.replay.stream.tables import Table
 from costlens_policy.replay.traffic.cells import cell, cost_of, text_of, timestamp_of
 from costlens_policy.replay.traffic.mapping import FIELDS, TEXTS
-from costlens_policy.replay.traffic.reading import TEXTS_ONLY, RowReader, raw_rows
+from costlens_policy.replay.traffic.reading import TEXTS_ONLY, FileCheck, RowReader, raw_rows
 from costlens_policy.replay.traffic.row import Reject
 from costlens_policy.replay.traffic.sources import RawRow
-from costlens_policy.report.calls import CallQuery, Columns, Read, ReportedCall, ReportError, shown_calls
+from costlens_policy.report.calls import CallQuery, Columns, Read, ReportedCall, ReportError, micros, shown_calls
+from costlens_policy.report.columns import REFUSED, CallColumns, SeenIds
 from costlens_policy.report.prices import Prices
 from costlens_policy.report.summarize import Report, Settings, summarize
+from costlens_policy.report.tables import columns_of, tables_for
 from costlens_policy.usage import USUAL_TERMS, ServiceTerms
 
 __all__ = ["Costs", "Extras", "TrafficSource", "report_on", "split_columns"]
@@ -33,6 +39,7 @@ Costs = Literal["recorded", "computed", "either"]
 
 _OUTSIDE: Final = "outside the requested time range"
 _MOST: Final = 8
+_MICROSECOND: Final = timedelta(microseconds=1)
 _UNREADABLE: Final = "rows that cannot be read"
 
 
@@ -60,13 +67,14 @@ class TrafficSource:
         tick: Callable[[], None] | None = None,
         each: Callable[[ReportedCall], None] | None = None,
     ) -> Read:
-        """Read all files; ``each`` is given each call. Raises ``TrafficError`` for what cannot be used as a whole."""
-        extras = self.extras
-        reader = RowReader(
-            self.mapping, TEXTS_ONLY, self.start, files=tuple(self.files), more=extras.must_be_there,
-            known=tuple(extras.columns.values()), costs_alone=True,
-        )  # fmt: skip
-        columns = Columns(query.dimensions)
+        """Read all files; ``each`` is given each call. Raises ``TrafficError`` for what cannot be used as a whole.
+
+        Files that can be are read in columns, unless each call is asked for.
+        """
+        found = None if each is not None else self._in_columns(query, tick)
+        if found is not None:
+            return found
+        reader, columns = self._reader({}), Columns(query.dimensions)
         for name in self.files:
             for raw in raw_rows(name, reader):
                 for call in self._calls(raw, reader, query):
@@ -75,9 +83,73 @@ class TrafficSource:
                         each(call)
                 if tick is not None:
                     tick()
-        if reader.rejects:
-            self.left_out[_UNREADABLE] = len(reader.rejects)
         return self._read(columns, reader, query)
+
+    def _reader(self, ids: dict[str, str] | None) -> RowReader:
+        extras = self.extras
+        return RowReader(
+            self.mapping, TEXTS_ONLY, self.start, ids=ids, files=tuple(self.files), more=extras.must_be_there,
+            known=tuple(extras.columns.values()), costs_alone=True,
+        )  # fmt: skip
+
+    def _in_columns(self, query: CallQuery, tick: Callable[[], None] | None) -> Read | None:
+        """Read all files in columns; None where one of them has to be read row by row.
+
+        Rows with repeated ids are left to the reader of rows. Which these are shows once all rows were read, and then
+        everything is read again.
+        """
+        tables = tables_for(self.files, self.mapping, self.extras, self.start)
+        if tables is None:
+            return None
+        repeated: pl.Series | None = None
+        while True:
+            columns, reader, ids = Columns(query.dimensions), self._reader({}), SeenIds()
+            if repeated is None:
+                reader.ids = ids
+            for table, layout in tables:
+                found = CallColumns(layout, columns_of(table, self.extras), self._constants(), query.dimensions,
+                                    self.prices, self.costs, self.baseline)  # fmt: skip
+                self._take_table(table, found, columns, reader, query, repeated, ids, tick)
+            if repeated is not None:
+                return self._read(columns, reader, query)
+            repeated = ids.repeated()
+            if not len(repeated):
+                return self._read(columns, reader, query)
+            for counted in (self.left_out, self.counts, self.unpriced, self.doubts, self.priced_as):
+                counted.clear()
+            self.odd_latency = ""
+
+    def _constants(self) -> dict[str, str]:
+        return {name: text_of(value) for name, value in self.extras.constants.items()}
+
+    def _take_table(
+        self, table: Table, found: CallColumns, columns: Columns, reader: RowReader, query: CallQuery,
+        repeated: pl.Series | None, ids: SeenIds, tick: Callable[[], None] | None,
+    ) -> None:  # fmt: skip
+        """Add the calls of a file."""
+        since, until = (None if at is None else micros(at) for at in (query.since, query.until))
+        for batch in table.batches(0, FileCheck(table.name, reader)):
+            calls = found.calls(batch, repeated, since, until)
+            columns.add_frame(calls.frame)
+            ids.add(calls.ids)
+            reader.silent += calls.silent
+            reader.zoneless += calls.zoneless
+            for raw in odd_rows(batch, calls.plain):
+                for call in self._calls(raw, reader, query):
+                    columns.add(call)
+            for _ in range(len(calls.plain) + len(batch.others) if tick is not None else 0):
+                tick()  # type: ignore[misc]  # there is one
+        self._count(found)
+
+    def _count(self, found: CallColumns) -> None:
+        """Add what was counted in columns."""
+        self.left_out[_OUTSIDE] += found.counts.pop("outside", 0)
+        self.counts.update(found.counts)
+        self.unpriced.update(found.unpriced)
+        self.doubts.update(found.doubts)
+        for name, provider in found.named:
+            self._note_name(name, provider)
+        self.extras.saw_denials(found.shows_denials)
 
     def _calls(self, raw: RawRow, reader: RowReader, query: CallQuery) -> Iterator[ReportedCall]:
         """Yield the call of a row, or nothing where it is left out."""
@@ -195,6 +267,8 @@ class TrafficSource:
             return None
 
     def _read(self, columns: Columns, reader: RowReader, query: CallQuery) -> Read:
+        if reader.rejects:
+            self.left_out[_UNREADABLE] = len(reader.rejects)
         late = 0  # a report groups by time, so the order of rows makes no difference
         notes = reader.all_notes(late)
         notes += self._unpriced()
@@ -202,7 +276,7 @@ class TrafficSource:
             notes.append(f"the latency of {shown_calls(odd)} cannot be read, such as: {self.odd_latency}")
         if odd := self.counts["odd baselines"]:
             notes.append(f"the baseline cost of {shown_calls(odd)} cannot be read")
-        notes += [f"{note} ({shown_calls(count)})" for note, count in self.doubts.most_common(_MOST) if count]
+        notes += [f"{note} ({shown_calls(count)})" for note, count in _largest(self.doubts)[:_MOST] if count]
         if self.counts["estimated"]:
             notes.append(f"{self.counts['estimated']:,} prompts have no token count and were counted by an estimate")
         return Read(
@@ -225,7 +299,7 @@ class TrafficSource:
         if nameless := self.unpriced.pop(None, 0):
             yield f"the log records no model for {shown_calls(nameless)}, so they have no price"
         if self.unpriced:
-            named = [f"`{name}` ({shown_calls(count)})" for name, count in self.unpriced.most_common(_MOST)]
+            named = [f"`{name}` ({shown_calls(count)})" for name, count in _largest(self.unpriced)[:_MOST]]
             more = f", and {len(self.unpriced) - _MOST:,} more models" if len(self.unpriced) > _MOST else ""
             yield f"no price in {self.prices.source} on the day of the call: {', '.join(named)}{more}"
 
@@ -259,6 +333,11 @@ class TrafficSource:
             )
 
 
+def _largest(counter: Counter[Any]) -> list[tuple[str, int]]:
+    """Return what was counted, the most frequent first, of equal ones by name."""
+    return sorted(counter.items(), key=lambda item: (-item[1], item[0]))
+
+
 def report_on(
     files: Sequence[str],
     *,
@@ -282,7 +361,6 @@ def report_on(
 
 _EXTRAS: Final = ("latency_ms", "latency_s", "end_time", "denied", "baseline_cost")
 """Fields that only a report reads. ``end_time`` is in the unit of ``time``."""
-_REFUSED: Final = frozenset({"1", "true", "yes", "deny", "denied", "refused", "blocked", "rejected"})
 
 
 def split_columns(
@@ -378,7 +456,12 @@ class Extras:
     def denied(self, fields: Mapping[str, Any]) -> bool:
         """Return whether a row records a request that was refused."""
         value = self.value(fields, "denied")
-        return value is not None and str(value).strip().lower() in _REFUSED
+        return value is not None and str(value).strip().lower() in REFUSED
+
+    def saw_denials(self, seen: bool) -> None:
+        """Note that rows record whether they were denied."""
+        if seen:
+            self._seen.add("denied")
 
     def latency(self, fields: Mapping[str, Any], began: datetime) -> int | None:
         """Return how long a call took, in microseconds. Raises ``ValueError``."""
@@ -391,7 +474,7 @@ class Extras:
         ended, _ = timestamp_of(value, self.mapping.time_unit, self.start if self.mapping.relative else None)
         if ended < began:
             raise ValueError(f"it ends at `{value}`, before it starts")
-        return int((ended - began).total_seconds() * 1_000_000)
+        return (ended - began) // _MICROSECOND
 
 
 def _no_field(name: str, dimensions: tuple[str, ...]) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
+from costlens_policy.catalogue import Model
 from costlens_policy.catalogue.rates import Period, Rates, Tariff, Usage, complete
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.frozen import frozen
@@ -14,7 +15,7 @@ from costlens_policy.money import from_units, multiply, to_units, total
 from costlens_policy.replay.columns.batch import EPOCH, others_in
 from costlens_policy.usage import MULTIPLE_DIGITS, Portion, ServiceTerms, period_of, price_each, rate_of
 
-__all__ = ["UnitPrice", "UnitPrices"]
+__all__ = ["UnitPrice", "UnitPrices", "steps_of"]
 
 _FEMTO_DIGITS: Final = 15
 _FIRST: Final = date(1970, 1, 1)
@@ -62,8 +63,7 @@ class UnitPrices:
         self._others: dict[tuple[str, str, int, int, str | None], int] = {}
         self.digits = max((len(str(item.units_per_usd)) - 1 for item in rates), default=6) + _FURTHER_DIGITS
         self.is_coarse = self.digits <= _FEMTO_DIGITS
-        self.starts = sorted({above for tariff in tariffs for above, _ in tariff.long_context})
-        self.minutes = sorted({start for period in periods for start, _ in period.hours})
+        self.starts, self.minutes = steps_of(plan.catalogue)
 
     def of(self, model: str, day: int, prompt: int, minute: int = 0, terms: str | None = None) -> UnitPrice | None:
         """Return the price of a model for prompts of a length on a day, None where there is none.
@@ -125,6 +125,17 @@ class UnitPrices:
             known = rates, UnitPrice(per_token, to_units(rates.usd_per_request, self.digits))
             self._made[id(rates), multiple] = known
         return known[1]
+
+
+def steps_of(models: Iterable[Model]) -> tuple[list[int], list[int]]:
+    """Return the lengths of prompts above which some model costs otherwise, and the minutes of a day from which on.
+
+    Both ascend.
+    """
+    periods = [period for model in models for period in model.periods]
+    tariffs = (tariff for period in periods for each in _every(period) for tariff in _tariffs(each))
+    starts = {above for tariff in tariffs for above, _ in tariff.long_context}
+    return sorted(starts), sorted({start for period in periods for start, _ in period.hours})
 
 
 def _every(period: Period) -> Iterator[Period]:

@@ -194,7 +194,7 @@ class CsvTable:
             columns.append(value.alias(name))
             if kind == "whole":
                 odd.append(column.is_not_null() & ~(value.cast(pl.String) == column).fill_null(False))
-            elif kind not in ("text", "amount"):
+            elif kind not in ("text", "amount", "word"):
                 odd.append(column.is_not_null() & value.is_null())
         if odd:
             right = frame.select((~pl.any_horizontal(odd)).alias("right"))["right"]

@@ -46,7 +46,8 @@ _NOT_READ: Final = (
 """Any value but objects and arrays, as Python's reader takes it."""
 _LIST: Final = rf"\[\s*(?:{_NOT_READ}(?:\s*,\s*{_NOT_READ})*\s*)?\]"
 _OF_KINDS: Final[Mapping[Kind, str]] = {
-    "text": _TEXT, "whole": _WHOLE, "amount": _AMOUNT, "number": _FRACTION, "truth": "(true|false)", "nothing": "null",
+    "text": _TEXT, "whole": _WHOLE, "amount": _AMOUNT, "number": _FRACTION, "truth": "(true|false)",
+    "word": r'("[^"\\\x00-\x1f]*"|true|false|0|-?[1-9][0-9]{0,17})', "nothing": "null",
 }  # fmt: skip
 
 
@@ -240,6 +241,8 @@ def _lines_in(text: bytes) -> pl.Series:
 def _value(text: pl.Expr, kind: Kind) -> pl.Expr:
     if kind == "truth":
         return text == "true"
+    if kind == "word":
+        return text.str.strip_chars('"')
     return text if kind in ("text", "amount") else text.cast(TYPES[kind])
 
 

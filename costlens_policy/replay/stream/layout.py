@@ -20,13 +20,13 @@ from costlens_policy.frozen import frozen
 from costlens_policy.replay.columns.batch import ATTRIBUTE, MOST_TOKENS, RECORDED, batch_of, fits, micros, schema_of
 from costlens_policy.replay.simulation import rejected, request_of
 from costlens_policy.replay.stream.tables import Kind, RawBatch
-from costlens_policy.replay.traffic.cells import PARTS, attribute_of
+from costlens_policy.replay.traffic.cells import PARTS, attribute_of, text_of
 from costlens_policy.replay.traffic.mapping import COUNTS, ColumnMapping
 from costlens_policy.replay.traffic.reading import EARLY, RequestShape, RowReader
 from costlens_policy.replay.traffic.row import Reject, Row
 from costlens_policy.replay.traffic.sources import RawRow
 
-__all__ = ["COUNTED", "PLAIN_COST", "Fitting", "Layout", "UnfitError", "asked_kinds", "odd_rows"]
+__all__ = ["COUNTED", "PLAIN_COST", "Fitting", "Layout", "UnfitError", "asked_kinds", "is_inside", "odd_rows"]
 
 COUNTED: Final = ("input", "cache_read", "cache_write", "cache_write_1h", "output", "reasoning")
 """The buckets that follow from counts in columns."""
@@ -42,6 +42,8 @@ _FIELDS: Final[Mapping[str, tuple[Any, ...]]] = {
     "time": (pl.Datetime, *_TEXTS, *_WHOLE), **dict.fromkeys(COUNTS, _WHOLE), "id": _NAMES, "model": _NAMES,
     "session": _NAMES, "service_tier": _NAMES, "cost": (pl.Float64, *_WHOLE, *_TEXTS), "usage": (pl.Null,),
 }  # fmt: skip
+_SET: Final = frozenset({"model", "session", "service_tier"})
+"""Fields that may be constants."""
 _CACHES: Final = PARTS[1:4]
 _PER_UNIT: Final = {"s": 1_000_000, "ms": 1_000, "us": 1}
 _ISO: Final = r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}[T ][0-2][0-9]:[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?(Z|\+00:?00)?$"
@@ -80,12 +82,12 @@ class Layout:
         ``names`` are all columns that the file has, be they among these or not.
         """
         shaped = mapping.drop or mapping.spans or mapping.transcripts
-        if shaped or any(not field.startswith(ATTRIBUTE) for field in mapping.constants):
+        if shaped or any(not field.startswith(ATTRIBUTE) and field not in _SET for field in mapping.constants):
             return None
         columns = {}
         for field, column in mapping.columns.items():
             options = (column,) if column in types else tuple(column.split("|"))
-            if any(option not in types and _is_inside(option, names) for option in options):
+            if any(option not in types and is_inside(option, names) for option in options):
                 return None
             columns[field] = tuple(option for option in options if option in types)
             if not _suits(field, [types[option] for option in columns[field]], mapping, plan):
@@ -139,7 +141,7 @@ class Layout:
         yield from (counts[name].alias(f"_{name}") for name in (*_CACHES, "reasoning_tokens", "total_tokens"))
         for field in ("id", "model", "session"):
             yield self._text(field).alias(field)
-        if self.columns.get("service_tier"):
+        if self.columns.get("service_tier") or "service_tier" in self.mapping.constants:
             yield self._text("service_tier").alias("tier")
         yield (self._text("cost") if self._has_texts("cost") else self._value("cost", pl.Float64)).alias("cost")
 
@@ -192,7 +194,10 @@ class Layout:
         return (right & (cost.is_null() | plain)).fill_null(False)
 
     def _time(self) -> pl.Expr:
-        column = self.columns["time"][0]
+        return self.instant(self.columns["time"][0])
+
+    def instant(self, column: str) -> pl.Expr:
+        """Return the microseconds since 1970 of a column of timestamps, null where they are not plainly right."""
         kind, value = self.types[column], pl.col(column)
         if isinstance(kind, pl.Datetime):
             return value.dt.epoch("us")
@@ -219,7 +224,9 @@ class Layout:
 
     def _text(self, field: str) -> pl.Expr:
         found = self.text(field)
-        return pl.lit(None, pl.String) if found is None else found
+        found = pl.lit(None, pl.String) if found is None else found
+        constant = self.mapping.constants.get(field) if field in _SET else None
+        return found if constant is None else pl.coalesce(found, pl.lit(text_of(constant)))
 
     def _value(self, field: str, kind: Any) -> pl.Expr:
         names = self.columns.get(field, ())
@@ -250,7 +257,7 @@ def _kind(name: str, mapping: ColumnMapping, attributes: Mapping[str, RequestAtt
     return "amount" if name == "cost" else "nothing" if name in ("usage", "prefix") else "text"
 
 
-def _is_inside(option: str, names: Collection[str]) -> bool:
+def is_inside(option: str, names: Collection[str]) -> bool:
     """Return whether a path leads into a column that is there."""
     parts = option.split(".")
     return any(".".join(parts[:count]) in names for count in range(1, len(parts)))

@@ -21,11 +21,14 @@ __all__ = ["BATCH", "TYPES", "Kind", "ParquetTable", "RawBatch", "Table", "with_
 
 BATCH: Final = 100_000
 
-Kind: TypeAlias = Literal["text", "whole", "amount", "number", "truth", "nothing"]
-"""What a column of a text file is asked for as; ``nothing`` is a column that is read only by the reader of rows."""
+Kind: TypeAlias = Literal["text", "whole", "amount", "number", "truth", "word", "nothing"]
+"""What a column of a text file is asked for as: a ``word`` is a text, boolean or integer by the text of any of them.
+
+``nothing`` is a column that is read only by the reader of rows.
+"""
 TYPES: Final[Mapping[Kind, Any]] = {
     "text": pl.String, "whole": pl.Int64, "amount": pl.String, "number": pl.Float64, "truth": pl.Boolean,
-    "nothing": pl.Null,
+    "word": pl.String, "nothing": pl.Null,
 }  # fmt: skip
 """The types of their columns."""
 
