@@ -13,6 +13,7 @@ from costlens_policy.errors import RequestError
 from costlens_policy.frozen import frozen
 from costlens_policy.money import ZERO, plain, total
 from costlens_policy.replay.expected import Expected, Served, expected_of
+from costlens_policy.replay.judged import Paired
 from costlens_policy.replay.result import Outcome
 from costlens_policy.replay.settings import Settings, assumptions
 from costlens_policy.replay.simulation import Simulation, rejected
@@ -79,6 +80,10 @@ class Difference:
     old_expected: Expected | None = None
     new_expected: Expected | None = None
     """Which quality to expect by the catalogue of each side; None where it knows none."""
+    judged: Paired = field(default_factory=Paired)
+    """Both sides by recorded outcomes, on the requests for which the quality of both answers is recorded."""
+    half_judged: int = 0
+    """Requests for which the quality of one side's answer alone is recorded."""
     _worst: list[tuple[Decimal, int, Example]] = field(default_factory=list)
 
     def add(self, row: Row, old: Outcome, new: Outcome) -> None:
@@ -90,6 +95,7 @@ class Difference:
             self.newly_unpriced += old.cost is not None
         else:
             self.old_cost, self.new_cost = total((self.old_cost, old.cost)), total((self.new_cost, new.cost))
+        self._judge(old, new)
         before, after = _side(old), _side(new)
         self.newly_denied += old.allowed and not new.allowed
         self.newly_allowed += new.allowed and not old.allowed
@@ -103,6 +109,15 @@ class Difference:
         if delta is not None and delta > 0:
             entry = (delta, -self.rows, example)  # of equal ones the first stays
             (heapq.heappush if len(self._worst) < _WORST else heapq.heappushpop)(self._worst, entry)
+
+    def _judge(self, old: Outcome, new: Outcome) -> None:
+        if not (old.answers or new.answers):
+            return
+        one, other = old.answer, new.answer
+        if one is not None and other is not None:
+            self.judged.add(one, other, apart=old.model != new.model)
+        else:
+            self.half_judged += (one is None) != (other is None)
 
     @property
     def delta(self) -> Decimal:
@@ -141,6 +156,10 @@ class Difference:
             "worst": [_plain_example(item) for item in self.worst],
             "old_expected_quality": None if self.old_expected is None else self.old_expected.to_dict(),
             "new_expected_quality": None if self.new_expected is None else self.new_expected.to_dict(),
+            "recorded_quality": {
+                **self.judged.to_dict("old", "new"), "requests": self.judged.one.answered,
+                "requests_with_one_side_alone": self.half_judged,
+            } if self.judged.one.answered or self.half_judged else None,
             "notes": list(self.notes), "assumptions": list(assumptions(self.settings)),
         }  # fmt: skip
 

@@ -14,6 +14,7 @@ from costlens_policy.replay.result import Result
 from costlens_policy.replay.settings import Progress, Settings, Silent
 from costlens_policy.replay.simulation import replay
 from costlens_policy.replay.traffic.mapping import ColumnMapping
+from costlens_policy.replay.traffic.model_columns import unknown_models, with_models
 from costlens_policy.replay.traffic.places import STDIN
 from costlens_policy.replay.traffic.reading import read_traffic
 from costlens_policy.replay.traffic.recognition import with_requests
@@ -45,14 +46,14 @@ def replay_files(
     into memory and replayed row by row. Both give the same result. Raises ``TrafficError``.
     """
     shown = Silent() if progress is None else progress
-    mapping = with_requests(mapping, files, plan.attributes)
+    mapping = _completed(mapping, files, plan)
     result = None
     if _in_columns(plan, mapping, files):
         result = _streamed(plan, files, mapping, settings, shown, checkpoint)
     if result is None and checkpoint is not None:
         raise TrafficError(_NOT_RESUMABLE)
     result = result or _row_by_row(plan, files, mapping, settings, shown)
-    result.notes.extend(_on_signals(plan, mapping))
+    result.notes.extend(_notes(plan, mapping))
     return result
 
 
@@ -65,7 +66,7 @@ def open_traffic(
     With Polars, rows with token counts are on disk and not in memory. Raises ``TrafficError``.
     """
     shown = Silent() if progress is None else progress
-    mapping = with_requests(mapping, files, plan.attributes)
+    mapping = _completed(mapping, files, plan)
     with ExitStack() as stack:
         traffic: Traffic | StreamedTraffic | None = None
         if _in_columns(plan, mapping, files):
@@ -76,7 +77,17 @@ def open_traffic(
                 copied = copied_traffic(files, mapping, plan, settings, _attributes(mapping), shown)
                 traffic = stack.enter_context(copied)
         traffic = traffic or _read(plan, files, mapping, settings, shown)
-        yield replace(traffic, notes=(*traffic.notes, *_on_signals(plan, mapping)))
+        yield replace(traffic, notes=(*traffic.notes, *_notes(plan, mapping)))
+
+
+def _completed(mapping: ColumnMapping, files: Sequence[str], plan: Plan) -> ColumnMapping:
+    """Return the mapping with the attributes that the files have, and the catalogue's own names of models."""
+    return with_models(with_requests(mapping, files, plan.attributes), plan.catalogue.find)
+
+
+def _notes(plan: Plan, mapping: ColumnMapping) -> Iterator[str]:
+    yield from _on_signals(plan, mapping)
+    yield from unknown_models(mapping, plan.catalogue.find, plan.catalogue.suggest)
 
 
 def _on_signals(plan: Plan, mapping: ColumnMapping) -> Iterator[str]:

@@ -6,17 +6,18 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from costlens_policy.catalogue import Usage
 from costlens_policy.engine.decision import Alert
 from costlens_policy.frozen import frozen
 from costlens_policy.money import ZERO, add, multiply, plain, total
 from costlens_policy.replay.expected import Expected
+from costlens_policy.replay.judged import Answer, Paired, Quality
 from costlens_policy.replay.settings import Settings, assumptions
 from costlens_policy.replay.traffic.row import Reject, Row
 
-__all__ = ["ModelTotals", "Outcome", "Quality", "Refused", "Result"]
+__all__ = ["ModelTotals", "Outcome", "Refused", "Result"]
 
 Refused = Literal["access", "budget", "unservable", "error"]
 """Why a request was denied: a rule denies it, a budget has no room, no candidate can serve it, an expression failed."""
@@ -42,8 +43,8 @@ class Outcome:
     errors: tuple[str, ...] = ()
     longer: bool = False
     """Whether the recorded answer is longer than the call would have allowed."""
-    by_model: Mapping[str, Decimal | None] = field(default_factory=dict)
-    """What the call costs on each model whose outcome the traffic carries."""
+    answers: Mapping[str, Answer] = field(default_factory=dict)
+    """The answers whose quality was recorded, by the catalogue's own names of their models."""
     task: str = ""
     """The task whose quality counts; empty where none is known, or nobody measured the quality of any model."""
 
@@ -51,7 +52,13 @@ class Outcome:
     def allowed(self) -> bool:
         return not self.refused
 
+    @property
+    def answer(self) -> Answer | None:
+        """The answer that the request gets; none is a wrong one. None where its quality was not recorded."""
+        return _NO_ANSWER if self.model is None else self.answers.get(self.model)
 
+
+_NO_ANSWER: Final = Answer(0.0, ZERO)
 _SHOWN = 50
 
 
@@ -71,24 +78,6 @@ class ModelTotals:
         self.prompt_tokens += usage.prompt_tokens
         self.cached_tokens += usage.cache_read + usage.cache_read_audio
         self.output_tokens += usage.output + usage.reasoning + usage.output_audio + usage.output_image
-        if cost is None:
-            self.unpriced += 1
-        else:
-            self.cost = total((self.cost, cost))
-
-
-@dataclass(slots=True)
-class Quality:
-    """One way to pick models for traffic with known outcomes: how many answers were right, at what cost."""
-
-    answered: int = 0
-    right: float = 0.0
-    cost: Decimal = ZERO
-    unpriced: int = 0
-
-    def add(self, right: float, cost: Decimal | None) -> None:
-        self.answered += 1
-        self.right += right
         if cost is None:
             self.unpriced += 1
         else:
@@ -129,7 +118,11 @@ class Result:
     errors: Counter[str] = field(default_factory=Counter)
     rejects: list[Reject] = field(default_factory=list)
     rejected: int = 0
+    judged: int = 0
+    """Requests for which the quality of any answer was recorded."""
     quality: dict[str, Quality] = field(default_factory=dict)
+    beside: dict[str, Paired] = field(default_factory=dict)
+    """Each other way to pick models beside the policy, on the requests for which the quality of both is recorded."""
     expected: Expected | None = None
     """Which quality to expect by the catalogue; None where it knows none."""
     shared: int = 0
@@ -155,8 +148,8 @@ class Result:
                 self.alerts.append(
                     {"budget": alert.budget, "key": alert.key, "at": at, "text": alert.text, "time": _time(row)}
                 )
-        if row.outcomes:
-            self._judge(row, outcome)
+        if outcome.answers:
+            self._judge(outcome)
 
     def _add_allowed(self, outcome: Outcome, model: str) -> None:
         self.allowed[outcome.rule] += 1
@@ -185,21 +178,20 @@ class Result:
         if not outcome.allowed:
             self.saved_by_denying = total((self.saved_by_denying, recorded))
 
-    def _judge(self, row: Row, outcome: Outcome) -> None:
-        prices = outcome.by_model
-        if outcome.model is not None and outcome.model in row.outcomes:
-            self._way("policy").add(row.outcomes[outcome.model], prices.get(outcome.model))
-        elif outcome.model is None:
-            self._way("policy").add(0.0, ZERO)
-        for model, right in row.outcomes.items():
-            if model in prices:
-                self._way(f"only {model}").add(right, prices[model])
-        if prices:
-            best = min(prices, key=lambda name: (-row.outcomes[name], prices[name] is None, prices[name] or ZERO))
-            self._way("oracle").add(row.outcomes[best], prices[best])
-
-    def _way(self, name: str) -> Quality:
-        return self.quality.setdefault(name, Quality())
+    def _judge(self, outcome: Outcome) -> None:
+        self.judged += 1
+        ways = {f"only {model}": answer for model, answer in outcome.answers.items()}
+        # of the best answers the cheapest; one without a price comes last
+        ways["oracle"] = min(
+            ways.values(), key=lambda answer: (-answer.right, answer.cost is None, answer.cost or ZERO)
+        )
+        own = outcome.answer
+        if own is not None:
+            self.quality.setdefault("policy", Quality()).add(own)
+        for name, answer in ways.items():
+            self.quality.setdefault(name, Quality()).add(answer)
+            if own is not None:
+                self.beside.setdefault(name, Paired()).add(own, answer, apart=answer is not own)
 
     def cost_range(self) -> tuple[Decimal, Decimal]:
         """Return the cost with all answers shorter, and longer, by ``output_range``."""
@@ -249,9 +241,12 @@ def _export_result(result: Result) -> dict[str, Any]:
         },
         "logged": {"rows": result.logged, "cost": plain(result.logged_cost)},
         "quality": {
-            name: {"requests": way.answered, "right": way.right, "cost": plain(way.cost), "unpriced": way.unpriced}
+            name: way.to_dict() | (
+                {"beside_policy": result.beside[name].to_dict("policy", "way")} if name in result.beside else {}
+            )
             for name, way in result.quality.items()
         },
+        "requests_with_outcomes": result.judged,
         "expected_quality": None if result.expected is None else result.expected.to_dict(),
         "alerts": {"count": result.alert_count, "first": list(result.alerts)},
         "rewrites": dict(result.rewrites.most_common()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -17,6 +18,7 @@ from costlens_policy.errors import RequestError
 from costlens_policy.money import ZERO, subtract, total
 from costlens_policy.periods import Period
 from costlens_policy.replay.expected import Served, expected_of, is_measured
+from costlens_policy.replay.judged import Answer
 from costlens_policy.replay.result import Outcome, Refused, Result
 from costlens_policy.replay.settings import Settings
 from costlens_policy.replay.traffic.row import Reject, Row, Traffic
@@ -25,7 +27,7 @@ from costlens_policy.runs import RUN
 from costlens_policy.units import Unit
 from costlens_policy.usage import Portion, ServiceTerms, count_tokens, period_of, price_each, rate_of
 
-__all__ = ["Simulation", "errors_of", "price", "refusal_of", "rejected", "replay", "request_of"]
+__all__ = ["Simulation", "answers_of", "errors_of", "price", "refusal_of", "rejected", "replay", "request_of"]
 
 _NONE: Final = Usage()
 
@@ -90,7 +92,7 @@ class Simulation:
     def settle(self, row: Row, decision: Decision) -> Outcome:
         """Price and charge the request that was decided last."""
         if decision.model is None:
-            return refusal_of(decision)
+            return self._refused(decision, row)
         model = decision.model
         prompt, output = _prompt(decision, row), _output(row, model)
         usage = self._caches.usage(row, model, _canonical(row.model, self._plan), prompt, output)
@@ -102,10 +104,12 @@ class Simulation:
         return Outcome(
             model, decision.rule, "", "", usage, cost, written, alerts, decision.rewrites, errors_of(decision),
             output > decision.estimate.output_tokens,
-            {name: price(self._plan, name, Usage(input=prompt, output=_output(row, name)), row)[0]
-             for name in row.outcomes},
-            decision.task if self._measured else "",
+            answers_of(row, self._plan, prompt), decision.task if self._measured else "",
         )  # fmt: skip
+
+    def _refused(self, decision: Decision, row: Row) -> Outcome:
+        refused = refusal_of(decision)
+        return replace(refused, answers=answers_of(row, self._plan, row.prompt_tokens)) if row.outcomes else refused
 
 
 class _Baseline:
@@ -144,10 +148,26 @@ def request_of(row: Row, plan: Plan) -> dict[str, Any]:
     return request
 
 
+def answers_of(row: Row, plan: Plan, prompt: int | None) -> dict[str, Answer]:
+    """Return the answers whose quality was recorded, by the catalogue's own names of their models.
+
+    Each is priced without caches, for a prompt of so many tokens; None has no price.
+    """
+
+    def cost(name: str) -> Decimal | None:
+        return None if prompt is None else price(plan, name, Usage(input=prompt, output=_output(row, name)), row)[0]
+
+    return {_named(name, plan): Answer(right, cost(name)) for name, right in row.outcomes.items()}
+
+
+def _named(name: str, plan: Plan) -> str:
+    known = plan.catalogue.find(name)
+    return name if known is None else known.name
+
+
 def _canonical(name: str | None, plan: Plan) -> str | None:
     """Return the catalogue's own name of a model, or the same where the catalogue does not list it."""
-    known = None if name is None else plan.catalogue.find(name)
-    return name if known is None else known.name
+    return None if name is None else _named(name, plan)
 
 
 def price(plan: Plan, name: str, usage: Usage, row: Row) -> tuple[Decimal | None, Decimal]:

@@ -11,14 +11,17 @@ from typing import Any, Final
 
 from costlens_policy.diagnostics.text import printable, safe
 from costlens_policy.frozen import frozen
+from costlens_policy.intervals import Estimate
 from costlens_policy.money import ZERO, format_usd, total
 from costlens_policy.replay.difference import Difference, Example, Side
 from costlens_policy.replay.expected import Expected, ExpectedPart
+from costlens_policy.replay.judged import Quality
 from costlens_policy.replay.result import Result
 
 __all__ = [
     "Summary", "SummaryTable", "as_json", "change", "csv_text", "difference_tables", "difference_verdict", "dollars",
-    "expected_line", "expected_table", "markdown", "result_tables", "result_verdict", "share",
+    "estimate_text", "expected_line", "expected_table", "markdown", "points_text", "result_tables", "result_verdict",
+    "share",
 ]  # fmt: skip
 
 _CENT = Decimal("0.01")
@@ -86,6 +89,8 @@ def result_verdict(result: Result) -> str:
     ]
     if result.expected is not None:
         lines.append(f"expected quality {expected_line(result.expected)}")
+    if result.judged:
+        lines.append(_judged_line(result))
     if result.unpriced:
         lines.append(f"{result.unpriced} allowed requests have no price and are not in the cost")
     if result.compared:
@@ -164,12 +169,63 @@ def expected_line(expected: Expected | None) -> str:
 
 
 def _quality(result: Result) -> SummaryTable:
-    rows = [
-        (name, f"{way.answered:,}", f"{way.right / way.answered:.2%}" if way.answered else "", dollars(way.cost))
-        for name, way in result.quality.items()
-    ]
-    headings = ("who answers", "requests", "right", "cost")
-    return SummaryTable("Quality and cost, from recorded outcomes", headings, rows, frozenset({1, 2, 3}))
+    """Return each way to pick models beside the policy, on the same requests."""
+    rows = [(*_way("policy", result.quality.get("policy", Quality())), "", "", "")]
+    for name, way in result.quality.items():
+        pair = result.beside.get(name)
+        if pair is not None:
+            own = "" if pair.one.mean is None else f"{pair.one.mean.value:.1%}"
+            rows.append((*_way(name, pair.other), own, _priced(pair.one), points_text(pair.difference)))
+        elif name != "policy":
+            rows.append((*_way(name, way), "", "", ""))
+    headings = ("who answers", "requests", "right", "cost", "policy", "its cost", "beside the policy")
+    return SummaryTable("Quality and cost, from recorded outcomes", headings, rows, frozenset(range(1, 7)))
+
+
+def _way(name: str, way: Quality) -> tuple[str, str, str, str]:
+    return name, f"{way.answered:,}", estimate_text(way.mean), _priced(way)
+
+
+def _priced(way: Quality) -> str:
+    """Return what priced answers cost, and how many have no price."""
+    if way.unpriced == way.answered:
+        return "unpriced" if way.answered else ""
+    return dollars(way.cost) + (f" and {way.unpriced:,} unpriced" if way.unpriced else "")
+
+
+def estimate_text(estimate: Estimate | None) -> str:
+    """Return a share with its interval."""
+    if estimate is None:
+        return ""
+    return f"{estimate.value:.1%} ({100 * estimate.low:.1f} to {100 * estimate.high:.1f})"
+
+
+def points_text(estimate: Estimate | None) -> str:
+    """Return a difference of shares in points, with its interval."""
+    if estimate is None:
+        return ""
+    return f"{100 * estimate.value:+.1f} points ({100 * estimate.low:+.1f} to {100 * estimate.high:+.1f})"
+
+
+def _judged_line(result: Result) -> str:
+    own = result.quality.get("policy")
+    if own is None:
+        return f"quality by recorded outcomes: not known, none of {result.judged} outcomes is of the policy's model"
+    known = f" of {result.judged} with outcomes" if own.answered < result.judged else ""
+    return f"quality by recorded outcomes {estimate_text(own.mean)}, for {own.answered} requests{known}"
+
+
+def _judged_difference(difference: Difference) -> Iterator[str]:
+    judged, alone = difference.judged, difference.half_judged
+    more = f"; {alone} more have the outcome of one side alone" if alone else ""
+    if judged.one.answered:
+        sides = f"{estimate_text(judged.one.mean)} -> {estimate_text(judged.other.mean)}"
+        yield (
+            f"quality by recorded outcomes {sides}: {points_text(judged.difference)}, for the {judged.one.answered} "
+            f"requests with the outcomes of both sides{more}"
+        )
+    elif alone:
+        yield f"quality by recorded outcomes: no request has the outcomes of both sides{more}"
 
 
 _SHOWN = 20
@@ -186,6 +242,7 @@ def difference_verdict(difference: Difference) -> str:
     if difference.old_expected is not None or difference.new_expected is not None:
         sides = f"{expected_line(difference.old_expected)} -> {expected_line(difference.new_expected)}"
         lines.append(f"expected quality {sides}")
+    lines.extend(_judged_difference(difference))
     if difference.unpriced:
         lines.append(f"{difference.unpriced} requests lack a price on one side or both and are not in the cost")
     if difference.rejects:

@@ -18,6 +18,7 @@ from costlens_policy.checker.attributes import REPORT_LABELS
 from costlens_policy.errors import CostlensPolicyError
 from costlens_policy.frozen import frozen
 from costlens_policy.money import MAX_FRACTION_DIGITS, from_units, to_units
+from costlens_policy.replay.judged import Quality
 from costlens_policy.replay.traffic.row import Reject
 
 __all__ = [
@@ -182,6 +183,8 @@ class Read:
     baseline: str = ""
     labels: frozenset[str] = frozenset()
     """Labels that any call has, named in ``dimensions`` or not, as far as the source knows."""
+    judged: Mapping[str, Quality] = field(default_factory=dict)
+    """The recorded quality of the answers of each model that was called; costs are not in it."""
 
 
 def shown_calls(count: int) -> str:

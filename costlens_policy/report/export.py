@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
 from costlens_policy.money import plain
+from costlens_policy.replay.judged import Quality, all_judged
 from costlens_policy.replay.tables import csv_text
 from costlens_policy.report.anomalies import Anomalies
 from costlens_policy.report.figures import Figures, Grouping
@@ -42,11 +43,25 @@ def export_report(report: Report) -> dict[str, Any]:
         "forecast": _forecast(report.forecast),
         "anomalies": _anomalies(report.anomalies, report),
         "expected_quality": None if report.expected is None else report.expected.to_dict(),
+        "recorded_quality": _judged(report.judged),
         "left_out": dict(report.left_out),
         "not_recorded": list(report.not_recorded),
         "notes": list(report.notes),
         "assumptions": list(report.assumptions),
     }
+
+
+def _judged(judged: Mapping[str, Quality]) -> dict[str, Any] | None:
+    """Return the recorded quality of all answers, and by model; None where none is recorded."""
+    if not judged:
+        return None
+    return {**_quality(all_judged(judged)), "models": {name: _quality(way) for name, way in sorted(judged.items())}}
+
+
+def _quality(way: Quality) -> dict[str, Any]:
+    mean = way.mean
+    assert mean is not None
+    return {"calls": way.answered, "right": way.right, "quality": mean.value, "low": mean.low, "high": mean.high}
 
 
 def _export_figures(figures: Figures) -> dict[str, Any]:

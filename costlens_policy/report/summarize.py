@@ -16,6 +16,7 @@ from costlens_policy.diagnostics.suggestion import did_you_mean
 from costlens_policy.frozen import frozen
 from costlens_policy.money import add
 from costlens_policy.replay.expected import Expected, Served, expected_of
+from costlens_policy.replay.judged import Quality
 from costlens_policy.report.anomalies import RULE, Anomalies, Series, find_anomalies, series_from
 from costlens_policy.report.calls import DIMENSIONS, LABEL, Read, ReportError, micros
 from costlens_policy.report.figures import Figures, Grouping, grouping_of, totals_of
@@ -86,6 +87,8 @@ class Report:
     baseline: str
     expected: Expected | None = None
     """Which quality to expect of the calls by the catalogue; None where it is not known, or not asked for."""
+    judged: Mapping[str, Quality] = field(default_factory=dict)
+    """The recorded quality of the answers, by the model that was called; empty where none is recorded."""
 
     @property
     def zone(self) -> ZoneInfo:
@@ -143,6 +146,7 @@ def summarize(read: Read, settings: Settings, prices: Prices | None = None) -> R
         denials_known=read.denials_known,
         baseline=read.baseline or ("the recorded column" if totals.compared else ""),
         expected=None if prices is None else _expected(frame, prices),
+        judged=read.judged,
     )
 
 

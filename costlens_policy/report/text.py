@@ -11,13 +11,14 @@ from rich.table import Table
 
 from costlens_policy.diagnostics.text import printable
 from costlens_policy.replay.expected import Expected
-from costlens_policy.replay.tables import expected_line, expected_table
+from costlens_policy.replay.tables import SummaryTable, estimate_text, expected_line, expected_table
 from costlens_policy.report.figures import Figures, Grouping
 from costlens_policy.report.summarize import Report
 from costlens_policy.report.timeline import shown_start
 from costlens_policy.report.words import (
     NOT_RECORDED,
     forecast_sentence,
+    judged_line,
     no_anomalies,
     shown_cost,
     shown_count,
@@ -49,6 +50,8 @@ def text_parts(report: Report) -> Iterator[Table | str]:
             yield _grouping(report, grouping)
     if report.expected is not None:
         yield from _expected(report.expected)
+    if report.judged:
+        yield from _judged(report)
     yield f"\nforecast: {forecast_sentence(report)}"
     yield from _anomalies(report)
     yield from _notes(report)
@@ -110,13 +113,26 @@ def _grouping(report: Report, grouping: Grouping) -> Table:
 def _expected(expected: Expected) -> Iterator[Table | str]:
     yield f"\nexpected quality: {expected_line(expected)}"
     if expected.measured:
-        found = expected_table(expected)
-        table = Table(title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-        for place, name in enumerate(found.headings):
-            table.add_column(name, justify="right" if place in found.numbers else "left", no_wrap=place > 1)
-        for row in found.rows:
-            table.add_row(*(escape(printable(cell)) for cell in row))
-        yield table
+        yield _shown(expected_table(expected))
+
+
+def _judged(report: Report) -> Iterator[Table | str]:
+    yield f"\n{judged_line(report)}"
+    rows = [
+        (name, shown_count(way.answered), estimate_text(way.mean))
+        for name, way in sorted(report.judged.items(), key=lambda item: -item[1].answered)
+    ]
+    if len(rows) > 1:
+        yield _shown(SummaryTable("", ("model", "calls", "right"), rows, frozenset({1, 2})))
+
+
+def _shown(summary: SummaryTable) -> Table:
+    table = Table(title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for place, name in enumerate(summary.headings):
+        table.add_column(name, justify="right" if place in summary.numbers else "left", no_wrap=place > 1)
+    for row in summary.rows:
+        table.add_row(*(escape(printable(cell)) for cell in row))
+    return table
 
 
 def _measure(report: Report) -> Callable[[Figures], Decimal]:

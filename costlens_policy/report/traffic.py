@@ -17,11 +17,13 @@ import polars as pl
 
 from costlens_policy.catalogue import Model, Usage
 from costlens_policy.replay import READY, ColumnMapping, Row, TrafficError, find_files
+from costlens_policy.replay.judged import Answer, Quality
 from costlens_policy.replay.settings import START
 from costlens_policy.replay.stream.layout import odd_rows
 from costlens_policy.replay.stream.tables import Table
 from costlens_policy.replay.traffic.cells import cell, cost_of, text_of, timestamp_of
 from costlens_policy.replay.traffic.mapping import FIELDS, TEXTS
+from costlens_policy.replay.traffic.model_columns import unknown_models, with_models
 from costlens_policy.replay.traffic.reading import TEXTS_ONLY, FileCheck, RowReader, raw_rows
 from costlens_policy.replay.traffic.row import Reject
 from costlens_policy.replay.traffic.sources import RawRow
@@ -60,6 +62,7 @@ class TrafficSource:
     unpriced: Counter[str | None] = field(default_factory=Counter)
     odd_latency: str = ""
     doubts: Counter[str] = field(default_factory=Counter)
+    judged: dict[str, Quality] = field(default_factory=dict)
 
     def read(
         self,
@@ -71,6 +74,7 @@ class TrafficSource:
 
         Files that can be are read in columns, unless each call is asked for.
         """
+        self.mapping = with_models(self.mapping, self.prices.model)
         found = None if each is not None else self._in_columns(query, tick)
         if found is not None:
             return found
@@ -163,9 +167,21 @@ class TrafficSource:
             reader.take(raw)
             row = reader.rows.pop() if reader.rows else None
             if row is not None and self._within(row.time, query):
+                if row.outcomes:
+                    self._judge(row, labels.get("provider"))
                 yield self._call(row, raw.fields, labels)
         except ValueError as error:
             reader.rejects.append(Reject(raw.file, raw.number, str(error), raw.text))
+
+    def _judge(self, row: Row, provider: str | None) -> None:
+        """Count the quality of the answer that was given, where it is recorded."""
+        model = None if row.model is None else self.prices.model(row.model, provider)
+        name = model.name if model is not None else row.model or ""
+        right = row.outcomes.get(name)
+        if right is None:
+            self.counts["of others"] += 1
+        else:
+            self.judged.setdefault(name, Quality()).add(Answer(right, None))
 
     def _within(self, instant: datetime, query: CallQuery) -> bool:
         within = query.covers(instant)
@@ -277,6 +293,9 @@ class TrafficSource:
         if odd := self.counts["odd baselines"]:
             notes.append(f"the baseline cost of {shown_calls(odd)} cannot be read")
         notes += [f"{note} ({shown_calls(count)})" for note, count in _largest(self.doubts)[:_MOST] if count]
+        notes += unknown_models(self.mapping, self.prices.model, self.prices.suggest, self.prices.source)
+        if others := self.counts["of others"]:
+            notes.append(f"the outcomes of {shown_calls(others)} are of other models than the one that was called")
         if self.counts["estimated"]:
             notes.append(f"{self.counts['estimated']:,} prompts have no token count and were counted by an estimate")
         return Read(
@@ -289,6 +308,7 @@ class TrafficSource:
             rejects=tuple(reader.rejects),
             denials_known=self.extras.denials_seen,
             baseline="" if self.baseline is None else self.baseline.name,
+            judged=self.judged,
         )
 
     def _unpriced(self) -> Iterator[str]:

@@ -8,13 +8,15 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
 
 from costlens_policy.money import subtract
+from costlens_policy.replay.judged import all_judged
+from costlens_policy.replay.tables import estimate_text
 from costlens_policy.report.calls import shown_calls
 from costlens_policy.report.figures import Figures
 from costlens_policy.report.summarize import Report
 
 __all__ = [
-    "NOT_KNOWN", "NOT_RECORDED", "forecast_sentence", "no_anomalies", "shown_cost", "shown_count", "shown_ms",
-    "shown_percent", "shown_usd", "tiles", "title_of",
+    "NOT_KNOWN", "NOT_RECORDED", "forecast_sentence", "judged_line", "no_anomalies", "shown_cost", "shown_count",
+    "shown_ms", "shown_percent", "shown_usd", "tiles", "title_of",
 ]  # fmt: skip
 
 NOT_RECORDED: Final = "not recorded"
@@ -143,3 +145,10 @@ def forecast_sentence(report: Report) -> str:
         f"{spent}, {shown_usd(forecast.expected)} expected by {ends:%Y-%m-%d} "
         f"({shown_usd(forecast.low)} to {shown_usd(forecast.high)}); {forecast.method}"
     )
+
+
+def judged_line(report: Report) -> str:
+    """Return the recorded quality of the calls that have one, and how many these are."""
+    whole = all_judged(report.judged)
+    calls = report.totals.requests - report.totals.denied
+    return f"quality by recorded outcomes: {estimate_text(whole.mean)}, for {whole.answered:,} of {shown_calls(calls)}"

@@ -53,6 +53,25 @@ def test_quality_of_a_catalogue_is_shown_beside_the_cost(run, write_log, tmp_pat
     assert "not measured" in text
 
 
+def test_recorded_outcomes_are_shown_with_intervals(run, write_log, tmp_path):
+    (tmp_path / "mapping.yaml").write_text(
+        "based_on: plain\noutcomes: {gpt-5: strong, gpt-5-mini: weak, gpt-5-mni: weak}\n"
+    )
+    rows = [call(at, model="gpt-5" if at < 6 else "gpt-5-mini", strong=1, weak=int(at % 2)) for at in range(10)]
+    rows += [call(10, model="gpt-5-mini", strong=1)]
+    arguments = ["report", "--traffic", write_log(rows), "--mapping", str(tmp_path / "mapping.yaml")]
+    data = json.loads(run(*arguments, "--format", "json").stdout)
+    found = data["recorded_quality"]
+    assert (found["calls"], found["right"], found["quality"]) == (10, 8, 0.8)
+    assert found["low"] < 0.8 < found["high"]
+    assert {name: (way["calls"], way["right"]) for name, way in found["models"].items()} == {
+        "openai/gpt-5": (6, 6), "openai/gpt-5-mini": (4, 2),
+    }  # fmt: skip
+    assert "the outcomes of 1 call are of other models than the one that was called" in data["notes"]
+    assert any("no model `gpt-5-mni`" in note for note in data["notes"])
+    assert "quality by recorded outcomes: 80.0% (49.0 to 94.3), for 10 of 11 calls" in run(*arguments).stdout
+
+
 def test_bad_rows_decide_the_exit_code(run, write_log, tmp_path):
     log = write_log([call(1), call(2, output_tokens=-1)])
     rejects = tmp_path / "rejects.csv"

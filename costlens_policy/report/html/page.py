@@ -37,6 +37,7 @@ from costlens_policy.report.words import (
     NOT_KNOWN,
     NOT_RECORDED,
     forecast_sentence,
+    judged_line,
     no_anomalies,
     shown_cost,
     shown_count,
@@ -211,6 +212,8 @@ def _basis(report: Report) -> Card:
         lines.append(f"series too short to be judged for anomalies: {report.anomalies.skipped}")
     if report.expected is not None:
         lines.insert(0, f"expected quality by the catalogue: {expected_line(report.expected)}")
+    if report.judged:
+        lines.insert(0, judged_line(report))
     return Card("Assumptions and notes", lines=(*lines, *report.notes, *report.assumptions), wide=True)
 
 
