@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from types import MappingProxyType
 from typing import Any, Final
 
+from costlens_policy.catalogue.prompt_cache import PromptCache
 from costlens_policy.catalogue.rates import Period, Rates, Tariff, Usage
 from costlens_policy.catalogue.versions import Versions
 from costlens_policy.diagnostics.suggestion import nearest
@@ -74,6 +75,8 @@ class Model:
     labels: Mapping[str, str] = field(default_factory=dict)
     other_versions: tuple[str, ...] = ()
     """Dated names that look like versions of this model, and are models with prices of their own."""
+    prompt_cache: PromptCache | None = None
+    """As the catalogue states it; ``prompt_cache_of`` also knows what providers document."""
     price_source: str = ""
     """Where the prices come from, such as ``genai-prices 0.2.3`` or a file's name."""
 
@@ -175,7 +178,10 @@ def digest_of(models: Iterable[Model]) -> str:
 
 
 def _facts(model: Model) -> dict[str, Any]:
-    others = {"other_versions": sorted(model.other_versions)} if model.other_versions else {}
+    others: dict[str, Any] = {"other_versions": sorted(model.other_versions)} if model.other_versions else {}
+    if model.prompt_cache is not None:
+        cache = model.prompt_cache
+        others["prompt_cache"] = [cache.lifetime, cache.min_tokens, cache.step_tokens, cache.automatic]
     return others | {
         "name": model.name,
         "aliases": sorted(model.aliases),

@@ -17,10 +17,18 @@ from costlens_policy.catalogue.drafts import (
     periods_from,
 )
 from costlens_policy.catalogue.names import Names
+from costlens_policy.catalogue.prompt_cache import PromptCache
 from costlens_policy.catalogue.versions import Versions
 from costlens_policy.catalogue.writing import DIGEST_LABEL, digest_label
+from costlens_policy.clock import duration_of
 from costlens_policy.diagnostics.model import Diagnostic, in_order
-from costlens_policy.documents.catalogue import CatalogueDocument, CatalogueModel, MeasuredQuality, Quality
+from costlens_policy.documents.catalogue import (
+    CatalogueDocument,
+    CatalogueModel,
+    MeasuredQuality,
+    PromptCacheFacts,
+    Quality,
+)
 from costlens_policy.frozen import frozen
 from costlens_policy.source.located import LocatedDocument
 
@@ -284,8 +292,16 @@ def _finish(draft: Draft, aliases: Sequence[str], names: Names) -> Model:
         retired=facts.get("retired"),
         labels=facts.get("labels", {}),
         other_versions=tuple(facts.get("other_versions", ())),
+        prompt_cache=_prompt_cache(facts.get("prompt_cache")),
         price_source=draft.price_source,
     )
+
+
+def _prompt_cache(stated: PromptCacheFacts | None) -> PromptCache | None:
+    if stated is None:
+        return None
+    lifetime = duration_of(stated.lifetime).total_seconds()
+    return PromptCache(lifetime, stated.min_tokens, stated.step_tokens, stated.automatic)
 
 
 def _value(quality: Quality) -> float:

@@ -92,6 +92,7 @@ def explicit_entry(model: Model) -> dict[str, Value]:
         "external": model.external,
         "deprecated": model.deprecated,
         "retired": model.retired,
+        "prompt_cache": _prompt_cache(model),
         "labels": _labels(model),
         "prices": [_period_entry(period) for period in model.periods],
     }
@@ -116,6 +117,16 @@ def _latency(model: Model) -> Value | None:
     if model.latency_p95_ms is not None:
         latency["p95"] = _decimal(model.latency_p95_ms)
     return latency
+
+
+def _prompt_cache(model: Model) -> Value | None:
+    cache = model.prompt_cache
+    if cache is None:
+        return None
+    return {
+        "lifetime": f"{cache.lifetime:g}s", "min_tokens": cache.min_tokens, "step_tokens": cache.step_tokens,
+        "automatic": cache.automatic,
+    }  # fmt: skip
 
 
 def _quality(task: str, model: Model) -> Value:

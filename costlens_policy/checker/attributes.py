@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from costlens_policy.signals import Signal
 
 __all__ = [
-    "ASKED_MODEL", "BUDGET", "ESTIMATE", "MODEL_FACTS", "REPORT_LABELS", "ROOT_TYPES", "SIGNALS",
-    "STANDARD_ATTRIBUTES", "DeclaredAttribute", "model_record", "model_values", "request_record", "signals_attribute",
-    "signals_record", "unknown_facts",
+    "ASKED_MODEL", "BUDGET", "ESTIMATE", "LIKELY_COST", "MODEL_FACTS", "REPORT_LABELS", "ROOT_TYPES", "SIGNALS",
+    "STANDARD_ATTRIBUTES", "WARM_TOKENS", "DeclaredAttribute", "model_record", "model_values", "request_record",
+    "signals_attribute", "signals_record", "unknown_facts",
 ]  # fmt: skip
 
 
@@ -78,6 +78,9 @@ class DeclaredAttribute:
         """The maximum number of characters, elements or entries; None without a limit."""
         return max(map(len, self.values)) if self.values else self.max_size
 
+
+WARM_TOKENS: Final = "warm_tokens"
+"""The attribute of ``request`` with what is known of prompt caches, which expressions read as ``model.warm_tokens``."""
 
 _TEXTS: Final = list_of(STRING)
 _ANY_OBJECT: Final = map_of(STRING, DYN)
@@ -132,6 +135,11 @@ _STANDARD: Final = (
         engine_reads=True, never_negative=True,
     ),
     DeclaredAttribute("metadata", _ANY_OBJECT, "custom keys and values"),
+    DeclaredAttribute(
+        WARM_TOKENS, map_of(STRING, INT),
+        "tokens of the session's prompt that are likely in the provider's cache, by the catalogue's names of models",
+        label=True, engine_reads=True,
+    ),
 )  # fmt: skip
 
 STANDARD_ATTRIBUTES: Final[Mapping[str, DeclaredAttribute]] = {attribute.name: attribute for attribute in _STANDARD}
@@ -207,10 +215,11 @@ _MODEL: Final[Mapping[str, tuple[Type, str]]] = {
     "labels": (map_of(STRING, STRING), "custom keys and values"),
     "input_usd_per_million_tokens": (DOUBLE, "price of the prompt"),
     "output_usd_per_million_tokens": (DOUBLE, "price of the output"),
+    WARM_TOKENS: (INT, "tokens of the session's prompt that are likely in the provider's cache"),
 }
 MODEL_FACTS: Final = frozenset({
     "provider", "family", "base", "context_window", "max_output_tokens", "capabilities", "latency_p50_ms",
-    "latency_p95_ms", "regions", "input_usd_per_million_tokens", "output_usd_per_million_tokens",
+    "latency_p95_ms", "regions", "input_usd_per_million_tokens", "output_usd_per_million_tokens", WARM_TOKENS,
 })  # fmt: skip
 """Attributes of ``model`` that can be unknown, and are then absent."""
 
@@ -220,10 +229,13 @@ def model_record(unknown: Collection[str] = MODEL_FACTS) -> Record:
     return Record("model", {name: Field(type_, name in unknown, (), text) for name, (type_, text) in _MODEL.items()})
 
 
+LIKELY_COST: Final = "likely_cost_usd"
+
 ESTIMATE: Final = Record(
     "estimate",
     {
         "cost_usd": Field(DOUBLE, optional=True, description="cost in US dollars, absent without a price"),
+        LIKELY_COST: Field(DOUBLE, optional=True, description="the same with what prompt caches likely save and cost"),
         "prompt_tokens": Field(INT, description="prompt tokens after the rewrites"),
         "output_tokens": Field(INT, description="limit on output tokens"),
     },

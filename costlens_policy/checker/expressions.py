@@ -17,6 +17,7 @@ from costlens_policy.checker.attributes import (
     ROOT_TYPES,
     SIGNALS,
     STANDARD_ATTRIBUTES,
+    WARM_TOKENS,
     model_record,
     request_record,
     signals_record,
@@ -296,6 +297,8 @@ def _placed(located: LocatedDocument, path: Path, problems: Iterable[Problem]) -
 
 
 _ALIASES: Final[Mapping[str, tuple[str, ...]]] = {SIGNALS: ("request", SIGNALS)}
+_ENTRIES: Final = {("model", WARM_TOKENS): (("request", WARM_TOKENS), "name")}
+"""What a model has of a request is an entry of the request, so that whatever reads requests knows of it."""
 
 
 class Environments:
@@ -329,7 +332,10 @@ class Environments:
             aliases = _ALIASES
             if SIGNALS in variables and SIGNALS not in self._records:
                 variables[SIGNALS], aliases = DYN, {}
-            self._made[roots] = Environment(variables, self._records, constants=self._constants, aliases=aliases)
+            entries = _ENTRIES if "request" in roots else {}
+            self._made[roots] = Environment(
+                variables, self._records, constants=self._constants, aliases=aliases, entries=entries
+            )
         return self._made[roots]
 
     @property

@@ -163,7 +163,10 @@ class Nothing(Given):
 
 
 class Estimate(Told):
-    """What a call costs if the model writes all the output it is allowed; None where there is no price."""
+    """What a call costs if the model writes all the output it is allowed; None where there is no price.
+
+    ``likely_cost_usd`` takes into account what is likely in prompt caches, ``worst_cost_usd`` nothing of them.
+    """
 
     cost_usd: Amount | None
     worst_cost_usd: Amount | None
@@ -171,6 +174,7 @@ class Estimate(Told):
     output_tokens: int
     completions: int
     basis: str
+    likely_cost_usd: Amount | None = None
 
 
 class Call(Told):

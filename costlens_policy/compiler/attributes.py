@@ -13,6 +13,7 @@ from dataclasses import field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from costlens_policy.checker.attributes import WARM_TOKENS
 from costlens_policy.expressions import BOOL, DOUBLE, INT, STRING, Type, Value
 from costlens_policy.expressions.runtime import admitter, of_library
 from costlens_policy.frozen import frozen, rebuilt
@@ -163,6 +164,8 @@ def _admission(attribute: RequestAttribute) -> Admit:
         check = _tokens(check)
     elif attribute.name == RUN:
         check = _run(check)
+    elif attribute.name == WARM_TOKENS:
+        check = _tokens_by_model(check)
     elif attribute.never_negative:
         check = _not_negative(check)
     return _money(check) if attribute.name == "cost_budget" else check
@@ -304,6 +307,17 @@ def _tokens(check: Admit) -> Admit:
         return admitted
 
     return count
+
+
+def _tokens_by_model(check: Admit) -> Admit:
+    def counts(value: Any) -> Value:
+        admitted = check(value)
+        for model, tokens in admitted.items():
+            if not 0 <= tokens <= MOST_TOKENS:
+                raise ValueError(f".{model} must be from 0 to {MOST_TOKENS:,} tokens, got `{tokens}`")
+        return admitted
+
+    return counts
 
 
 def _run(check: Admit) -> Admit:

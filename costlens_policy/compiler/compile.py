@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from costlens_policy.catalogue import Catalogue
 from costlens_policy.checker import CheckedBundle, LinkedDocument
-from costlens_policy.checker.attributes import ASKED_MODEL
+from costlens_policy.checker.attributes import ASKED_MODEL, LIKELY_COST, WARM_TOKENS
 from costlens_policy.checker.reads import signal_reads
 from costlens_policy.compiler.attributes import request_attributes
 from costlens_policy.compiler.formula import Formula
@@ -101,9 +101,14 @@ def _assembled(bundle: CheckedBundle, layers: tuple[Layer, ...], own: Formulas, 
         reads=frozenset(path[0] for path in paths),
         reads_asked_model=any(path[0] == "request" and path[1:] in ((), (ASKED_MODEL,)) for path in paths),
         reads_signals=_signals_read(bundle),
+        reads_warmth=not _WARMTH.isdisjoint(paths),
         reads_id=any(path[0] == "request" and path[1:2] in ((), ("id",)) for path in paths)
         or any(route.draws_by_id for route in (default, *(step for layer in layers for step in layer.routes))),
     )
+
+
+_WARMTH: Final = frozenset({("request", WARM_TOKENS), ("estimate", LIKELY_COST), ("estimate",)})
+"""What is read of prompt caches. Who reads ``request`` as a whole reads what the caller gave."""
 
 
 def _admitted(policy_set: PolicySetDocument) -> Admitted:

@@ -176,6 +176,8 @@ class Plan:
     """Whether any expression reads ``request.asked_model``."""
     reads_signals: frozenset[str]
     """The signals that any expression reads."""
+    reads_warmth: bool
+    """Whether any expression reads what is likely in a prompt cache, or what that makes of the cost."""
     reads_id: bool
     """Whether any expression reads ``request.id``, or any split draws by it."""
     admit: Mapping[str, Admit] = field(init=False, repr=False, compare=False)

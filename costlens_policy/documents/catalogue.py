@@ -10,6 +10,7 @@ from costlens_policy.documents.document import (
     Capability,
     Date,
     Document,
+    DurationText,
     Milliseconds,
     ModelName,
     Ratio,
@@ -21,7 +22,7 @@ from costlens_policy.documents.document import (
 
 __all__ = [
     "CatalogueDocument", "CatalogueModel", "FineTuning", "HourPrices", "ImportedModels", "Latency", "LongContext",
-    "MeasuredQuality", "ModelFacts", "PricePeriod", "Quality", "ServiceTierPrices",
+    "MeasuredQuality", "ModelFacts", "PricePeriod", "PromptCacheFacts", "Quality", "ServiceTierPrices",
 ]  # fmt: skip
 
 Bucket = Literal[
@@ -96,6 +97,20 @@ class Latency(Section):
     """95th percentile."""
 
 
+class PromptCacheFacts(Section):
+    """The prompt cache of a model, from which turns of a session are read. Given as a whole."""
+
+    lifetime: DurationText
+    """How long it keeps a prompt after its last use."""
+    min_tokens: Annotated[int, Field(ge=0, le=10_000_000, examples=[1024])] = 0
+    """Prompts with fewer tokens are not kept."""
+    step_tokens: Annotated[int, Field(ge=1, le=10_000_000, examples=[128])] = 1
+    """It keeps whole steps of so many tokens."""
+    automatic: bool = True
+    """Whether it keeps every such prompt; ``false`` where a request has to ask for it, as with Anthropic's
+    ``cache_control``."""
+
+
 class MeasuredQuality(Section):
     """The quality of a model in one task, with the evidence for it. What is left out is unknown."""
 
@@ -165,6 +180,8 @@ class ModelFacts(Section):
     """Day (UTC) from which the provider no longer recommends it."""
     retired: Date | None = None
     """Day (UTC) from which it no longer answers."""
+    prompt_cache: PromptCacheFacts | None = None
+    """The prompt cache; absent means what the provider documents, and no cache where it is not known to have one."""
     labels: dict[str, str] | None = None
     """Custom keys and values, read as ``model.labels``."""
 

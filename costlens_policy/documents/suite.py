@@ -148,6 +148,8 @@ class EstimateExpectation(Section):
     """Lowest cost in US dollars."""
     max_cost_usd: Usd | None = None
     """Highest cost in US dollars."""
+    likely_cost_usd: Usd | None = None
+    """Exact cost in US dollars with what prompt caches likely save and cost."""
     prompt_tokens: int | None = None
     """Tokens of the prompt, as it is after the rewrites."""
     output_tokens: int | None = None

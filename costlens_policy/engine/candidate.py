@@ -108,13 +108,16 @@ class Candidate:
     where a budget counts tokens of different kinds differently; ``ratios`` have, by budget, which part of the worst
     case is held where that is not all of it. ``cost`` and ``worst_cost`` are as in
     ``Estimate``, as is ``output_tokens``: for all completions together. ``added_by`` names the budget whose downgrade
-    added the model, empty where the route did.
+    added the model, empty where the route did. ``with_caches`` is what the call costs where prompt caches are known.
     """
 
-    __slots__ = ("_price", "added_by", "kinds", "output_tokens", "prepared", "priced", "ratios", "verdict")
+    __slots__ = (
+        "_price", "added_by", "kinds", "output_tokens", "prepared", "priced", "ratios", "verdict", "with_caches",
+    )  # fmt: skip
 
     def __init__(self, priced: PricedModel, prepared: Prepared, output_tokens: int, price: Price) -> None:
         self.priced = priced
+        self.with_caches: Decimal | None = None
         self.prepared = prepared
         self.output_tokens = output_tokens
         self._price = price
@@ -140,12 +143,23 @@ class Candidate:
         return self._amounts[1]
 
     @property
+    def likely_cost(self) -> Decimal | None:
+        return self._amounts[0] if self.with_caches is None else self.with_caches
+
+    @property
     def _amounts(self) -> tuple[Decimal | None, Decimal | None]:
         price = self._price
         if not isinstance(price, tuple):
             cost = self.priced.usual_cost(price)
             price = self._price = cost, cost
         return price
+
+    def take_caches(self, cost: Decimal | None) -> None:
+        """Take over what the call costs with prompt caches. The worst case is never below it: writes may cost more."""
+        usual, worst = self._amounts
+        self.with_caches = cost
+        if cost is not None and worst is not None and cost > worst:
+            self._price = usual, round_up(cost)
 
     def surely_below(self, usd: float) -> bool:
         """Say whether the worst cost is known, and so far below an amount that rounding cannot matter."""
@@ -165,8 +179,9 @@ class Candidate:
         prepared = self.prepared
         cost, worst_cost = self._amounts
         return Estimate(
-            cost, prepared.prompt_tokens, self.output_tokens, prepared.completions, prepared.basis, worst_cost
-        )
+            cost, prepared.prompt_tokens, self.output_tokens, prepared.completions, prepared.basis, worst_cost,
+            cost if self.with_caches is None else self.with_caches,
+        )  # fmt: skip
 
     @property
     def call(self) -> Call:
@@ -225,6 +240,11 @@ class TokenKinds:
             writes = self._writes(model, call.params)
             read = max(read, measure.heaviest(writes)) if writes else read
         return read, measure.heaviest(self._output)
+
+    def write(self, params: Mapping[str, Any]) -> str:
+        """Return as which kind of token a session's prompt is written to a cache, if it is."""
+        lifetimes = self._lifetimes | {_lifetime(params[name]) for name in _MARKS if name in params}
+        return _WRITES["1h" in lifetimes]
 
     def _at_rates(
         self, model: Model, rates: Rates, params: Mapping[str, Any], prompt_tokens: int, output_tokens: int

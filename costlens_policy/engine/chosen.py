@@ -25,6 +25,7 @@ __all__ = ["notes_on_choice"]
 
 _UNITS: Final[Mapping[tuple[str, ...], str]] = {
     ("estimate", "cost_usd"): "USD",
+    ("estimate", "likely_cost_usd"): "USD",
     ("model", "input_usd_per_million_tokens"): "USD per million tokens",
     ("model", "output_usd_per_million_tokens"): "USD per million tokens",
     ("model", "latency_p50_ms"): "ms",

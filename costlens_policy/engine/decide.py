@@ -144,7 +144,7 @@ def _on_ways_out(plan: Plan, context: Context, access: Access, route: RouteStep,
 
 
 _NOT_AT_ONCE: Final = frozenset({
-    "messages", "tools", "modalities", "response_format", "params", "latency_budget_ms",
+    "messages", "tools", "modalities", "response_format", "params", "latency_budget_ms", "warm_tokens",
 })  # fmt: skip
 """Attributes of a request that take a closer look at it, or at each model."""
 

@@ -267,7 +267,10 @@ def _change(item: Change) -> dict[str, Any]:
 
 
 def _estimate(estimate: Estimate) -> dict[str, Any]:
+    """Return an estimate; what it likely costs only where prompt caches make a difference."""
+    likely = {} if estimate.likely_cost in (None, estimate.cost) else {"likely_cost_usd": estimate.likely_cost}
     return {
+        **{name: _number(cost) for name, cost in likely.items() if cost is not None},
         "cost_usd": None if estimate.cost is None else _number(estimate.cost),
         "worst_cost_usd": None if estimate.worst_cost is None else _number(estimate.worst_cost),
         "prompt_tokens": estimate.prompt_tokens,

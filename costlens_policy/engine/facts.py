@@ -74,7 +74,8 @@ class Estimate(NamedTuple):
     as the dearest kind that it may be charged as (cache writes, reasoning), in whole femto-dollars; None where that
     has no price. ``basis`` says where ``prompt_tokens`` come from:
     ``request`` (given by the caller), the name of a tokenizer, or ``estimate``. ``output_tokens`` is for all
-    ``completions`` together.
+    ``completions`` together. ``likely_cost`` is ``cost`` with what is likely in a prompt cache read from there, and
+    the rest written to it; ``cost`` itself where nothing is known of caches, which no budget counts on.
     """
 
     cost: Decimal | None
@@ -83,6 +84,7 @@ class Estimate(NamedTuple):
     completions: int
     basis: str
     worst_cost: Decimal | None
+    likely_cost: Decimal | None = None
 
 
 @frozen

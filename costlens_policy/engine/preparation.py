@@ -7,9 +7,12 @@ once, and candidates to which the same rules apply share one rewritten request.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final
 
+from costlens_policy.catalogue import Period, Rates, Usage, prompt_cache_of, read_from
 from costlens_policy.catalogue.service_tiers import expected_rates, multiplied, possible_rates
+from costlens_policy.checker.attributes import WARM_TOKENS
 from costlens_policy.compiler.attributes import MOST_TOKENS
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.priced_models import PricedModel
@@ -50,7 +53,7 @@ class Preparations:
 
     __slots__ = (
         "_context", "_default_output", "_given", "_holds", "_kinds", "_needs", "_one_for_all", "_own", "_rewritten",
-        "_shared", "_stages", "_tokens", "request",
+        "_shared", "_stages", "_tokens", "_warm", "request",
     )  # fmt: skip
 
     def __init__(self, context: Context, route: RouteStep) -> None:
@@ -68,6 +71,7 @@ class Preparations:
         self._kinds: TokenKinds | None = None
         self._tokens = context.counted
         self._given: Content | None = None
+        self._warm: Mapping[str, int] | None = request.get(WARM_TOKENS)
 
     def of(self, priced: PricedModel) -> Candidate:
         """Return a model with the request rewritten for it, and what that may cost. Raises ``Refusal``."""
@@ -252,6 +256,8 @@ class Preparations:
         else:
             price = self._price(priced, prepared, prompt, output)
         candidate = Candidate(priced, prepared, output, price)
+        if self._warm:
+            candidate.take_caches(self._with_caches(priced, prepared, output, self._warm))
         if self._stages.counts_kinds:
             candidate.kinds = self._token_kinds
         return candidate
@@ -261,10 +267,7 @@ class Preparations:
         period = priced.period
         if period is None:
             return None, None
-        tier, multiple = prepared.tier, None
-        if prepared.terms is not None:
-            tier, multiple = on_terms(priced, period, tier, *prepared.terms)
-        rates = period.rates_for(prompt) if tier is None else expected_rates(period, prompt, tier)
+        rates, tier, multiple = _expected(priced, prepared, period)
         cost = rates.cost_as("input", prompt, "output", output)
         if tier is None and multiple is None and rates.is_plain and not prepared.needs:
             return cost, cost
@@ -275,6 +278,23 @@ class Preparations:
             worst = None if worst is None else round_up(multiplied(worst, multiple, rates.usd_per_request))
         return cost, worst
 
+    def _with_caches(
+        self, priced: PricedModel, prepared: Prepared, output: int, warm: Mapping[str, int]
+    ) -> Decimal | None:
+        """Return what a call of a session that has prompt caches costs: what is warm is read, the rest is written.
+
+        A prompt that is too short for the model's cache, or of a model that has none, costs what it does without one.
+        """
+        period, prompt, cache = priced.period, prepared.prompt_tokens, prompt_cache_of(priced.model)
+        if period is None:
+            return None
+        read = read_from(warm.get(priced.model.name, 0), prompt)
+        keeps = read > 0 or (cache is not None and prompt >= cache.min_tokens)
+        write = self._token_kinds.write(prepared.content.params) if keeps else "input"
+        rates, _, multiple = _expected(priced, prepared, period)
+        cost = rates.cost(Usage(cache_read=read, output=output)._replace(**{write: prompt - read}))
+        return cost if multiple is None else multiplied(cost, multiple, rates.usd_per_request)
+
     @property
     def _token_kinds(self) -> TokenKinds:
         if self._kinds is None:
@@ -284,6 +304,14 @@ class Preparations:
     def limit_is_default(self, prepared: Prepared) -> bool:
         """Say whether nobody asked for the output limit, so that it is fitted to each model."""
         return prepared.output_tokens == self._default_output != self.request.get(OUTPUT_LIMIT)
+
+
+def _expected(priced: PricedModel, prepared: Prepared, period: Period) -> tuple[Rates, str | None, Decimal | None]:
+    """Return the rates that a call will probably have, the tier that they are of, and what they are multiplied by."""
+    tier, multiple, prompt = prepared.tier, None, prepared.prompt_tokens
+    if prepared.terms is not None:
+        tier, multiple = on_terms(priced, period, tier, *prepared.terms)
+    return period.rates_for(prompt) if tier is None else expected_rates(period, prompt, tier), tier, multiple
 
 
 def _fitted(prepared: Prepared, most: int) -> Prepared:

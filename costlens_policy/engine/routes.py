@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from operator import itemgetter
 from typing import Final, TypeAlias
 
+from costlens_policy.checker.attributes import LIKELY_COST
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.priced_models import Bands, Listed, PricedModel, PriceTable, Shortlist
 from costlens_policy.compiler.rules import ByChoice, ByExpression, ByName, BySplit, RouteStep
@@ -366,6 +367,8 @@ def estimate_view(call: Candidate | Estimate) -> dict[str, Value]:
     cost = call.cost
     if cost is not None:
         view["cost_usd"] = float(cost)
+        likely = call.likely_cost
+        view[LIKELY_COST] = view["cost_usd"] if likely is None else float(likely)
     return view
 
 

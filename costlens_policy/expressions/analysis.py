@@ -47,7 +47,7 @@ def analyze(
     except ExpressionError as error:
         return Analyzed(None, error.problems)
     typed, problems = check(text, root, environment, expected, present)
-    if typed is not None and any(path[0] in environment.aliases for path in typed.references):
+    if typed is not None and _names_parts(typed):
         typed, problems = check(text, expanded(typed), environment, expected, present)
     if typed is not None and typed.constants:
         constants = typed.constants  # of which nothing may be left once they are folded
@@ -58,3 +58,11 @@ def analyze(
     worst = worst_case(typed, limits)
     dear = too_dear(typed, worst, limits)
     return Analyzed(typed, problems, worst) if dear is None else Analyzed(None, (*problems, dear), worst)
+
+
+def _names_parts(typed: TypedExpr) -> bool:
+    """Return whether an expression may read something under another name than the one where it is."""
+    environment = typed.environment
+    if any(path[0] in environment.aliases for path in typed.references):
+        return True
+    return any(attribute in typed.source for _, attribute in environment.entries)

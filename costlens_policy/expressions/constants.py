@@ -1,7 +1,8 @@
 """What names stand for, put in their place: constants such as ``data.limits.tokens``, and parts of other variables.
 
-What reads an expression later, the indexes of routes and the checks on meaning among others, then finds literals where
-constants were read, and one name for what has two.
+An attribute of a record may stand for an entry of a map elsewhere: ``model.warm_tokens`` is the entry of this model in
+``request.warm_tokens``. What reads an expression later, the indexes of routes and the checks on meaning among others,
+then finds literals where constants were read, and one name for what has two.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ from dataclasses import fields, replace
 from typing import Any, Final
 
 from costlens_policy.expressions.tree import (
+    Call,
     Index,
     ListLiteral,
     Literal,
+    MapLiteral,
     Name,
     Node,
+    OptionalMap,
     Presence,
     ResolutionKind,
     Select,
@@ -40,6 +44,8 @@ def expanded(typed: TypedExpr) -> Node:
     """Return the tree of an expression that reads the parts themselves of which it names the aliases."""
 
     def part_of(node: Node) -> Node | None:
+        if isinstance(node, Select | Presence):
+            return _entry_of(typed, node)
         resolution = typed.resolutions.get(node) if isinstance(node, Name) else None
         if resolution is None or resolution.kind is not ResolutionKind.VARIABLE:
             return None
@@ -52,6 +58,42 @@ def expanded(typed: TypedExpr) -> Node:
         return found
 
     return _replaced(typed.root, part_of)  # type: ignore[no-any-return]  # a node for a node
+
+
+_IT: Final = "@record"
+"""The variable of a record that may be missing. No expression can name it."""
+
+
+def _entry_of(typed: TypedExpr, node: Select | Presence) -> Node | None:
+    """Return the entry of a map for which an attribute of a record stands; None for every other attribute.
+
+    All of it but the entry is at the place of the record, so that nothing is shown of it.
+    """
+    owner = typed.types.get(node.operand)
+    if owner is None or not typed.environment.entries:
+        return None
+    maybe = owner.name == "optional_type"
+    known = typed.environment.entries.get((owner.parameters[0].name if maybe else owner.name, node.field))
+    if known is None:
+        return None
+    (root, attribute), key = known
+    place = node.operand.extent
+    entries = Select(place, Name(place, root), attribute, node.field_extent, optional=maybe or _is_optional(node))
+    if maybe:
+        record: Node = Name(place, _IT)
+        found = Index(node.extent, entries, Select(place, record, key, place), optional=True)
+        mapped = OptionalMap(node.extent, node.operand, _IT, found, flat=True)
+        return mapped if isinstance(node, Select) else Call(node.extent, "hasValue", place, mapped, ())
+    key_of = Select(place, node.operand, key, place)
+    if isinstance(node, Select):
+        return Index(node.extent, entries, key_of, node.optional)
+    none = MapLiteral(place, ())
+    known_entries = Call(place, "orValue", place, replace(entries, optional=True), (none,))
+    return Call(node.extent, "@in", place, None, (key_of, known_entries))
+
+
+def _is_optional(node: Select | Presence) -> bool:
+    return isinstance(node, Select) and node.optional
 
 
 def _replaced(part: Any, change: Callable[[Any], Node | None]) -> Any:

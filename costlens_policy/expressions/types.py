@@ -167,6 +167,8 @@ class Environment:
     ``functions`` are those beyond the standard library and the extensions, which are always there.
     ``container`` resolves unqualified names as the specification's "Name Resolution" says. ``constants`` are the values
     of variables that never change. ``aliases`` are variables that stand for a part of another one, by its path.
+    ``entries`` are attributes of records, by the record and the attribute, that stand for an entry of a map: the path
+    of the map, and the attribute of the record that is the key.
     """
 
     variables: Mapping[str, Type]
@@ -175,6 +177,7 @@ class Environment:
     functions: Mapping[str, Function] = field(default_factory=dict)
     constants: Mapping[str, Any] = field(default_factory=dict)
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    entries: Mapping[tuple[str, str], tuple[tuple[str, str], str]] = field(default_factory=dict)
 
     def record(self, candidate: Type) -> Record | None:
         """Return the record that a type names, or None for every other type."""

@@ -29,8 +29,9 @@ from costlens_policy.guard.reserving import Asked, Reserved, ask_now, run_ended,
 from costlens_policy.guard.run_records import RESERVED, end_run
 from costlens_policy.guard.runs import Run, in_run
 from costlens_policy.guard.shared import NamedModels, OnException, Options, Shared, checked_lease
-from costlens_policy.guard.signals import AsyncSignalSource, SignalSource, Sources, without_signals
+from costlens_policy.guard.signals import AsyncSignalSource, SignalSource, Sources, as_asked
 from costlens_policy.guard.spending import Spend, spend_of
+from costlens_policy.guard.warmth import with_warmth
 from costlens_policy.ledger import CallConflictError, LedgerError, LedgerUnavailableError, Store, UnknownCallError
 from costlens_policy.observers import Observer, observers_of, together
 from costlens_policy.runs import run_problem
@@ -131,7 +132,7 @@ class AnyGuard:
             if run.ended is not None:
                 raise self._ended(request, id, run.ended)
         shared = self._shared_for(self._engine.plan_for(request))
-        request = self._sources.resolved(shared.plan, request)
+        request = self._completed(shared, request)
         lease = shared.options.lease if lease is None else checked_lease(lease)
         if id is None:
             id = os.urandom(16).hex()
@@ -139,7 +140,7 @@ class AnyGuard:
             return HeldCall(shared, asked, _held(shared, asked)[1]), False
         known, request = self._known(id), self._identified(request, id)
         if known is not None and known.is_open:
-            if without_signals(known.asked.request) != without_signals(request):
+            if as_asked(known.asked.request) != as_asked(request):
                 raise CallConflictError(f"the id `{id}` belongs to another call, which is under way")
             return known, True
         asked = Asked(request, id, True, lease, shared.clock())
@@ -148,6 +149,11 @@ class AnyGuard:
         with self._lock:
             self._named[id] = call
         return call, reserved.repeated
+
+    def _completed(self, shared: Shared, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the request with what rules read of it that the guard knows, or asks for."""
+        resolved = self._sources.resolved(shared.plan, request)
+        return with_warmth(shared.plan, resolved, shared.warm, shared.clock()) if shared.plan.reads_warmth else resolved
 
     def _ended(self, request: Mapping[str, Any], id: str | None, run: str) -> RunEndedError:
         """Return the denial of a call whose run has ended, which nothing is held for."""
@@ -246,7 +252,7 @@ class AnyGuard:
     def _decide(self, request: Mapping[str, Any], may_read: bool = True, *, logs: bool = True) -> Decision | None:
         self._check_open()
         shared = self._shared_for(self._engine.plan_for(request))
-        request = self._sources.resolved(shared.plan, request)
+        request = self._completed(shared, request)
         decision: Decision | None
         if not shared.accounts.steps:  # no budget has a balance
             decision = decide(shared.plan, request, None, shared.clock())
@@ -262,7 +268,7 @@ class AnyGuard:
     def _models(self, request: Mapping[str, Any]) -> Models:
         self._check_open()
         shared = self._shared_for(self._engine.plan_for(request))
-        request = self._sources.resolved(shared.plan, request)
+        request = self._completed(shared, request)
         models = ask_now(shared, lambda plan, seen, now: models_for(plan, request, seen, now), run_of(request))
         assert models is not None, "the ledger was read"
         return models

@@ -31,6 +31,7 @@ from costlens_policy.guard.shared import Shared
 from costlens_policy.guard.stream_charges import Verdict, bill_of_streams, doubtful, judge_streams, portions_so_far
 from costlens_policy.guard.streams import StreamMeter
 from costlens_policy.guard.streams.meter import Ending, unwrapped
+from costlens_policy.guard.warmth import learn_warmth
 from costlens_policy.ledger import CallState, LedgerError, Reservation
 
 __all__ = ["HeldCall"]
@@ -239,6 +240,8 @@ class HeldCall:
 
     def _charge(self, bill: Bill) -> Charged:
         self.charged = charged = charge_call(self._shared, self.asked, self._reserved, bill)
+        if not charged.repeated:
+            learn_warmth(self._shared.plan, self.decision, bill, self._shared.warm)
         if self._shared.log is not None and not charged.repeated:  # whoever charged it has told
             self._shared.log.charged(self.decision, charged, self._shared.clock())
         return charged

@@ -19,11 +19,11 @@ from typing import Any, Final, cast
 from costlens_policy.catalogue import Model
 from costlens_policy.catalogue.rates import Period, Rates, Tariff, complete
 from costlens_policy.catalogue.service_tiers import MULTIPLYING, SERVICE_TIER, asked_multiples, tier_asked
-from costlens_policy.checker.attributes import STANDARD_ATTRIBUTES
+from costlens_policy.checker.attributes import STANDARD_ATTRIBUTES, WARM_TOKENS
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Balance, BalanceSeen, Call, Decision, Estimate
-from costlens_policy.guard.signals import without_signals
+from costlens_policy.guard.signals import as_asked
 from costlens_policy.ledger import Reservation, ReservedLine, decimal_of
 from costlens_policy.ledger.calls import Facts
 from costlens_policy.money import ZERO, plain
@@ -75,9 +75,18 @@ def facts_of(decision: Decision, recorded: Recorded, *, replayable: bool) -> Fac
         facts["decided"] = {
             "now": decision.now.isoformat(),
             "balances": [[budget, key, *_texts(balance)] for (budget, key), balance in decision.balances_read.items()],
+            **_of_session(decision),
         }
         facts |= _charging_facts(decision)
     return facts
+
+
+def _of_session(decision: Decision) -> Facts:
+    """Return what was warm of the session when the call was decided, and whose cache it fills, where rules ask that."""
+    request = decision.request
+    session = request.get("session") if decision.plan.reads_warmth else None
+    kept = {"session": session, WARM_TOKENS: request.get(WARM_TOKENS)}
+    return {name: value for name, value in kept.items() if value is not None}
 
 
 def request_digest(request: Mapping[str, Any], id: str) -> str:
@@ -85,7 +94,7 @@ def request_digest(request: Mapping[str, Any], id: str) -> str:
 
     It is empty for a request that cannot be written as JSON.
     """
-    asked = without_signals(request)
+    asked = as_asked(request)
     own = {name: value for name, value in asked.items() if name != "id" or value != id}  # a rule may read it or not
     try:
         text = json.dumps([id, own], sort_keys=True, default=_as_data)
@@ -145,6 +154,10 @@ def decide_again(plan: Plan, request: Mapping[str, Any], facts: Facts) -> Decisi
         )
         for budget, key, used, held, override, topup, *started_at in decided["balances"]
     }
+    warm = decided.get(WARM_TOKENS)
+    request = {name: value for name, value in request.items() if name != WARM_TOKENS}
+    if warm is not None:
+        request[WARM_TOKENS] = warm
     return decide(plan, request, balances, datetime.fromisoformat(decided["now"]))
 
 
@@ -228,7 +241,7 @@ class Recalled(Decision):
     the policies at hand: then each model counts on every budget that is held, at the catalogue's prices of that day.
     """
 
-    __slots__ = ("_calls", "_holds", "_labels", "_now", "_plan", "knows_tokens")
+    __slots__ = ("_calls", "_holds", "_labels", "_now", "_plan", "knows_tokens", "session")
 
     def __init__(self, plan: Plan, found: Reservation) -> None:
         super().__init__(cast(Any, None), cast(Any, None), None, (), (), str(found.facts.get("rule") or ""))
@@ -238,6 +251,8 @@ class Recalled(Decision):
         known = {(line.budget, line.key): line.limit for call in calls for line in call.balances}
         self.knows_tokens = bool(calls) or _tokens_kept(found.facts) is not None
         self._labels = _labels_kept(found.facts)
+        decided = found.facts.get("decided")
+        self.session = decided.get("session") if isinstance(decided, Mapping) else None
         self._now = found.reserved_at
         self._holds = tuple(
             _seen(line, known.get((line.account.budget, line.account.key), limits.get(line.account.budget, _NO_LIMIT)))

@@ -29,6 +29,7 @@ from costlens_policy.guard.run_records import BegunRuns
 from costlens_policy.ledger import MemoryStore, Store, open_ledger
 from costlens_policy.ledger.account import MAX_LEASE
 from costlens_policy.observers import Observers
+from costlens_policy.usage.warm import WarmPrompts
 
 __all__ = ["NamedModels", "OnException", "Options", "Shared", "checked_lease"]
 
@@ -105,7 +106,7 @@ class Shared:
 
     ``max_age`` is how many seconds old a balance may be that a decision only looks at. ``streaming`` are the calls
     that have streams, which may be under way when the guard is closed. ``begun`` are the runs that budgets count.
-    ``log`` is told of decisions and charges.
+    ``log`` is told of decisions and charges. ``warm`` is what this process knows of prompt caches.
     """
 
     plan: Plan
@@ -123,6 +124,7 @@ class Shared:
     begun: BegunRuns
     streaming: WeakSet[_Leaving]
     log: Observers | None
+    warm: WarmPrompts
 
     @classmethod
     def make(cls, plan: Plan, ledger: str | Store, options: Options, log: Observers | None) -> Shared:
@@ -152,6 +154,7 @@ class Shared:
             begun=BegunRuns(),
             streaming=WeakSet(),
             log=log,
+            warm=WarmPrompts(),
         )
 
     def with_plan(self, plan: Plan) -> Shared:

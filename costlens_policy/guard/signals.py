@@ -17,7 +17,7 @@ from threading import Lock, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
-from costlens_policy.checker.attributes import SIGNALS
+from costlens_policy.checker.attributes import SIGNALS, WARM_TOKENS
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.diagnostics.suggestion import did_you_mean
 from costlens_policy.engine.request import admit_request
@@ -28,7 +28,7 @@ from costlens_policy.signals.given import External
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Future
 
-__all__ = ["AsyncSignalSource", "SignalSource", "Sources", "without_signals"]
+__all__ = ["AsyncSignalSource", "SignalSource", "Sources", "as_asked"]
 
 _LOG: Final = logging.getLogger("costlens_policy.guard")
 _MOST_UNDER_WAY: Final = 64
@@ -55,11 +55,17 @@ _Answer: TypeAlias = tuple[Value | None, str]
 """A value, and why there is none where that is a fault."""
 
 
-def without_signals(request: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what makes a request the same one when it is asked again: a classifier may answer differently."""
-    if SIGNALS not in request:
+_ADDED: Final = frozenset({SIGNALS, WARM_TOKENS})
+
+
+def as_asked(request: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what makes a request the same one when it is asked again.
+
+    By then a classifier may answer differently, and a prompt cache hold something else.
+    """
+    if _ADDED.isdisjoint(request):
         return request
-    return {name: value for name, value in request.items() if name != SIGNALS}
+    return {name: value for name, value in request.items() if name not in _ADDED}
 
 
 class Sources:

@@ -58,9 +58,10 @@ def _call(plan: Plan, model: str, sent: Decision | Call, estimate: Estimate, dia
     messages, params = sent.messages, dict(sent.params)
     if not _JSON.issuperset(map(type, params.values())):
         params = json_value(params)
-    cost, prompt_tokens, output_tokens, completions, basis, worst_cost = estimate
+    cost, prompt_tokens, output_tokens, completions, basis, worst_cost, likely_cost = estimate
     shown = _amount(cost)
     worst = shown if worst_cost is cost else _amount(worst_cost)
+    likely = shown if likely_cost is cost else _amount(likely_cost)
     return wire.Call(
         model,
         None if known is None else known.provider,
@@ -68,7 +69,7 @@ def _call(plan: Plan, model: str, sent: Decision | Call, estimate: Estimate, dia
         sent.system,
         None if messages is None else list(messages),  # from JSON, as rewrites leave it: plain to the last level
         params,
-        wire.Estimate(shown, worst, prompt_tokens, output_tokens, completions, basis),
+        wire.Estimate(shown, worst, prompt_tokens, output_tokens, completions, basis, likely),
         None if dialect is None else _arguments(model, sent, dialect),
     )
 

@@ -195,6 +195,9 @@ def _estimated(expected: EstimateExpectation, estimate: Estimate | None) -> Iter
             yield from value_differences(f"estimate.{name}", wanted, getattr(estimate, name, ABSENT))
     if expected.cost_usd is not None:
         yield from value_differences("estimate.cost_usd", expected.cost_usd, _or_absent(cost))
+    if expected.likely_cost_usd is not None:
+        likely = None if estimate is None else estimate.likely_cost
+        yield from value_differences("estimate.likely_cost_usd", expected.likely_cost_usd, _or_absent(likely))
     if expected.min_cost_usd is not None and (cost is None or cost < expected.min_cost_usd):
         yield Difference("estimate.cost_usd", expected.min_cost_usd, _or_absent(cost), "is at least")
     if expected.max_cost_usd is not None and (cost is None or cost > expected.max_cost_usd):

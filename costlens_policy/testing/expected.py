@@ -76,6 +76,8 @@ def _estimated(estimate: Estimate) -> dict[str, Any]:
     found: dict[str, Any] = {"prompt_tokens": estimate.prompt_tokens, "output_tokens": estimate.output_tokens}
     if estimate.cost is not None:
         found["cost_usd"] = estimate.cost
+        if estimate.likely_cost not in (None, estimate.cost):
+            found["likely_cost_usd"] = estimate.likely_cost
     return found
 
 

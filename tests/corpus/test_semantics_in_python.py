@@ -56,6 +56,12 @@ def test_s_req_2_null_counts_as_absent() -> None:
     assert decide("plain", model=None, cost_budget=None).rule == "default"
 
 
+@pytest.mark.parametrize("tokens", [-1, 1.5, "much", True, 10**9 + 1])
+def test_s_cch_1_other_counts_are_rejected(tokens: object) -> None:
+    with pytest.raises(RequestError, match=r"`warm_tokens\.big` must be"):
+        decide("caches", warm_tokens={"big": tokens})
+
+
 def test_s_bud_40_no_policy_takes_a_limit_of_another_out_of_force(tmp_path: Path) -> None:
     head = HEAD.replace("plain", "overflow")
     budget = "  - {id: %s, hard_limit_usd: 1, window: {calendar: day}%s}\n"

@@ -16,6 +16,7 @@ from costlens_policy import DeniedError, Guard, LivePolicies, RunEndedError, Run
 from costlens_policy.engine.decide import decide
 from costlens_policy.guard import GuardError, reserving
 from costlens_policy.ledger import CallConflictError, MemoryStore, Refused
+from tests.corpus.semantic_cases import SETS, engine_of
 from tests.guard.company import REQUEST, Breakable, Clock, Timer, write_company
 
 POLICY = """
@@ -24,6 +25,7 @@ budgets:
   - {id: calls, hard_limit_requests: 3, window: {calendar: day}}
   - {id: of-mini, when: 'model.name == "mini"', hard_limit_tokens: 100000, window: {calendar: day}}
 """
+SESSION = {"session": "s", "prompt": "go on", "max_output_tokens": 100}
 USAGE = {"prompt_tokens": 1000, "completion_tokens": 50}
 MUCH = {"prompt_tokens": 20_000, "completion_tokens": 0}
 
@@ -52,6 +54,19 @@ class World:
         """Repair the store, and let the pause of every guard be over."""
         self.store.broken = False
         self.timer.seconds += 60
+
+
+@pytest.fixture
+def caches(world: World) -> Callable[[], Guard]:
+    """Return a function that makes guards over one store, whose rules read what is warm."""
+    engine = engine_of(SETS / "caches")
+
+    def made() -> Guard:
+        guard = Guard(engine, world.store, clock=world.clock, timer=world.timer, alert_sinks=[])
+        world.guards.append(guard)
+        return guard
+
+    return made
 
 
 @pytest.fixture
@@ -578,3 +593,39 @@ def test_s_win_3_clocks_that_differ(world: World) -> None:
     with pytest.raises(DeniedError):
         behind.call(REQUEST)
     assert [(line.starts_at, line.used) for line in behind.spend()] == [(world.clock(), 2)]
+
+
+def test_s_cch_7_what_a_guard_knows_of_caches(caches: Callable[[], Guard], world: World) -> None:
+    guard = caches()
+
+    def turn(tokens: int, read: int, written: int, model: str = "big") -> Any:
+        with guard.call({**SESSION, "prompt_tokens": tokens}) as call:
+            usage = {"input_tokens": tokens - read - written, "output_tokens": 9}
+            caches = {"cache_read_input_tokens": read, "cache_creation_input_tokens": written}
+            call.settle({**usage, **caches}, model=model)
+        return call.decision.request.get("warm_tokens")
+
+    assert turn(10_000, 0, 9_900) is None
+    world.clock.now += timedelta(minutes=4)
+    assert turn(11_000, 9_900, 1_000) == {"big": 9_900}
+    world.clock.now += timedelta(minutes=5) - timedelta(microseconds=1)
+    assert turn(12_000, 0, 0) == {"big": 10_900}  # no cache was used, so that what there was only grows older
+    world.clock.now += timedelta(microseconds=1)
+    assert turn(13_000, 0, 0, model="own") is None
+    assert turn(13_000, 0, 0) == {"own": 13_000}
+    assert guard.decide({**SESSION, "session": "other"}).request.get("warm_tokens") is None
+    assert guard.decide({**SESSION, "warm_tokens": {"small": 1}}).request["warm_tokens"] == {"small": 1}
+
+
+def test_s_cch_8_a_call_stays_the_same_call(caches: Callable[[], Guard], world: World) -> None:
+    guard, elsewhere = caches(), caches()
+    asked = {**SESSION, "task": "cheapest", "prompt_tokens": 10_000}
+    cold = guard.call(asked, id="cold")
+    with guard.call(asked) as call:
+        call.settle({"input_tokens": 100, "cache_creation_input_tokens": 9_900, "output_tokens": 9}, model="big")
+    warm = guard.call(asked, id="warm")
+    assert (cold.decision.model, warm.decision.model) == ("small", "big")
+    for one in (guard, elsewhere):
+        assert [one.call(asked, id=id).decision.model for id in ("cold", "warm")] == ["small", "big"]
+    elsewhere.settle("warm", {"input_tokens": 100, "cache_creation_input_tokens": 9_900, "output_tokens": 9})
+    assert elsewhere.decide(asked).request["warm_tokens"] == {"big": 9_900}

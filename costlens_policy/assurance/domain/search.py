@@ -6,7 +6,7 @@ Atoms are evaluated by the compiled expressions themselves, on a request that ha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from time import monotonic
@@ -19,6 +19,7 @@ from costlens_policy.assurance.domain.reads import Uses
 from costlens_policy.assurance.domain.states import FIELDS, critical_states
 from costlens_policy.assurance.domain.trees import ASKED, Atom, Read, Tree, Use, is_signal
 from costlens_policy.assurance.domain.values import ABSENT, Absent, Critical, critical_values, value_key
+from costlens_policy.checker.attributes import WARM_TOKENS
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.facts import Balance
@@ -216,6 +217,8 @@ class Domain:
             return Critical(why=f"no condition reads `{'.'.join(read)}`")
         found = critical_values(self.uses.by_read[read], self._now, read)
         found = replace(found, why=found.why.replace("{}", f"`{'.'.join(read)}`"))
+        if read == ("request", WARM_TOKENS):
+            found = _with_examples(found, _warm_examples(list(self.models)))
         if is_signal(read) and (signal := self._plan.signals.get(read[2])) is not None and signal.range is not None:
             low, high = signal.range
             found = _kept(found, lambda value: not isinstance(value, int | float) or low <= value <= high)
@@ -230,6 +233,22 @@ class Domain:
             if len(found.values) < before and not found.why and not _is_told_by_size(self.uses.by_read[read]):
                 found = replace(found, why=f"the size of `{read[1]}` is at most {most}")
         return found if attribute.default is None else _ending_with(attribute.default, found)
+
+
+_MUCH: Final = 1_000_000
+_MOST_EXAMPLES: Final = 16
+
+
+def _warm_examples(models: Sequence[str]) -> list[dict[str, Value]]:
+    """Return examples of what may be warm: much on one model, and on all."""
+    alone: list[dict[str, Value]] = [{name: _MUCH} for name in models[:_MOST_EXAMPLES]]
+    return [*alone, dict.fromkeys(models, _MUCH)]
+
+
+def _with_examples(found: Critical, examples: Sequence[Value]) -> Critical:
+    """Return critical values with some that stand for nothing but themselves."""
+    places = range(len(found.values), len(found.values) + len(examples))
+    return replace(found, values=(*found.values, *examples), alone=found.alone | frozenset(places))
 
 
 def _is_told_by_size(use: Use) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import Final
 
-from costlens_policy.assurance.domain import Every
+from costlens_policy.assurance.domain import Every, atoms_of
 from costlens_policy.assurance.subject import Rule, Subject, shown
 from costlens_policy.assurance.ways import ways_of
 from costlens_policy.assurance.witness import Witness
@@ -23,6 +23,7 @@ _MOST_PAIRED: Final = 12
 def find_unmet_model_rules(subject: Subject) -> Iterator[Diagnostic]:
     """Report rules about models under which no route has a model to serve, alone or in pairs."""
     rules = [rule for rule in subject.rules["access"] if isinstance(rule.step, AccessStep) and _refuses(rule.step)]
+    rules = [rule for rule in rules if not _goes_by_more(subject, rule)]
     alone: list[Rule] = []
     for rule in rules:
         witness = _refused(subject, [rule])
@@ -51,6 +52,11 @@ def find_unmet_model_rules(subject: Subject) -> Iterator[Diagnostic]:
 
 def _refuses(step: AccessStep) -> bool:
     return step.by_model and step.denies
+
+
+def _goes_by_more(subject: Subject, rule: Rule) -> bool:
+    """Say whether models meet a rule by something of the request that no finite number of values stands for."""
+    return any(atom.formula.reads("model") and subject.domain.doubt_about(atom) for atom in atoms_of(rule.goal))
 
 
 def _refused(subject: Subject, rules: Sequence[Rule]) -> Witness | None:

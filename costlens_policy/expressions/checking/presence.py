@@ -20,6 +20,7 @@ from costlens_policy.expressions.tree import (
     Call,
     Comprehension,
     Conditional,
+    Extent,
     Index,
     ListLiteral,
     Literal,
@@ -93,6 +94,8 @@ class _Reader:
             return self._conditional(node, present)
         if isinstance(node, Comprehension | Bind | OptionalMap):
             return self._binding(node, present)
+        if isinstance(node, Index) and node.key.extent == node.operand.extent:
+            return self._entry(node, present)
         for child in self._children(node):
             present = self.read(child, present)
         if not isinstance(node, Select | Index) or node.optional:
@@ -101,6 +104,17 @@ class _Reader:
         if path not in present and (path is None or path[0] not in self._lenient) and self._may_be_missing(node):
             self._warn(node)
         return present | {path} if path is not None else present
+
+    def _entry(self, node: Index, present: Paths) -> Paths:
+        """Look at an attribute of a record that is an entry of a map: nobody wrote a map and a key at one place."""
+        assert isinstance(node.operand, Select)
+        assert isinstance(node.key, Select)
+        path, owner = self._guards.path(node), self._guards.path(node.key.operand)
+        if node.optional or path is None:
+            return present
+        if path not in present and (owner is None or owner[0] not in self._lenient):
+            self._warn_of_attribute(self._text(node.key.operand), node.operand.field, "0", node.operand.field_extent)
+        return present | {path}
 
     def _logic(self, node: Logic, present: Paths) -> Paths:
         """Each operand may rely on what the others would decide: an absent attribute makes them win."""
@@ -203,16 +217,24 @@ class _Reader:
     def _warn(self, node: Select | Index) -> None:
         text, operand = self._text(node), self._text(node.operand)
         default = _DEFAULTS.get(self._typed.types[node].name, "…")
+        if isinstance(node, Select) and not self._is_map(node.operand):
+            self._warn_of_attribute(operand, node.field, default, node.field_extent)
+            return
         if isinstance(node, Select):
-            advice = f"write `has({text}) && …`, or `{operand}.?{node.field}.orValue({default})`"
-            label, extent = "optional, and read without `has`", node.field_extent
-            if self._is_map(node.operand):
-                label = "a key that may be missing, read without `has`"
-                advice = f'write `has({text}) && …`, or `{operand}.get("{node.field}", {default})`'
+            label, extent = "a key that may be missing, read without `has`", node.field_extent
+            advice = f'write `has({text}) && …`, or `{operand}.get("{node.field}", {default})`'
         else:
             key = self._text(node.key)
             advice = f"write `{key} in {operand} && …`, or `{operand}.get({key}, {default})`"
             label, extent = "a key that may be missing, read without `in`", node.key.extent
+        self._add(text, extent, label, advice)
+
+    def _warn_of_attribute(self, owner: str, name: str, default: str, extent: Extent) -> None:
+        text = f"{owner}.{name}"
+        advice = f"write `has({text}) && …`, or `{owner}.?{name}.orValue({default})`"
+        self._add(text, extent, "optional, and read without `has`", advice)
+
+    def _add(self, text: str, extent: Extent, label: str, advice: str) -> None:
         self.problems.append(
             Problem("CL314", f"`{text}` may be missing", extent, label, advice, severity=Severity.WARNING)
         )
