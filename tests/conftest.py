@@ -55,7 +55,7 @@ def shared_data() -> Path:
     return folder
 
 
-_IN_CHECKOUTS: Final = frozenset({"assurance", "checker", "corpus", "testing"})
+_IN_CHECKOUTS: Final = frozenset({"assurance", "checker", "cli", "corpus", "testing"})
 """Where tests check folders: outside a checkout, those of all other tests would be searched for policy sets, too."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import os
 import shutil
 from datetime import date
 from pathlib import Path
@@ -134,7 +135,11 @@ LINES: Final = [
 ]  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=1_000 if os.environ.get("COSTLENS_SOAK") else 25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(st.data())
 def test_damaged_policies_never_crash(tmp_path: Path, data: st.DataObject) -> None:
     folder = tmp_path / "damaged"

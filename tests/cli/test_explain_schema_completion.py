@@ -60,9 +60,9 @@ def test_schema_writes(run, tmp_path: Path):
     assert written == schema_texts()
 
 
-def test_schema_writes_one(run, tmp_path: Path):
-    assert run("schema", "suite", "--write", tmp_path).exit_code == 0
-    assert [path.name for path in tmp_path.iterdir()] == ["suite.v1.json"]
+def test_schema_writes_one(run, outside_git: Path):
+    assert run("schema", "suite", "--write", outside_git).exit_code == 0
+    assert [path.name for path in outside_git.iterdir()] == ["suite.v1.json"]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

@@ -46,8 +46,8 @@ def test_a_link_stays_a_link(tmp_path: Path):
 
 
 @pytest.mark.parametrize("failing", ["fsync", "replace", "chmod"])
-def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch, failing):
-    path = tmp_path / "a.yaml"
+def test_a_failure_leaves_the_old_file_and_nothing_else(outside_git: Path, monkeypatch, failing):
+    path = outside_git / "a.yaml"
     path.write_bytes(b"old")
 
     def fail(*_: object, **__: object) -> None:
@@ -57,7 +57,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypa
     with pytest.raises(InputError, match=r"a\.yaml` cannot be written: no space left on device"):
         write_file(path, b"new")
     assert path.read_bytes() == b"old"
-    assert [item.name for item in tmp_path.iterdir()] == ["a.yaml"]
+    assert [item.name for item in outside_git.iterdir()] == ["a.yaml"]
 
 
 def test_a_folder_is_not_replaced(tmp_path: Path):
@@ -65,9 +65,9 @@ def test_a_folder_is_not_replaced(tmp_path: Path):
         write_file(tmp_path, b"x")
 
 
-def test_a_killed_process_leaves_the_old_file(tmp_path: Path):
+def test_a_killed_process_leaves_the_old_file(outside_git: Path):
     """Killed between writing and renaming, where nothing can be cleaned up, the old file is still whole."""
-    path = tmp_path / "a.yaml"
+    path = outside_git / "a.yaml"
     path.write_bytes(b"old")
     code = (
         "import os, signal, sys; from pathlib import Path; from costlens_policy.cli.output import write_file\n"
@@ -77,5 +77,5 @@ def test_a_killed_process_leaves_the_old_file(tmp_path: Path):
     done = subprocess.run([sys.executable, "-c", code, str(path)], timeout=60, check=False)
     assert done.returncode == -signal.SIGKILL
     assert path.read_bytes() == b"old"
-    leftover = [item.name for item in tmp_path.iterdir() if item.name != "a.yaml"]
+    leftover = [item.name for item in outside_git.iterdir() if item.name != "a.yaml"]
     assert all(name.startswith(".a.yaml.") for name in leftover)  # hidden, and no reader of policies looks at it

@@ -149,7 +149,7 @@ def test_what_a_person_edited_is_replaced_only_by_force(run: Run, answers: Path)
 
 
 def test_catalogues_of_the_repository_are_named_and_not_copied(run: Run, answers: Path) -> None:
-    (answers.parent / ".git").mkdir()
+    (answers.parent / ".git").mkdir(exist_ok=True)
     done = run("fit", "answers.csv", *WIDE, "--prices", "models.yaml", "--write", "policies/fitted")
     assert done.exit_code == 0, done.output
     assert '["../../models.yaml", quality.yaml]' in Path("policies/fitted/policy-set.yaml").read_text()
