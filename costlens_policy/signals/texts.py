@@ -5,6 +5,9 @@ user, though some providers put it into one; images, sound and files have no tex
 
 Where all messages are the user's, nothing was answered in between: they are the inputs of one call, such as the texts
 of an embedding, of which each goes to the model, and so none is the last.
+
+The text of the system can stand outside of the messages, as Anthropic and OpenAI's Responses have it: what comes as the
+parameter `system` is the first of all messages.
 """
 
 from __future__ import annotations
@@ -27,12 +30,15 @@ def text_of(request: Mapping[str, Any], reads: Reads, longest: int) -> str | Non
 
     Messages stand one below the other. None where the request comes without such a text.
     """
-    prompt = request.get("prompt")
+    prompt, messages = request.get("prompt"), request.get("messages")
+    system = _system_of(request) if reads == "all_messages" else ()
+    if system and isinstance(prompt, str):
+        return _one_below_the_other((*system, prompt), _of_anyone, longest)
     if isinstance(prompt, str):
         return prompt[:longest]
-    messages = request.get("messages")
     if not isinstance(messages, list | tuple):
-        return None
+        return _one_below_the_other(system, _of_anyone, longest) or None
+    messages = [*system, *messages]
     read = _of_anyone if reads == "all_messages" else _of_user
     if reads == "last_user_message" and not all(map(_is_of_user, messages)):
         text = next((text for item in reversed(messages) if (text := read(item, longest))), "")
@@ -42,6 +48,13 @@ def text_of(request: Mapping[str, Any], reads: Reads, longest: int) -> str | Non
         concerned = messages if reads == "all_messages" else filter(_is_of_user, messages)
         return "" if any(isinstance(item, Mapping) and item.get("content") == "" for item in concerned) else None
     return text
+
+
+def _system_of(request: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """Return the text of the system that a request has as a parameter, as a message; nothing without one."""
+    params = request.get("params")
+    given = params.get("system") if isinstance(params, Mapping) else None
+    return ({"role": "system", "content": given},) if given else ()
 
 
 def _one_below_the_other(messages: Iterable[Any], read: Callable[[Any, int], str], longest: int) -> str:

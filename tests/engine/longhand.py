@@ -219,9 +219,10 @@ def _adds(text: str, term: Term) -> float:
 
 
 def _text_of(request: Mapping[str, Any], signal: Signal) -> str | None:
+    system = request.get("params", {}).get("system") if signal.reads == "all_messages" else None
     if "prompt" in request:
-        return str(request["prompt"])[: signal.max_characters]
-    every = list(request.get("messages", ()))
+        return "\n".join([*_texts(system), str(request["prompt"])])[: signal.max_characters]
+    every = [*([{"role": "system", "content": system}] if system else []), *request.get("messages", ())]
     mine = [item for item in every if not isinstance(item, dict) or item.get("role", "user") == "user"]
     read = every if signal.reads == "all_messages" else mine
     texts = [text for text in ("\n".join(_texts(item)) for item in read) if text]

@@ -121,6 +121,23 @@ def test_texts_of_messages(reads: Any, text: str) -> None:
     assert text_of({"prompt": ""}, reads, 100) == ""
 
 
+@pytest.mark.parametrize("system", ["be brief", [{"type": "text", "text": "be"}, {"type": "text", "text": "brief"}]])
+def test_the_system_s_text_may_stand_outside_of_the_messages(system: Any) -> None:
+    """As Anthropic and OpenAI's Responses take it; it is read as a message of the system would be."""
+    brief = system if isinstance(system, str) else "be\nbrief"
+    beside: Any = {"params": {"system": system, "top_p": 1}}
+    inside = {"messages": [{"role": "system", "content": system}, *MESSAGES[1:]]}
+    outside = {"messages": MESSAGES[1:], **beside}
+    assert text_of(outside, "all_messages", 100) == text_of(inside, "all_messages", 100) == f"{brief}\none\ntwo\nrows"
+    assert text_of({"prompt": "hi", **beside}, "all_messages", 100) == f"{brief}\nhi"
+    assert text_of({"prompt": "hi", **beside}, "all_messages", 4) == f"{brief}\nhi"[:4]
+    assert text_of(beside, "all_messages", 100) == brief
+    for reads in ("last_user_message", "user_messages"):
+        assert text_of({"prompt": "hi", **beside}, reads, 100) == "hi"
+        assert text_of({"messages": [{"role": "user", "content": "a"}], **beside}, reads, 100) == "a"
+        assert text_of(beside, reads, 100) is None
+
+
 @pytest.mark.parametrize("reads", ["last_user_message", "user_messages", "all_messages"])
 def test_of_inputs_that_nothing_was_answered_to_each_is_read(reads: Any) -> None:
     inputs = [{"role": "user", "content": text} for text in ("bomb", "hello")]
@@ -152,8 +169,9 @@ _ANY = st.recursive(
 @given(st.lists(_ANY, max_size=3) | _ANY, st.sampled_from(["last_user_message", "user_messages", "all_messages"]))
 @settings(max_examples=100, deadline=None)
 def test_no_message_breaks_a_signal(messages: Any, reads: Any) -> None:
-    text = text_of({"messages": messages}, reads, 10)
-    assert text is None or len(text) <= 10
+    for request in ({"messages": messages}, {"params": {"system": messages}, "prompt": "hi"}, {"params": messages}):
+        text = text_of(request, reads, 10)
+        assert text is None or len(text) <= 10
 
 
 KINDS = [
