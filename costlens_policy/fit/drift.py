@@ -1,9 +1,8 @@
 """Whether what was fitted still holds, by outcomes that are newer than the fit.
 
 Each quality that the deployed catalogue states is compared with the new one, and the deployed policy with the best
-single model on the new cases. Both samples vary by chance, and many comparisons find something by chance alone. So a
-quality counts as moved only where it does by the procedure of Holm (Scandinavian Journal of Statistics 6, 1979), which
-keeps the chance of any false alarm, over all of them, below 5 %.
+single model on the new cases. Outcomes of what served alone, such as a log with ratings, measure the qualities, and
+not what the policy saves.
 """
 
 from __future__ import annotations
@@ -11,169 +10,150 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import isnan
-from statistics import NormalDist
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from costlens_policy.catalogue import Catalogue
-from costlens_policy.catalogue import Evidence as Stated
 from costlens_policy.diagnostics.suggestion import listed
+from costlens_policy.errors import RequestError
 from costlens_policy.fit.bootstrap import Bootstrap, share_saved
 from costlens_policy.fit.choosing import FEWEST
-from costlens_policy.fit.documents import qualities_of
-from costlens_policy.fit.measurements import Measurements, Places
-from costlens_policy.fit.outcomes import Case, OutcomesError
+from costlens_policy.fit.measurements import Assumed, IncompleteError, Measurements, Places, gather
+from costlens_policy.fit.moved import MOST_ALARMS, Quality, moved_qualities, stated_quality
+from costlens_policy.fit.outcomes import Case, Outcomes, OutcomesError
 from costlens_policy.fit.target import in_points
 from costlens_policy.frozen import frozen
-from costlens_policy.intervals import LEVEL, Estimate, difference, wilson
+from costlens_policy.intervals import Estimate
 
-__all__ = ["Drift", "Quality", "compare"]
+__all__ = ["Drift", "Standing", "compare"]
 
-_MOST: Final = 1 - LEVEL
+_Decide = Callable[[Case], str | None]
 
 
 @frozen
-class Quality:
-    """The quality of a model in a task: as the catalogue states it, and as the new cases have it.
+class Standing:
+    """The policy beside the best single model, named ``best``: ``gain`` in score, ``saving`` as a share of cost."""
 
-    ``serves`` says whether the policy has the model serve cases of the task, ``moved`` whether the two differ beyond
-    chance.
-    """
-
-    task: str
-    model: str
-    stated: Estimate
-    new: Estimate
-    change: Estimate
-    serves: bool
-    moved: bool
+    cases: int
+    best: str
+    gain: Estimate
+    saving: Estimate
 
 
 @frozen
 class Drift:
     """What new outcomes say about a deployed policy.
 
-    ``gain`` in score and ``saving`` as a share of cost are those of the policy beside the best single model, named
-    ``best``. ``failures`` say what no longer holds; ``unshown`` what these outcomes would have to show and do not;
-    ``remarks`` what else could not be judged.
+    ``cases`` are those that were compared. ``standing`` is None where the outcomes do not measure the policy beside the
+    best single model, for the reason in ``unmeasured``. ``failures`` say what no longer holds; ``unshown`` what these
+    outcomes would have to show and do not; ``remarks`` what else could not be judged, and ``notes`` what was assumed.
     """
 
     cases: int
-    best: str
-    gain: Estimate
-    saving: Estimate
+    standing: Standing | None
     qualities: tuple[Quality, ...]
     failures: tuple[str, ...]
     unshown: tuple[str, ...]
     remarks: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    unmeasured: str = ""
 
     @property
     def holds(self) -> bool:
-        """Whether the policy is shown to hold."""
+        """Whether the policy is shown to hold; without a ``standing``, the quality of the models that serve."""
         return not self.failures and not self.unshown
 
 
-def compare(
-    measurements: Measurements, catalogue: Catalogue, decide: Callable[[Case], str | None], max_loss: float
-) -> Drift:
-    """Compare new measurements with what a catalogue states and a policy does.
+def compare(outcomes: Outcomes, catalogue: Catalogue, decide: _Decide, max_loss: float, assumed: Assumed) -> Drift:
+    """Compare new outcomes with what a catalogue states and a policy does.
 
     ``decide`` returns the model that the policy has serve a case, None where it refuses. Raises ``OutcomesError`` where
     the catalogue states no quality that was measured again, or nothing can be compared.
     """
-    decided = [decide(case) for case in measurements.cases]
-    serving = [_own_name(name, catalogue) for name in decided]
-    judged, served = _served(measurements, serving, catalogue)
+    names = {name: _own_name(name, catalogue) for name in outcomes.models}
+    serving = {case: _own_name(found, catalogue) if (found := decide(case)) else None for case in outcomes.cases}
+    pairs = {(case.task, name) for case, name in serving.items() if name is not None}
+    if not pairs:
+        raise OutcomesError("the policy refuses all of these cases, so that nothing can be compared")
+    try:
+        measurements = gather(outcomes, catalogue, assumed)
+    except IncompleteError as error:
+        qualities = moved_qualities(outcomes, names, catalogue, pairs)
+        return _of_quality(outcomes, names, qualities, serving, catalogue, str(error))
+    return _of_policy(outcomes, names, measurements, serving, catalogue, decide, max_loss)
+
+
+def _of_quality(
+    outcomes: Outcomes, names: Mapping[str, str], qualities: Sequence[Quality],
+    serving: Mapping[Case, str | None], catalogue: Catalogue, reason: str,
+) -> Drift:  # fmt: skip
+    """Return what outcomes show that do not measure the models on the same cases: whether quality has moved."""
+    compared = {(item.task, item.model) for item in qualities if item.serves}
+    unshown = [*_unmeasured(names, serving, catalogue)]
+    if not compared:
+        unshown.append(f"no model has {FEWEST} new cases of a task that it serves, and whose quality is stated")
+    return Drift(
+        len(outcomes.cases),
+        None,
+        tuple(qualities),
+        tuple(_fallen(qualities)),
+        tuple(unshown),
+        (*_refused(serving), *_few(qualities, serving, names)),
+        unmeasured=reason.partition(";")[0],
+    )
+
+
+def _of_policy(
+    outcomes: Outcomes, names: Mapping[str, str], measurements: Measurements, serving: Mapping[Case, str | None],
+    catalogue: Catalogue, decide: _Decide, max_loss: float,
+) -> Drift:  # fmt: skip
+    judged, served = _served(measurements, names, serving)
     if judged.groups < FEWEST:
         raise OutcomesError(
             f"a comparison needs {FEWEST} cases that the policy serves by a model that was measured, got "
             f"{judged.groups}"
         )
-    qualities = tuple(_qualities(judged, served, catalogue))
-    if not qualities:
-        raise OutcomesError("the catalogue states no quality that these outcomes measure; `fit --write` writes it")
+    pairs = {(case.task, name) for case, name in serving.items() if name is not None}
+    qualities = moved_qualities(outcomes, names, catalogue, pairs)
     before = _best(judged, catalogue)
     best = _best_now(judged, before)
-    gain, saving = _beside(judged, served, best)
-    failures = tuple(_failures(qualities, gain, saving, max_loss))
-    unmeasured = _unmeasured_best(measurements, catalogue)
+    standing = Standing(len(judged), judged.models[best], *_beside(judged, served, best))
+    by_the_best = bool((served == best).all()) and _serves_all(standing.best, judged, catalogue, decide)
     unshown = (
-        *_missing(unmeasured, serving),
-        *_saves_nothing(judged, catalogue, bool((served == best).all()), judged.models[best], saving),
+        *_unmeasured(names, serving, catalogue),
+        *_saves_nothing(judged, served, standing, catalogue, by_the_best),
     )
-    remarks = [*_remarks(measurements, judged, serving, qualities, gain, max_loss, catalogue)]
-    if best != before:
-        remarks.insert(0, f"the best single model is now `{judged.models[best]}`, no longer `{judged.models[before]}`")
-    if unmeasured is not None and unmeasured not in serving:
-        remarks.append(f"`{unmeasured}`, the best single model by the stated quality, is not measured here")
-    return Drift(len(judged), judged.models[best], gain, saving, qualities, failures, unshown, tuple(remarks))
+    return Drift(
+        standing.cases,
+        standing,
+        qualities,
+        (*_lost(standing, max_loss), *_fallen(qualities)),
+        unshown,
+        (*_new_best(judged, before, best), *_remarks(names, serving, qualities, standing, max_loss, catalogue)),
+        measurements.notes,
+    )
 
 
-def _own_name(name: str | None, catalogue: Catalogue) -> str | None:
-    model = None if name is None else catalogue.find(name)
+def _own_name(name: str, catalogue: Catalogue) -> str:
+    model = catalogue.find(name)
     return name if model is None else model.name
 
 
 def _served(
-    measurements: Measurements, decided: Sequence[str | None], catalogue: Catalogue
+    measurements: Measurements, names: Mapping[str, str], serving: Mapping[Case, str | None]
 ) -> tuple[Measurements, Places]:
     """Return the cases that a measured model serves, and that model by its place."""
-    places = {_own_name(name, catalogue): place for place, name in enumerate(measurements.models)}
-    at = np.array([-1 if name is None else places.get(name, -1) for name in decided], dtype=np.int64)
+    places: dict[str | None, int] = {names[name]: place for place, name in enumerate(measurements.models)}
+    at = np.array([places.get(serving[case], -1) for case in measurements.cases], dtype=np.int64)
     return measurements.part(at >= 0), at[at >= 0]
-
-
-def _qualities(judged: Measurements, served: Places, catalogue: Catalogue) -> Iterator[Quality]:
-    """Yield each quality that is stated and was measured again on enough cases, whether it moved or not."""
-    serving = {(judged.tasks[task], judged.models[model]) for task, model in zip(judged.task_of, served, strict=True)}
-    compared = []
-    for (task, model), new in qualities_of(judged).items():
-        stated = _stated(catalogue, model, task)
-        if task is not None and stated is not None and new.cases >= FEWEST:
-            compared.append((task, model, stated, new, difference(new, stated)))
-    moved = _beyond_chance([_chance(change) for *_, change in compared])
-    for (task, model, stated, new, change), is_moved in zip(compared, moved, strict=True):
-        yield Quality(task, model, stated, new, change, (task, model) in serving, is_moved)
-
-
-def _stated(catalogue: Catalogue, name: str, task: str | None) -> Estimate | None:
-    """Return the quality that a catalogue states; one without an interval gets that of its cases, or is exact."""
-    model = catalogue.find(name)
-    if model is None or task is None or task not in model.quality:
-        return None
-    value, evidence = model.quality[task], model.evidence.get(task, Stated())
-    if evidence.low is not None and evidence.high is not None:
-        usual, own = (NormalDist().inv_cdf((1 + level) / 2) for level in (LEVEL, evidence.level))
-        low, high = (value + (end - value) * usual / own for end in (evidence.low, evidence.high))
-        return Estimate(value, max(low, 0.0), min(high, 1.0), evidence.cases or 0)
-    return wilson(value, evidence.cases) if evidence.cases else Estimate(value, value, value, 0)
-
-
-def _chance(change: Estimate) -> float:
-    """Return how likely a change of this size is by chance, from its interval on the side of no change."""
-    half = change.value - change.low if change.value > 0 else change.high - change.value
-    if change.value == 0 or half <= 0:
-        return 1.0 if change.value == 0 else 0.0
-    z = abs(change.value) / half * NormalDist().inv_cdf((1 + LEVEL) / 2)
-    return 2 * (1 - NormalDist().cdf(z))
-
-
-def _beyond_chance(chances: Sequence[float]) -> list[bool]:
-    """Return which of many changes are real by the procedure of Holm."""
-    found = [False] * len(chances)
-    for place, at in enumerate(sorted(range(len(chances)), key=lambda at: chances[at])):
-        if chances[at] > _MOST / (len(chances) - place):
-            break
-        found[at] = True
-    return found
 
 
 def _best(judged: Measurements, catalogue: Catalogue) -> int:
     """Return the best single model by the stated quality of these tasks, or by the new scores where that is unknown."""
     means = []
     for name in judged.models:
-        stated = [_stated(catalogue, name, task) for task in judged.tasks]
+        stated = [stated_quality(catalogue, name, task) for task in judged.tasks]
         by_case = [stated[task] for task in judged.task_of]
         if any(item is None for item in by_case):
             means = list(judged.scores.mean(axis=0))
@@ -189,7 +169,7 @@ def _best_now(judged: Measurements, before: int) -> int:
     The highest of many means is high by chance, too, so the interval of each difference is that of Bonferroni.
     """
     drawn = Bootstrap(list(judged.scores.T), judged.group_of, seed=0)
-    level = 1 - _MOST / max(len(judged.models) - 1, 1)
+    level = 1 - MOST_ALARMS / max(len(judged.models) - 1, 1)
 
     def gain_of(place: int) -> Estimate:
         return drawn.estimate(lambda means: means[..., place] - means[..., before], level)
@@ -201,41 +181,56 @@ def _best_now(judged: Measurements, before: int) -> int:
     return max(better)[2] if better else before
 
 
-def _unmeasured_best(measurements: Measurements, catalogue: Catalogue) -> str | None:
+def _serves_all(best: str, judged: Measurements, catalogue: Catalogue, decide: _Decide) -> bool:
+    """Whether the best model serves the tasks, too, that quality is stated of, and that no case here has."""
+    try:
+        found = [decide(Case("", task, None, None, "")) for task in _absent(judged, catalogue)]
+    except RequestError:  # the policy asks for more than the task
+        return False
+    return all(name is not None and _own_name(name, catalogue) == _own_name(best, catalogue) for name in found)
+
+
+def _absent(judged: Measurements, catalogue: Catalogue) -> list[str]:
+    stated = {task for model in catalogue for task in model.quality}
+    return sorted(stated - {case.task for case in judged.cases if case.task is not None})
+
+
+def _unmeasured(names: Mapping[str, str], serving: Mapping[Case, str | None], catalogue: Catalogue) -> Iterator[str]:
+    """Yield the models that serve many of the cases, or are the best, and that these outcomes do not measure."""
+    best = _unmeasured_best(names, serving, catalogue)
+    counts = Counter(name for name in serving.values() if name is not None)
+    for name, count in counts.most_common():
+        if name not in names.values() and (count >= FEWEST or name == best):
+            what = f"`{name}`, the best single model by the stated quality," if name == best else f"`{name}`"
+            yield f"{what} serves {count:,} cases, and these outcomes do not measure it"
+
+
+def _unmeasured_best(names: Mapping[str, str], serving: Mapping[Case, str | None], catalogue: Catalogue) -> str | None:
     """Return the best single model by the stated quality of the cases' tasks, where it was not measured again."""
     stated = {task for model in catalogue for task in model.quality}
-    cases = Counter(case.task for case in measurements.cases if case.task in stated)
+    cases = Counter(case.task for case in serving if case.task in stated)
     means = {
         model.name: sum(float(model.quality[task]) * count for task, count in cases.items() if task is not None)
         for model in catalogue
         if cases and all(task in model.quality for task in cases)
     }
-    measured = {_own_name(name, catalogue) for name in measurements.models}
     highest = max(means.values(), default=0.0)
     best = [name for name, mean in means.items() if mean >= highest - 1e-9]
-    return None if not best or not measured.isdisjoint(best) else best[0]
-
-
-def _missing(unmeasured: str | None, serving: Sequence[str | None]) -> Iterator[str]:
-    if unmeasured is not None and unmeasured in serving:
-        yield (
-            f"`{unmeasured}`, the best single model by the stated quality, serves {serving.count(unmeasured):,} cases, "
-            f"and these outcomes do not measure it"
-        )
+    return None if not best or not set(names.values()).isdisjoint(best) else best[0]
 
 
 def _saves_nothing(
-    judged: Measurements, catalogue: Catalogue, by_the_best: bool, best: str, saving: Estimate
+    judged: Measurements, served: Places, standing: Standing, catalogue: Catalogue, by_the_best: bool
 ) -> Iterator[str]:
-    """Yield that nothing is saved, unless all that is stated is there, and the policy has the best model serve it."""
-    if not saving.low <= 0 <= saving.high or saving.value > 0:
+    """Yield that nothing is saved, unless the policy has the best model serve whatever quality is stated of."""
+    saving, name = standing.saving, standing.best
+    if not saving.low <= 0 <= saving.high or saving.value > 0 or by_the_best:
         return
-    stated = {task for model in catalogue for task in model.quality}
-    absent = sorted(stated - {case.task for case in judged.cases if case.task is not None})
-    if not by_the_best:
-        yield f"no saving beside `{best}`"
-    elif absent:
-        yield f"no saving: `{best}` serves all of these cases, and none has the task {listed(absent, 'or')}"
+    if (served == judged.models.index(name)).all():
+        absent = listed(_absent(judged, catalogue), "or")
+        yield f"no saving: `{name}` serves all of these cases, and none has the task {absent}"
+    else:
+        yield f"no saving beside `{name}`"
 
 
 def _beside(judged: Measurements, served: Places, best: int) -> tuple[Estimate, Estimate]:
@@ -249,11 +244,14 @@ def _beside(judged: Measurements, served: Places, best: int) -> tuple[Estimate, 
     return drawn.estimate(lambda means: means[..., 0] - means[..., 2]), drawn.estimate(saving)
 
 
-def _failures(qualities: Sequence[Quality], gain: Estimate, saving: Estimate, max_loss: float) -> Iterator[str]:
-    if gain.high < -max_loss:
+def _lost(standing: Standing, max_loss: float) -> Iterator[str]:
+    if standing.gain.high < -max_loss:
         yield f"the policy loses more than {in_points(max_loss)} to the best single model"
-    if saving.high < 0 or isnan(saving.value):
+    if standing.saving.high < 0 or isnan(standing.saving.value):
         yield "the policy costs more than the best single model"
+
+
+def _fallen(qualities: Sequence[Quality]) -> Iterator[str]:
     for item in qualities:
         if item.serves and item.moved and item.change.value < 0:
             yield (
@@ -261,21 +259,42 @@ def _failures(qualities: Sequence[Quality], gain: Estimate, saving: Estimate, ma
             )
 
 
+def _new_best(judged: Measurements, before: int, best: int) -> Iterator[str]:
+    if best != before:
+        yield f"the best single model is now `{judged.models[best]}`, no longer `{judged.models[before]}`"
+
+
 def _remarks(
-    measurements: Measurements, judged: Measurements, serving: Sequence[str | None], qualities: Sequence[Quality],
-    gain: Estimate, max_loss: float, catalogue: Catalogue,
+    names: Mapping[str, str], serving: Mapping[Case, str | None], qualities: Sequence[Quality], standing: Standing,
+    max_loss: float, catalogue: Catalogue,
 ) -> Iterator[str]:  # fmt: skip
-    counts: Mapping[str | None, int] = Counter(serving)
-    if counts[None]:
-        yield f"{counts[None]:,} cases are refused by the policy, and not compared"
-    measured = {_own_name(name, catalogue) for name in measurements.models}
-    elsewhere = len(measurements) - len(judged) - counts[None]
+    yield from _refused(serving)
+    elsewhere = Counter(name for name in serving.values() if name is not None and name not in names.values())
     if elsewhere:
-        names = sorted({name for name in serving if name is not None} - {*map(str, measured)})
-        yield f"{elsewhere:,} cases are served by {listed(names)}, which these outcomes do not measure"
-    known = {item.task for item in qualities}
-    few = sorted(task for task in {case.task for case in judged.cases} if task is not None and task not in known)
-    if few:
-        yield f"without a stated quality, or with fewer than {FEWEST} new cases: {', '.join(few)}"
+        by = listed(sorted(elsewhere))
+        yield f"{elsewhere.total():,} cases are served by {by}, which these outcomes do not measure"
+    yield from _few(qualities, serving, names)
+    gain = standing.gain
     if gain.low < -max_loss <= gain.high:
-        yield f"a loss of up to {-100 * gain.low:.1f} points cannot be excluded by {len(judged):,} cases"
+        yield f"a loss of up to {-100 * gain.low:.1f} points cannot be excluded by {standing.cases:,} cases"
+    best = _unmeasured_best(names, serving, catalogue)
+    if best is not None and best not in elsewhere:
+        yield f"`{best}`, the best single model by the stated quality, is not measured here"
+
+
+def _refused(serving: Mapping[Case, str | None]) -> Iterator[str]:
+    refused = sum(name is None for name in serving.values())
+    if refused:
+        yield f"{refused:,} cases are refused by the policy, and not compared"
+
+
+def _few(qualities: Sequence[Quality], serving: Mapping[Case, str | None], names: Mapping[str, str]) -> Iterator[str]:
+    """Yield the tasks in which a model that serves and is measured could not be compared."""
+    known = {(item.task, item.model) for item in qualities}
+    few = {
+        case.task
+        for case, name in serving.items()
+        if case.task is not None and name in names.values() and (case.task, name) not in known
+    }
+    if few:
+        yield f"without a stated quality, or with fewer than {FEWEST} new cases: {', '.join(sorted(few))}"

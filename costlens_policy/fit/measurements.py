@@ -21,7 +21,7 @@ from costlens_policy.fit.outcomes import Case, Outcomes, OutcomesError
 from costlens_policy.frozen import frozen
 from costlens_policy.tokens import ESTIMATE
 
-__all__ = ["Assumed", "Flags", "Floats", "Measurements", "Places", "alike", "gather", "of_models"]
+__all__ = ["Assumed", "Flags", "Floats", "IncompleteError", "Measurements", "Places", "alike", "gather", "of_models"]
 
 _Column = TypeVar("_Column")
 
@@ -31,8 +31,13 @@ Flags: TypeAlias = NDArray[np.bool_]
 
 _MOST_LOST: Final = 0.5
 """Share of the cases that may lack a model before the fit is refused."""
+_MOST_REASONS: Final = 3
 _LOW_FOR_ALL: Final = 0.2
 """Where no score of any model is above it, the scale of the scores is in doubt."""
+
+
+class IncompleteError(OutcomesError):
+    """Outcomes do not measure several models on the same cases."""
 
 
 @frozen
@@ -119,12 +124,14 @@ def _with_tasks(measurements: Measurements, tasks: tuple[str | None, ...]) -> Me
 def gather(outcomes: Outcomes, catalogue: Catalogue, assumed: Assumed) -> Measurements:
     """Return outcomes at the prices of a catalogue.
 
-    Raises ``OutcomesError`` where a model has no price and no recorded costs, fewer than two models were measured, or
-    most cases lack a model.
+    Raises ``OutcomesError`` where a model has no price and no recorded costs, and ``IncompleteError`` where fewer than
+    two models were measured, or most cases lack a model.
     """
     models = outcomes.models
     if len(models) < 2:
-        raise OutcomesError(f"a choice needs outcomes of at least two models, got {len(models)}")
+        raise IncompleteError(
+            f"a choice needs outcomes of at least two models, got {listed(models)}{_left_out(outcomes)}"
+        )
     if outcomes.paired and len(models) > 2:
         raise OutcomesError("a case of pairwise preferences has two models; compare two with --models")
     complete = sorted(
@@ -153,10 +160,17 @@ def _refuse_gaps(outcomes: Outcomes, complete: int) -> None:
         return
     gaps = {name: sum(score is None for score in outcomes.scores[name]) for name in outcomes.models}
     most = max(gaps, key=lambda name: gaps[name])
-    raise OutcomesError(
+    raise IncompleteError(
         f"only {complete:,} of {len(outcomes.cases):,} cases have a score of every model, and `{most}` lacks "
-        f"{gaps[most]:,}; compare fewer models with --models"
+        f"{gaps[most]:,}{_left_out(outcomes)}; compare fewer models with --models"
     )
+
+
+def _left_out(outcomes: Outcomes) -> str:
+    """Return what was left out of the files, as that may be why scores are missing."""
+    notes = (*outcomes.notes.dropped, *(note for note in outcomes.notes.remarks if "not read" in note.what))
+    reasons = [str(replace(note, places=note.places[:1])) for note in notes[:_MOST_REASONS]]
+    return f"; left out are {'; '.join(reasons)}" if reasons else ""
 
 
 def _costs(outcomes: Outcomes, name: str, catalogue: Catalogue, assumed: Assumed) -> Iterator[float]:

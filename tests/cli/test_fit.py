@@ -173,6 +173,28 @@ def test_a_fit_is_checked_against_newer_outcomes(run: Run, answers: Path) -> Non
     assert any("`small`, which serves `chat`, fell" in text for text in data["failures"])
 
 
+def test_a_log_with_ratings_is_checked_for_quality(run: Run, answers: Path) -> None:
+    assert run("fit", "answers.csv", *WIDE, "--prices", "models.yaml", "--write", "fitted").exit_code == 0
+    with answers.open(newline="") as stream:
+        rows = [(row["id"], row["task"], row["small"]) for row in csv.DictReader(stream) if row["task"] == "chat"]
+    log = ["id,task,model,score", *(f"{id},{task},small,{score}" for id, task, score in rows)]
+    Path("log.csv").write_text("\n".join(log))
+    done = run("fit", "log.csv", "--check", "fitted")
+    assert done.exit_code == 0, done.output
+    assert done.stdout.startswith(
+        "the quality behind `fitted` still holds on 200 new cases; what it saves is not compared"
+    )
+
+
+@pytest.mark.parametrize(
+    "option", [("--seed", "1"), ("--holdout", "0.3"), ("--strong-share", "0.2"), ("--signal", "task"), ("--force",)]
+)
+def test_a_check_takes_no_option_of_a_choice(run: Run, answers: Path, option: tuple[str, ...]) -> None:
+    refused = run("fit", "answers.csv", *WIDE, "--check", "models.yaml", *option)
+    assert refused.exit_code == 2
+    assert f"`{option[0]}`" in refused.stderr
+
+
 def test_a_mapping_of_replay_names_the_columns_of_models(run: Run, answers: Path) -> None:
     (answers.parent / "mapping.yaml").write_text("outcomes: {large: large, small: small, tiny: tiny}\n")
     done = run("fit", "answers.csv", "--mapping", "mapping.yaml", "--prices", "models.yaml")

@@ -84,7 +84,7 @@ def test_what_cannot_be_compared_is_refused() -> None:
     few = replace(given, scores={**given.scores, "tiny": (None,) * 29 + (1.0,)})
     with pytest.raises(OutcomesError, match="only 1 of 30 cases have a score of every model, and `tiny` lacks 29"):
         gather(few, catalogue(), ASSUMED)
-    with pytest.raises(OutcomesError, match="at least two models, got 1"):
+    with pytest.raises(OutcomesError, match="at least two models, got `large`"):
         gather(replace(given, scores={"large": given.scores["large"]}), catalogue(), ASSUMED)
     with pytest.raises(OutcomesError, match="no price for `tiny`"):
         gather(given, catalogue({"large": "10", "small": "1"}), ASSUMED)

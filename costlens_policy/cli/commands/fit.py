@@ -235,8 +235,15 @@ def command(
     if find_spec("numpy") is None:
         raise InputError("`numpy` is not installed; pip install 'costlens-policy[fit]'")
     if policies is not None:
-        if folder is not None or html is not None:
-            raise click.UsageError("`--check` writes nothing; leave `--write` and `--html` out")
+        if folder is not None or html is not None or force:
+            raise click.UsageError("`--check` writes nothing; leave `--write`, `--html` and `--force` out")
+        for option, given in (
+            ("--max-spend", wanted.max_spend is not None), ("--calls", wanted.calls is not None),
+            ("--strong-share", wanted.strong_share is not None), ("--holdout", wanted.holdout != _SHARE),
+            ("--signal", wanted.signal is not None), ("--seed", wanted.seed != 0),
+        ):  # fmt: skip
+            if given:
+                raise click.UsageError(f"`--check` chooses nothing; leave `{option}` out")
         return _check(files, reading, wanted, policies, output)
     if html is not None and (find_spec("vl_convert") is None or find_spec("jinja2") is None):
         raise InputError(
@@ -372,7 +379,6 @@ def _check(files: tuple[str, ...], reading: _Reading, wanted: _Wanted, policies:
     from costlens_policy.checker import check
     from costlens_policy.fit.documents import DATA_LABEL
     from costlens_policy.fit.drift import compare
-    from costlens_policy.fit.measurements import gather
     from costlens_policy.fit.summary import summary_of_drift
 
     linked, engine = check(policies).linked, load(policies)
@@ -384,9 +390,8 @@ def _check(files: tuple[str, ...], reading: _Reading, wanted: _Wanted, policies:
         request = {"task": case.task, "prompt": case.prompt, "prompt_tokens": case.input_tokens}
         return engine.decide({name: value for name, value in request.items() if value is not None}, now=now).model
 
-    measurements = gather(outcomes, linked.catalogue, _assumed(reading))
-    drift = compare(measurements, linked.catalogue, decide, _max_loss(wanted, linked))
-    notes = [*_notes(outcomes), *measurements.notes]
+    drift = compare(outcomes, linked.catalogue, decide, _max_loss(wanted, linked), _assumed(reading))
+    notes = [*_notes(outcomes), *drift.notes]
     if f"sha256:{outcomes.digest}" in _labels(linked, DATA_LABEL):
         notes.insert(0, "these are the outcomes that the policies were fitted to, and no news of them")
     _FORMATS.print(_Page(None, summary_of_drift(drift, str(policies), notes)), output)

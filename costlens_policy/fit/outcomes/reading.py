@@ -49,6 +49,8 @@ def read_outcomes(
     joining, models = Joining(settings), Models(catalogue, settings.models)
     with _as_outcomes():
         sources = _read_all(_found(files, joining), joining, models)
+        for name in models.unused():
+            joining.remarks.add("names of models that are in no file", f"`{name}`")
         if len(kinds := {source.format == PREFERENCES.name for source in sources}) > 1:
             raise OutcomesError("win shares and scores are not comparable; read preferences on their own")
         left_out = prompts_in(_found(settings.drop, joining)) if settings.drop else frozenset()

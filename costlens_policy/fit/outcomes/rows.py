@@ -93,6 +93,10 @@ class Models:
         model = self.catalogue.find(name)
         return None if model is None else model.name
 
+    def unused(self) -> list[str]:
+        """Return the names that the caller gave a meaning, and that nothing asked for."""
+        return [name for name in self.given if name not in self._known]
+
     def problem(self, name: str) -> str:
         """Return why a name means no model, with the one that it probably means."""
         suggested = None if self.catalogue is None else self.catalogue.suggest(self.given.get(name, name))

@@ -307,6 +307,9 @@ def test_unknown_models_are_named_with_the_one_that_is_near(read: Read, catalogu
     ]
     renamed = read(("a.csv", text), catalogue=catalogue, models={"gpt-5-mni": "openai/gpt-5-mini"})
     assert renamed.models == ("gpt-5-mini", "small")
+    assert not any("in no file" in str(note) for note in renamed.notes.remarks)
+    unused = read(("a.csv", text), catalogue=catalogue, models={"foo": "small"})
+    assert "names of models that are in no file: 1 (first: `foo`)" in map(str, unused.notes.remarks)
     with pytest.raises(OutcomesError, match="none of 1 rows has a score that can be used: scores of `x`, which is not"):
         read(("b.csv", "id,model,score\n1,x,1\n"), catalogue=catalogue)
 
