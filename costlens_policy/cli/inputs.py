@@ -21,7 +21,7 @@ from costlens_policy.compiler.rules import key_problem
 from costlens_policy.diagnostics.model import Diagnostic, PolicyError, Severity, Span
 from costlens_policy.diagnostics.suggestion import did_you_mean, listed
 from costlens_policy.engine.context import Balances
-from costlens_policy.engine.decision import Balance
+from costlens_policy.engine.states import balance_of
 from costlens_policy.errors import RequestError
 from costlens_policy.frozen import frozen
 from costlens_policy.money import usd
@@ -38,7 +38,7 @@ _REQUEST: Final = "CL921"
 _BALANCES: Final = "CL922"
 _UNKNOWN: Final = "unknown attribute "
 _NAMED: Final = re.compile(r"`([^`]+)`")
-_KEYS: Final = ("budget", "key", "used", "held", "override", "topup", "started_at")
+_KEYS: Final = ("budget", "key", "used", "held", "override", "topup", "started_at", "recent", "approvals")
 _AMOUNTS: Final = ("used", "held", "override", "topup")
 
 
@@ -182,7 +182,7 @@ def _not_an_object(value: Any) -> str:
 
 
 def read_balances(path: str, plan: Plan) -> Balances:
-    """Read a list of objects with ``budget``, ``key``, ``used``, ``held``, ``override``, ``topup``, ``started_at``.
+    """Read a list of objects with ``budget``, ``key`` and the amounts, recent charges and approvals of a balance.
 
     Raises ``RejectedError`` with every problem.
     """
@@ -195,7 +195,7 @@ def read_balances(path: str, plan: Plan) -> Balances:
     problems = [item for index in range(len(given.content)) for item in _problems(given, index, plan)]
     if problems:
         raise RejectedError(problems, (given.source,))
-    return {(plan.budgets[item["budget"]][1].id, item.get("key", "")): _balance(item) for item in given.content}
+    return {(plan.budgets[item["budget"]][1].id, item.get("key", "")): balance_of(item) for item in given.content}
 
 
 def _problems(given: Input, index: int, plan: Plan) -> Iterator[Diagnostic]:
@@ -222,6 +222,11 @@ def _problems(given: Input, index: int, plan: Plan) -> Iterator[Diagnostic]:
             yield bad_balances(f"`{name}` must be a non-negative number", given.place((index, name)))
     if "started_at" in item and _time(item["started_at"]) is None:
         yield bad_balances("`started_at` must be a timestamp with a time zone", given.place((index, "started_at")))
+    try:
+        balance_of({name: item[name] for name in ("recent", "approvals") if name in item})
+    except (TypeError, ValueError, KeyError, ArithmeticError, AttributeError) as error:
+        advice = 'write `recent: {1h: 2.5}`, `approvals: [{threshold: "0.9", up_to: 95}]`'
+        yield bad_balances(f"`recent` or `approvals` cannot be read: {error}", given.place((index,)), advice)
 
 
 def _time(value: Any) -> datetime | None:
@@ -238,16 +243,6 @@ def _is_amount(value: Any) -> bool:
     except (TypeError, ValueError):
         return False
     return True
-
-
-def _balance(item: dict[str, Any]) -> Balance:
-    override = _amount(item, "override") if "override" in item else None
-    started_at = _time(item.get("started_at"))
-    return Balance(_amount(item, "used"), _amount(item, "held"), override, _amount(item, "topup"), started_at)
-
-
-def _amount(item: dict[str, Any], name: str) -> Decimal:
-    return Decimal(item.get(name, 0))
 
 
 MAX_DEPTH: Final = 100

@@ -43,6 +43,14 @@ class Told(Struct, gc=False):  # type: ignore[call-arg, unused-ignore]
     """What they get."""
 
 
+class ApprovalGiven(Given):
+    """An approval to decide on: calls past a threshold of the budget, up to an amount used and held."""
+
+    threshold: str
+    up_to: Decimal
+    expires_at: Time | None = None
+
+
 class BalanceGiven(Given):
     """The state of a budget to decide on instead of the ledger's."""
 
@@ -54,6 +62,8 @@ class BalanceGiven(Given):
     topup: Decimal = Decimal(0)
     started_at: datetime | None = None
     """When a window from first use began that is in force."""
+    recent: Annotated[dict[str, Decimal], Meta(description="What was charged lately, by the length of time.")] = {}
+    approvals: list[ApprovalGiven] = []
 
 
 class Decide(Given):

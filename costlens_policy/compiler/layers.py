@@ -12,7 +12,7 @@ from costlens_policy.compiler.operations import compile_operations, read_model
 from costlens_policy.compiler.plan import Layer
 from costlens_policy.compiler.routes import canonical, compile_route
 from costlens_policy.compiler.rules import AccessStep, BudgetStep, QuantileStep, RewriteRule, RouteStep, ThresholdStep
-from costlens_policy.compiler.thresholds import USUAL_ELAPSED, Expectation
+from costlens_policy.compiler.thresholds import USUAL_ELAPSED, BurnRate, Forecast
 from costlens_policy.documents.policy import Budget, Downgrade, PolicyDocument, Threshold
 from costlens_policy.documents.rewrites import Operation
 from costlens_policy.rewrites import RewriteStep
@@ -126,7 +126,7 @@ class _LayerCompiler:
             exclude=self._formulas.optional((*at, "downgrade", "exclude")),
             models=canonical(downgrade.models, self._catalogue),
             name=threshold.name,
-            expects=_expected(threshold) if threshold.is_forecast else None,
+            expects=_expected(threshold) if threshold.looks_ahead else None,
         )
 
     def _steps(self, operations: tuple[Operation, ...], at: Path) -> tuple[RewriteStep, ...]:
@@ -149,8 +149,11 @@ def _place(threshold: ThresholdStep) -> tuple[bool, bool, Decimal]:
     return False, threshold.at_amount is not None, threshold.starts_at(Decimal(1))
 
 
-def _expected(threshold: Threshold) -> Expectation:
-    return Expectation(
+def _expected(threshold: Threshold) -> Forecast | BurnRate:
+    burn = threshold.at_burn_rate
+    if burn is not None:
+        return BurnRate(burn.rate, burn.windows)
+    return Forecast(
         threshold.at_projected_ratio,
         threshold.exhausted_in,
         USUAL_ELAPSED if threshold.min_elapsed is None else threshold.min_elapsed,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.priced_models import Shortlists
-from costlens_policy.compiler.thresholds import Expectation
+from costlens_policy.compiler.thresholds import BurnRate, Forecast
 from costlens_policy.expressions.tree import Select
 from costlens_policy.frozen import frozen, rebuilt
 from costlens_policy.money import multiply
@@ -300,8 +300,8 @@ class ThresholdStep:
     exclude: Formula | None
     models: tuple[str, ...]
     name: str = ""
-    expects: Expectation | None = None
-    """The forecast at which it is active; None where it is active from an amount on."""
+    expects: Forecast | BurnRate | None = None
+    """What is to be expected of the budget while it is active; None where it is active from an amount on."""
 
     @property
     def is_soft_limit(self) -> bool:
@@ -364,7 +364,9 @@ class BudgetStep:
     levels: tuple[ThresholdStep, ...] = field(init=False, repr=False, compare=False)
     """The thresholds that are active from an amount on."""
     forecasts: tuple[ThresholdStep, ...] = field(init=False, repr=False, compare=False)
-    """The others."""
+    """The others, at forecasts and burn rates."""
+    recent: Mapping[str, timedelta] = field(init=False, repr=False, compare=False)
+    """The times over which burn rates are measured, by what policies write."""
     lowest: tuple[ThresholdStep, ...] = field(init=False, repr=False, compare=False)
     """Of the thresholds at amounts, and of those at ratios, the one that is reached first."""
     first: Decimal | None = field(init=False, repr=False, compare=False)
@@ -385,6 +387,8 @@ class BudgetStep:
         object.__setattr__(self, "scope_reads_model", self.scope is not None and self.scope.reads("model"))
         object.__setattr__(self, "levels", tuple(item for item in self.thresholds if item.expects is None))
         object.__setattr__(self, "forecasts", tuple(item for item in self.thresholds if item.expects is not None))
+        rates = [item.expects for item in self.forecasts if isinstance(item.expects, BurnRate)]
+        object.__setattr__(self, "recent", {text: span for item in rates for text, span in item.windows})
         object.__setattr__(self, "lowest", _lowest(self.levels))
         object.__setattr__(self, "first", None if isinstance(self.limit, Formula) else self.first_under(self.limit))
 

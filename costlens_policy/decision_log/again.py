@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
@@ -16,6 +15,7 @@ from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.decision_log.entries import VERSION
 from costlens_policy.engine.decision import Balance, Decision
+from costlens_policy.engine.states import balance_of
 from costlens_policy.errors import InputError, RequestError
 from costlens_policy.frozen import frozen
 from costlens_policy.quantiles import CallKind, Measured, Measures
@@ -192,16 +192,7 @@ def _unbased(call: Any) -> Any:
 
 
 def _balances(entry: Mapping[str, Any]) -> dict[tuple[str, str], Balance]:
-    return {
-        (_text(item["budget"]), _text(item["key"])): Balance(
-            _amount(item["used"]),
-            _amount(item["held"]),
-            None if item.get("override") is None else _amount(item["override"]),
-            _amount(item.get("topup", "0")),
-            None if item.get("started_at") is None else datetime.fromisoformat(_text(item["started_at"])),
-        )
-        for item in entry["balances_read"]
-    }
+    return {(_text(item["budget"]), _text(item["key"])): balance_of(item) for item in entry["balances_read"]}
 
 
 def _measured(entry: Mapping[str, Any]) -> Measures:
@@ -217,10 +208,3 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"a name must be a string, got `{value!r}`")
     return value
-
-
-def _amount(value: Any) -> Decimal:
-    amount = Decimal(_text(value))
-    if not amount.is_finite():
-        raise ValueError(f"an amount must be finite, got `{value}`")
-    return amount

@@ -37,9 +37,9 @@ from costlens_policy.quantiles import MOST_CASES
 from costlens_policy.units import Kind, Unit, base_of, unit_of_kinds
 
 __all__ = [
-    "AccessRule", "Budget", "CalendarWindow", "CallWindow", "Choice", "Downgrade", "FirstUseWindow", "FixedWindow",
-    "LifetimeWindow", "Limits", "PolicyDocument", "QuantileHold", "RollingWindow", "Route", "Split", "SplitTarget",
-    "Target", "Threshold", "Waived", "Window", "Within",
+    "AccessRule", "Budget", "BurnRate", "CalendarWindow", "CallWindow", "Choice", "Downgrade", "FirstUseWindow",
+    "FixedWindow", "LifetimeWindow", "Limits", "PolicyDocument", "QuantileHold", "RollingWindow", "Route", "Split",
+    "SplitTarget", "Target", "Threshold", "Waived", "Window", "Within",
 ]  # fmt: skip
 
 _WHEN_ASKED = Field(
@@ -331,6 +331,32 @@ class Downgrade(Section):
     """Candidates added at the end. They must meet the terms of the route, unless it waives them for downgrades."""
 
 
+class BurnRate(Section):
+    """A rate of spending, over a long and a short time at once.
+
+    A rate of 1 uses up the limit exactly in one window, a rate of 2 in half of it.
+    """
+
+    rate: Annotated[Multiple, Field(examples=[6])]
+    """How many times as fast as the limit allows, on average over each of the two."""
+    long: Annotated[DurationText, Field(examples=["1h"])]
+    """Time in which so much must have been spent."""
+    short: Annotated[DurationText, Field(examples=["5m"])]
+    """Time that shows that it still goes on; usually a twelfth of ``long``."""
+
+    @model_validator(mode="after")
+    def _short_is_shorter(self) -> BurnRate:
+        (_, long), (_, short) = self.windows
+        if not timedelta(seconds=1) <= short < long:
+            raise ValueError(f"`short` must be at least a second and below `long`, got `{self.short}`")
+        return self
+
+    @property
+    def windows(self) -> tuple[tuple[str, timedelta], tuple[str, timedelta]]:
+        """The two times, each as it is written and as a length."""
+        return (self.long, duration_of(self.long)), (self.short, duration_of(self.short))
+
+
 class Threshold(Section):
     """A point below the limit, and what happens from there on.
 
@@ -340,6 +366,7 @@ class Threshold(Section):
 
     exactly_one: ClassVar = (
         "at_ratio", "at_usd", "at_tokens", "at_requests", "at_projected_ratio", "at_exhausted_in",
+        "at_burn_rate",
     )  # fmt: skip
     at_least_one: ClassVar = ("alert", "rewrite", "downgrade")
 
@@ -356,6 +383,8 @@ class Threshold(Section):
     than there is."""
     at_exhausted_in: Annotated[DurationText, Field(examples=["3d"])] | None = None
     """Active while what is left lasts at most this long at the average rate so far, and not until the window ends."""
+    at_burn_rate: Annotated[BurnRate, Field(examples=[{"rate": 6, "long": "1h", "short": "5m"}])] | None = None
+    """Active while more than so many times the limit's own rate is spent, over two times at once."""
     min_elapsed: Annotated[Ratio, Field(examples=[0.1])] | None = None
     """Share of the window that must have passed before a forecast counts; 0.05 where it is left out, so that the first
     calls of a window are not taken for its average."""
@@ -379,9 +408,11 @@ class Threshold(Section):
 
     @property
     def name(self) -> str:
-        """What tells it from the other thresholds of its budget: ``0.8``, ``usd:200``, ``projected_ratio:1.2``."""
+        """What tells it from the other thresholds of its budget: ``0.8``, ``usd:200``, ``burn_rate:6/1h``."""
         if self.at_ratio is not None:
             return f"{self.at_ratio:f}"
+        if self.at_burn_rate is not None:
+            return f"burn_rate:{self.at_burn_rate.rate:f}/{self.at_burn_rate.long}"
         key = self.condition
         value = getattr(self, key)
         return f"{key.removeprefix('at_')}:{value if isinstance(value, str) else f'{Decimal(value):f}'}"
@@ -389,6 +420,11 @@ class Threshold(Section):
     @property
     def is_forecast(self) -> bool:
         return self.condition in ("at_projected_ratio", "at_exhausted_in")
+
+    @property
+    def looks_ahead(self) -> bool:
+        """Whether it is active because of what is to be expected, and not from an amount on."""
+        return self.is_forecast or self.at_burn_rate is not None
 
     @property
     def exhausted_in(self) -> timedelta | None:

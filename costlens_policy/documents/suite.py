@@ -66,6 +66,17 @@ class TemporaryAmount(Section):
     """When it stops holding; ``+3d`` counts from the suite's ``now``."""
 
 
+class ApprovalInput(Section):
+    """An approval, as if somebody had given it."""
+
+    threshold: Annotated[str, Field(min_length=1, examples=["0.9"])]
+    """Name of the threshold of the budget, as in ``policy/budget@0.9``."""
+    up_to: _Amount
+    """Amount that used + held + a call may come to, in the budget's unit."""
+    expires_at: Annotated[_SuiteTime, Field(examples=["+3d"])] | None = None
+    """When it stops holding; ``+3d`` counts from the suite's ``now``."""
+
+
 class BalanceInput(Section):
     """State of one budget and scope key, as if the ledger had reported it.
 
@@ -87,6 +98,10 @@ class BalanceInput(Section):
     """What a person has added to the limit."""
     started_at: Annotated[_SuiteTime, Field(examples=["+2h"])] | None = None
     """When the window from first use began that is in force; ``+3d`` counts from the suite's ``now``."""
+    recent: Annotated[dict[str, _Amount], Field(examples=[{"1h": 12.5, "5m": 2}])] = Field(default_factory=dict)
+    """What was charged lately, by the times that thresholds at burn rates of the budget name."""
+    approvals: tuple[ApprovalInput, ...] = ()
+    """What people have approved."""
     every: Annotated[DurationText, Field(examples=["1m"])] | None = None
     """Time between two values of a series, which starts at the suite's ``now``."""
 

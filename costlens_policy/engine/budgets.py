@@ -11,7 +11,8 @@ from typing import Final, NamedTuple, Protocol
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.priced_models import PricedModel
 from costlens_policy.compiler.rules import BudgetStep, ThresholdStep
-from costlens_policy.engine.context import Context, forecast_of, task_of
+from costlens_policy.compiler.thresholds import BurnRate, Outlook
+from costlens_policy.engine.context import Context, period_of, task_of
 from costlens_policy.engine.facts import Alert, Balance, BalanceSeen, Exclusion, Overflowed
 from costlens_policy.expressions.runtime import CelError
 from costlens_policy.frozen import frozen
@@ -63,13 +64,15 @@ class AppliedBudget:
         self.expecting: tuple[ThresholdStep, ...] = ()
 
     def expect(self, now: datetime) -> None:
-        """Find the thresholds that are active because of the forecast."""
-        balance, left = self.balance, max(subtract(self.limit, self.taken), ZERO)
-        ahead = forecast_of(self.step, balance.used, left, self.limit, balance.started_at, now)
-        if ahead is not None:
-            self.expecting = tuple(
-                item for item in self.step.forecasts if item.expects is not None and item.expects.is_met(ahead)
-            )
+        """Find the thresholds that are active because of what is to be expected."""
+        period = period_of(self.step, self.balance.started_at, now)
+        if period is None:
+            return
+        left = max(subtract(self.limit, self.taken), ZERO)
+        at = Outlook(self.balance.used, left, self.limit, dict(self.balance.recent), period, now)
+        self.expecting = tuple(
+            item for item in self.step.forecasts if item.expects is not None and item.expects.is_met(at)
+        )
         if self.expecting:
             self.room = min(self.room, ZERO)
 
@@ -545,6 +548,9 @@ def _point(applied: AppliedBudget, threshold: ThresholdStep) -> str:
     if expects is None:
         start = show_amount(threshold.starts_at(applied.limit), step.unit)
         return f"past its threshold at {start if threshold.at_ratio is None else f'{threshold.at_ratio:f} ({start})'}"
+    if isinstance(expects, BurnRate):
+        (long, _), (short, _) = expects.windows
+        return f"spent at {expects.rate:f} times the rate of its limit, over {long} and {short},"
     if expects.projected_ratio is not None:
         return f"expected to use at least {expects.projected_ratio:f} times its limit"
     return f"expected to be exhausted within {threshold.name.partition(':')[2]}"

@@ -26,9 +26,9 @@ from costlens_policy.rewrites.steps import RewriteStep
 
 if TYPE_CHECKING:
     from costlens_policy.engine.signals import SignalValues
-    from costlens_policy.periods import Forecast
+    from costlens_policy.periods import Period
 
-__all__ = ["Balances", "Context", "Refusal", "forecast_of", "task_of"]
+__all__ = ["Balances", "Context", "Refusal", "period_of", "task_of"]
 
 Balances = Mapping[tuple[str, str], Balance]
 """Balances by budget (``policy/budget``) and scope key. What is not listed is zero."""
@@ -363,9 +363,12 @@ def _expected(
     step: BudgetStep, used: Decimal, left: Decimal, limit: Decimal, started_at: datetime | None, now: datetime
 ) -> dict[str, Value]:
     """Return what is to be expected of a budget, without what cannot be told."""
-    ahead = forecast_of(step, used, left, limit, started_at, now)
-    if ahead is None:
+    from costlens_policy.periods import forecast  # most plans do not ask, and need no calendar
+
+    period = period_of(step, started_at, now)
+    if period is None:
         return {}
+    ahead = forecast(used, left, limit, period.since(now), period.resets_at, now)
     found = {
         "used_per_day": None if ahead.used_per_day is None else float(ahead.used_per_day),
         "projected_ratio": None if ahead.projected_ratio is None else float(ahead.projected_ratio),
@@ -374,23 +377,18 @@ def _expected(
     return {name: value for name, value in found.items() if value is not None}
 
 
-def forecast_of(
-    step: BudgetStep, used: Decimal, left: Decimal, limit: Decimal, started_at: datetime | None, now: datetime
-) -> Forecast | None:
-    """Return what is to be expected of a budget, amounts in its unit; None where it has no period.
+def period_of(step: BudgetStep, started_at: datetime | None, now: datetime) -> Period | None:
+    """Return the period of a budget at a time; None where it has none, or none can be told.
 
     ``started_at`` is when the window from first use began that is in force.
     """
-    from costlens_policy.periods import PeriodError, forecast  # most plans do not ask, and need no calendar
+    from costlens_policy.periods import PeriodError
 
     try:
         period = step.schedule.at(now)
     except PeriodError:  # the calendar ends before the period does, or the machine has lost the time zone
         return None
-    if period is None:
-        return None
-    period = period.seen(started_at, now)
-    return forecast(used, left, limit, period.since(now), period.resets_at, now)
+    return None if period is None else period.seen(started_at, now)
 
 
 def _closed(

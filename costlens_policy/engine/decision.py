@@ -24,6 +24,7 @@ from costlens_policy.engine.facts import (
     Overflowed,
     WayOut,
 )
+from costlens_policy.engine.states import state_of
 from costlens_policy.errors import CostlensPolicyError
 from costlens_policy.expressions import Value
 from costlens_policy.expressions.runtime import to_python
@@ -227,7 +228,7 @@ def _exported(decision: Decision) -> dict[str, Any]:
         "now": _plain(decision.now),
         "request": json_value(dict(decision.request)),
         "balances_read": [
-            {"budget": budget, "key": key, **_state(balance)}
+            {"budget": budget, "key": key, **state_of(balance)}
             for (budget, key), balance in sorted(decision.balances_read.items())
         ],
         **_measured(decision),
@@ -305,18 +306,6 @@ def _measured(decision: Decision) -> dict[str, Any]:
 
 def _overflowed(item: Overflowed) -> dict[str, Any]:
     return {**_balance(item.seen), "counted_on": item.counted_on, "counted_on_key": item.counted_on_key}
-
-
-def _state(balance: Balance) -> dict[str, str]:
-    """Return a balance; what people changed about the limit only where they did."""
-    state = {"used": _number(balance.used), "held": _number(balance.held)}
-    if balance.override is not None:
-        state["override"] = _number(balance.override)
-    if balance.topup:
-        state["topup"] = _number(balance.topup)
-    if balance.started_at is not None:
-        state["started_at"] = _plain(balance.started_at)
-    return state
 
 
 def _failure(item: Failure) -> dict[str, Any]:

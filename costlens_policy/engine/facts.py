@@ -12,14 +12,44 @@ from costlens_policy.frozen import frozen
 from costlens_policy.money import ZERO, total, usd
 from costlens_policy.units import Unit
 
-__all__ = ["Alert", "Balance", "BalanceSeen", "Call", "Estimate", "Exclusion", "Failure", "Overflowed", "WayOut"]
+__all__ = [
+    "Alert",
+    "Approval",
+    "Balance",
+    "BalanceSeen",
+    "Call",
+    "Estimate",
+    "Exclusion",
+    "Failure",
+    "Overflowed",
+    "WayOut",
+]
+
+
+@frozen
+class Approval:
+    """What somebody approved: calls past a threshold, as long as used + held + the call is at most ``up_to``.
+
+    ``expires_at`` is when it ends, None where it holds as long as the period does.
+    """
+
+    threshold: str
+    up_to: Decimal
+    expires_at: datetime | None = None
+
+    def covers(self, threshold: str, reached: Decimal, now: datetime) -> bool:
+        """Whether a call may go past a threshold."""
+        in_force = self.expires_at is None or now < self.expires_at
+        return in_force and self.threshold == threshold and reached <= self.up_to
 
 
 @frozen
 class Balance:
     """State of one budget and scope key, in the budget's unit: what is spent, and what is held for calls under way.
 
-    People may change a limit for a while: ``override`` replaces it, ``topup`` is added.
+    People may change a limit for a while: ``override`` replaces it, ``topup`` is added. ``recent`` is what was charged
+    lately in the current period, by the lengths of time that thresholds at burn rates name, such as ``1h``.
+    ``approvals`` are those that people gave.
     ``started_at`` is when a window from first use began that is in force, None for every other window.
 
     Raises ``ValueError`` for what is not an exact amount from zero on: with others, no budget could be kept.
@@ -30,6 +60,8 @@ class Balance:
     override: Decimal | None = None
     topup: Decimal = ZERO
     started_at: datetime | None = None
+    recent: tuple[tuple[str, Decimal], ...] = ()
+    approvals: tuple[Approval, ...] = ()
 
     @classmethod
     def of_ledger(
@@ -39,6 +71,8 @@ class Balance:
         override: Decimal | None,
         topup: Decimal,
         started_at: datetime | None = None,
+        recent: tuple[tuple[str, Decimal], ...] = (),
+        approvals: tuple[Approval, ...] = (),
     ) -> Balance:
         """Return a balance of amounts that a ledger has examined: they need not be examined for each call again."""
         balance = object.__new__(cls)
@@ -48,6 +82,8 @@ class Balance:
         put(balance, "override", override)
         put(balance, "topup", topup)
         put(balance, "started_at", started_at)
+        put(balance, "recent", recent)
+        put(balance, "approvals", approvals)
         return balance
 
     def limit_in_force(self, limit: Decimal) -> Decimal:
@@ -65,6 +101,10 @@ class Balance:
                 usd(amount)
         if self.started_at is not None and self.started_at.tzinfo is None:
             raise ValueError("`started_at` of a balance must have a time zone")
+        for _, amount in self.recent:
+            usd(amount)
+        for approval in self.approvals:
+            usd(approval.up_to)
 
 
 class Estimate(NamedTuple):

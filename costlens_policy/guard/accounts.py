@@ -12,6 +12,7 @@ from costlens_policy.compiler.plan import Plan
 from costlens_policy.compiler.rules import BudgetStep
 from costlens_policy.engine.context import Context as DecisionContext
 from costlens_policy.engine.decision import BalanceSeen, Decision
+from costlens_policy.guard.recent import Recent, budget_of, recent_name, recent_time
 from costlens_policy.ledger import Unit, decimal_of
 from costlens_policy.ledger.account import Account, AccountBalance
 from costlens_policy.ledger.amounts import amount_of, limit_of
@@ -68,8 +69,15 @@ class Accounts:
         self._limits: Final[dict[str, int]] = {
             id: limit_of(step.limit, step.unit) for id, step in self.steps.items() if isinstance(step.limit, Decimal)
         }
+        self.measuring: Final = frozenset(id for id, step in self.steps.items() if step.recent)
+        """Those that measure what was charged lately."""
         self.counts_runs: Final = any(step.unit == "runs" for step in self.steps.values())
         self._schedules: Final[dict[str, Schedule]] = {id: step.schedule for id, step in self.steps.items()}
+        self._schedules.update(
+            (recent_name(id, text), Recent(step.schedule, span))
+            for id, step in self.steps.items()
+            for text, span in step.recent.items()
+        )
         self._known: dict[Place, Known] = {}
         self._known_before: dict[Place, Known] = {} if before is None else before._known
         self._lock = Lock()
@@ -97,7 +105,23 @@ class Accounts:
         if known is not None and known.account.period is period:
             return known
         budget, key = place
-        return self._know(place, Account(budget, key, self.steps[budget].unit, period))
+        return self._know(place, Account(budget, key, self.steps[budget_of(budget)].unit, period))
+
+    def recent_places(self, budget: str, key: str) -> tuple[Place, ...]:
+        """Return where the recent charges of a budget and scope key are counted, for each of its burn rates."""
+        step = self.steps.get(budget)
+        if step is None or not step.recent:
+            return ()
+        return tuple([(recent_name(budget, text), key) for text in step.recent])
+
+    def recent(self, budget: str, key: str, now: datetime) -> dict[str, Decimal]:
+        """Return what was charged lately on a budget and scope key, as it was seen last, by the times it measures."""
+        found: dict[str, Decimal] = {}
+        for name, _ in self.recent_places(budget, key):
+            known = self.known((name, key), now)
+            if known is not None:
+                found[recent_time(name)] = decimal_of(known.balance.used, known.account.unit)
+        return found
 
     def put(self, balances: Iterable[AccountBalance], at: float) -> None:
         """Take over balances that the store has reported."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import field
 from datetime import datetime
 from decimal import Decimal
 from hashlib import sha256
@@ -12,6 +13,7 @@ from typing import Final
 
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.compiler.rules import BudgetStep, ThresholdStep
+from costlens_policy.compiler.thresholds import Outlook
 from costlens_policy.frozen import frozen
 from costlens_policy.guard.delivery import LEASE, Delivery
 from costlens_policy.guard.events import Event, EventKind
@@ -19,7 +21,6 @@ from costlens_policy.guard.link import Link
 from costlens_policy.ledger import Account, AccountBalance, LedgerError, decimal_of
 from costlens_policy.ledger.amounts import limit_of
 from costlens_policy.money import ZERO, plain, subtract, total
-from costlens_policy.periods import forecast
 from costlens_policy.units import base_of
 
 __all__ = ["Alerts", "Standing"]
@@ -36,19 +37,20 @@ class Standing:
     held: Decimal
     limit: Decimal
     call: Decimal
+    recent: Mapping[str, Decimal] = field(default_factory=dict)
+    """What was charged lately, by the times that burn rates name."""
 
     @property
     def reached(self) -> Decimal:
         return total((self.used, self.held, self.call))
 
     def is_at(self, threshold: ThresholdStep, clock: Callable[[], datetime]) -> bool:
-        """Whether a threshold is active there; what a forecast says is asked of the time that a clock shows."""
+        """Whether a threshold is active there; what is to be expected is asked of the time that a clock shows."""
         if threshold.expects is None:
             return self.reached >= threshold.starts_at(self.limit)
-        period, now = self.account.period, clock()
         left = max(subtract(self.limit, total((self.used, self.held))), ZERO)
-        ahead = forecast(self.used, left, self.limit, period.since(now), period.resets_at, now)
-        return threshold.expects.is_met(ahead)
+        outlook = Outlook(self.used, left, self.limit, self.recent, self.account.period, clock())
+        return threshold.expects.is_met(outlook)
 
 
 class Alerts:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from costlens_policy.engine.decision import Balance
 from costlens_policy.guard.accounts import NEVER, Accounts, Known, Place
+from costlens_policy.guard.recent import recent_time
 from costlens_policy.guard.run_records import BegunRuns
 from costlens_policy.ledger.account import Account, AccountBalance, Grants
 from costlens_policy.ledger.amounts import decimal_of
@@ -31,7 +33,7 @@ class Snapshot(Mapping[Place, Balance]):
     """
 
     __slots__ = (
-        "_accounts", "_begun", "_found", "_now", "_run", "_times", "balances", "is_complete", "unlooked",
+        "_accounts", "_begun", "_found", "_now", "_run", "_times", "balances", "is_complete", "looked_at", "unlooked",
     )  # fmt: skip
 
     def __init__(
@@ -43,6 +45,8 @@ class Snapshot(Mapping[Place, Balance]):
         self._begun = begun
         self.balances: dict[Place, AccountBalance] = {}
         """What decisions are made on, of each account that was looked at."""
+        self.looked_at: list[Place] = []
+        """Accounts of recent charges that decisions looked at: no hold verifies them."""
         self.is_complete = True
         """Whether the store has reported every balance that was looked at, at some time."""
         self._accounts = accounts
@@ -92,6 +96,7 @@ class Snapshot(Mapping[Place, Balance]):
         if self.find(place) is None:
             return default
         account, used, held, grants = self.balances[place]
+        recent = self._recent(place) if place[0] in self._accounts.measuring else ()
         unit, override, topup = account.unit, grants.override, grants.topup
         if unit == "runs" and self._counts_run(account):
             used, held = (used - 1, held) if used else (0, max(0, held - 1))
@@ -101,7 +106,21 @@ class Snapshot(Mapping[Place, Balance]):
             None if override is None else decimal_of(override, unit),
             decimal_of(topup, unit) if topup else ZERO,
             account.period.starts_at if account.period.first_use is not None else None,
+            recent,
         )
+
+    def _recent(self, place: Place) -> tuple[tuple[str, Decimal], ...]:
+        """Return what was charged lately, where there is anything, and remember that it was looked at."""
+        found = []
+        for at in self._accounts.recent_places(*place):
+            known = self.find(at)
+            if known is None:
+                continue
+            self.looked_at.append(at)
+            balance = self.balances[at]
+            if balance.used:
+                found.append((recent_time(at[0]), decimal_of(balance.used, balance.account.unit)))
+        return tuple(found)
 
     def _counts_run(self, account: Account) -> bool:
         if self._run is None or self._begun is None:

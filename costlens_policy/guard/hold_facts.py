@@ -23,6 +23,7 @@ from costlens_policy.checker.attributes import STANDARD_ATTRIBUTES, WARM_TOKENS
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Balance, BalanceSeen, Call, Decision, Estimate
+from costlens_policy.engine.states import balance_of, more_of
 from costlens_policy.guard.signals import as_asked
 from costlens_policy.ledger import Reservation, ReservedLine, decimal_of
 from costlens_policy.ledger.calls import Facts
@@ -145,14 +146,8 @@ def decide_again(plan: Plan, request: Mapping[str, Any], facts: Facts) -> Decisi
     if not isinstance(decided, Mapping):
         return None
     balances = {
-        (budget, key): Balance(
-            Decimal(used),
-            Decimal(held),
-            None if override is None else Decimal(override),
-            Decimal(topup),
-            *map(datetime.fromisoformat, started_at),
-        )
-        for budget, key, used, held, override, topup, *started_at in decided["balances"]
+        (budget, key): balance_of(dict(zip(("used", "held", "override", "topup"), kept, strict=False)) | _more(kept))
+        for budget, key, *kept in decided["balances"]
     }
     warm = decided.get(WARM_TOKENS)
     request = {name: value for name, value in request.items() if name != WARM_TOKENS}
@@ -161,10 +156,15 @@ def decide_again(plan: Plan, request: Mapping[str, Any], facts: Facts) -> Decisi
     return decide(plan, request, balances, datetime.fromisoformat(decided["now"]))
 
 
-def _texts(balance: Balance) -> list[str | None]:
+def _texts(balance: Balance) -> list[Any]:
     override = None if balance.override is None else plain(balance.override)
-    started = [] if balance.started_at is None else [balance.started_at.isoformat()]
-    return [plain(balance.used), plain(balance.held), override, plain(balance.topup), *started]
+    more = more_of(balance)
+    return [plain(balance.used), plain(balance.held), override, plain(balance.topup), *((more,) if more else ())]
+
+
+def _more(kept: list[Any]) -> dict[str, Any]:
+    """Return what a hold keeps of a balance behind its amounts."""
+    return dict(kept[4]) if len(kept) > 4 and isinstance(kept[4], Mapping) else {}
 
 
 _MOST_CALLS: Final = 16

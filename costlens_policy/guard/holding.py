@@ -299,7 +299,8 @@ def _report_reached(shared: Shared, decision: Decision) -> None:
     for line in (*decision.balances, *(item.seen for item in decision.overflowed)):
         account = shared.accounts.account(line.budget, line.key, decision.now)
         if account is not None:
-            shared.alerts.reached(Standing(account, line.used, line.held, line.limit, line.call))
+            recent = shared.accounts.recent(line.budget, line.key, decision.now)
+            shared.alerts.reached(Standing(account, line.used, line.held, line.limit, line.call, recent))
 
 
 def _report_denied(shared: Shared, decision: Decision, snapshot: Snapshot) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from itertools import repeat
 from typing import Final, NamedTuple, get_args
@@ -63,7 +64,7 @@ class Charged(NamedTuple):
     @property
     def budgets(self) -> tuple[ChargedBudget, ...]:
         """What it was charged on each budget that it counts against."""
-        return tuple(_budget(line) for line in self.lines)
+        return tuple(_budget(line) for line in self.lines if not line.account.is_beside)
 
 
 def _budget(line: ChargedLine) -> ChargedBudget:
@@ -166,7 +167,20 @@ def _charges(shared: Shared, reserved: Reserved, bill: Bill) -> tuple[Charge, ..
         charges.append(Charge(account, charged))
     if len(charges) < len(amounts):
         charges += _not_held(shared, reserved, amounts)
+    if shared.accounts.measuring:
+        charges += _recent(shared, charges, reserved.decision.now)
     return tuple(charges)
+
+
+def _recent(shared: Shared, charges: Sequence[Charge], now: datetime) -> list[Charge]:
+    """Return the same charges once more, on the accounts of what was charged lately."""
+    found = []
+    for charge in charges:
+        for place in shared.accounts.recent_places(charge.account.budget, charge.account.key):
+            known = shared.accounts.known(place, now)
+            if known is not None:
+                found.append(Charge(known.account, charge.amount))
+    return found
 
 
 def _not_held(shared: Shared, reserved: Reserved, amounts: Mapping[Place, Decimal]) -> Iterator[Charge]:
@@ -207,7 +221,10 @@ def _take_over(shared: Shared, held: ToHold, lines: tuple[ChargedLine, ...]) -> 
         for (account, _, _, used, held_now), limit in zip(lines, limits, strict=True):
             if limit is not None and shared.alerts.may_be_due(account, used + held_now, limit):
                 unit = account.unit
-                standing = Standing(account, shown_amount(used, unit), shown_amount(held_now, unit), limit, ZERO)
+                recent = shared.accounts.recent(account.budget, account.key, shared.clock())
+                standing = Standing(
+                    account, shown_amount(used, unit), shown_amount(held_now, unit), limit, ZERO, recent
+                )
                 shared.alerts.reached(standing)
 
 

@@ -174,7 +174,8 @@ def _plan_for(shared: Shared, asked: Asked, snapshot: Snapshot) -> ToHold:
                 continue
         plan = holds_of(decision, snapshot.find) if decision.allowed else ToHold(decision)
         read = decision.balances_read
-        if len(read) == len(plan.seen) and snapshot.is_complete and not (decision.excluded or decision.despite):
+        settled = len(read) == len(plan.seen) and snapshot.is_complete and not snapshot.looked_at
+        if settled and not (decision.excluded or decision.despite):
             return plan  # as nearly always: the hold itself verifies whatever was read
         unread = _unread(shared, plan, snapshot)
         if not unread:
@@ -207,7 +208,7 @@ def _unread(shared: Shared, plan: ToHold, snapshot: Snapshot) -> list[Account]:
     verified: Collection[Place] = ()
     if not barred:
         verified = {(seen.budget, seen.key) for seen in plan.seen}
-    return snapshot.unread(decision.balances_read, verified, oldest)
+    return snapshot.unread((*decision.balances_read, *dict.fromkeys(snapshot.looked_at)), verified, oldest)
 
 
 def _take_over(shared: Shared, answer: Held | Refused, lines: tuple[HoldLine, ...], snapshot: Snapshot) -> bool:

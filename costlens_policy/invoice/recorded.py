@@ -262,7 +262,7 @@ class _Reader:
         tally = Tally(cost or ZERO, 1, unpriced=cost is None or "cost_usd" not in facts)
         tally.names[name] += 1
         for entry in entries:
-            if entry.account.unit == "usd":
+            if entry.account.unit == "usd" and not entry.account.is_beside:
                 tally.charged[entry.account] = entry.amount
         basis = facts.get("basis")
         if basis == "assumed":

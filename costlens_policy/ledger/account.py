@@ -33,6 +33,7 @@ from costlens_policy.periods import FIRST_USE, Period
 
 __all__ = [
     "AFTER_SEPARATOR",
+    "BESIDE",
     "BUCKETS",
     "CLOCKS",
     "KEPT_BUCKETS",
@@ -63,6 +64,8 @@ SEPARATOR: Final = "\x1f"
 AFTER_SEPARATOR: Final = "\x20"
 """The character that follows it, so that a name and this are beyond all names that the name begins."""
 LAST_NAME: Final = "\U0010ffff"
+BESIDE: Final = "~"
+"""Stands in the name of an account behind that of the budget beside whose account it counts."""
 _LONGEST: Final = 1200
 """Bytes: names of a policy and a budget, a period, a unit with weights, and a scope key."""
 
@@ -83,6 +86,11 @@ class Account:
     period: Period = field(compare=False)
     name: str = field(init=False, repr=False)
     scope: str = field(init=False, repr=False, compare=False)
+
+    @property
+    def is_beside(self) -> bool:
+        """Whether it counts once more, beside the account of a budget, what was charged there lately."""
+        return BESIDE in self.budget
 
     def __post_init__(self) -> None:
         for text in (self.budget, self.period.id):

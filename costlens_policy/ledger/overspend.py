@@ -65,6 +65,8 @@ def overspends(store: Store, query: EntryQuery) -> tuple[Overspend, ...]:
     """
     found: dict[Account, Overspend] = {}
     for entry in _entries(store, replace(query, limit=_PAGE, newest_first=False)):
+        if entry.account.is_beside:
+            continue
         known = found.get(entry.account)
         if known is None:
             known = found[entry.account] = Overspend(entry.account)

@@ -257,7 +257,9 @@ _NOTHING = Balance()
 class _BalanceBook(Mapping[_Key, Balance]):
     """Balances by budget and scope key as the engine asks for them. Set ``now`` before each decision."""
 
-    __slots__ = ("_accounts", "_alerted", "_begun", "_rolling", "_schedules", "_windows", "now", "run")
+    __slots__ = (
+        "_accounts", "_alerted", "_begun", "_measured", "_recent", "_rolling", "_schedules", "_windows", "now", "run",
+    )  # fmt: skip
 
     def __init__(self, plan: Plan) -> None:
         steps = {step.id: step for _, step in plan.budgets.values()}
@@ -265,6 +267,8 @@ class _BalanceBook(Mapping[_Key, Balance]):
         self._schedules = {name: step.schedule for name, step in steps.items()}
         self._accounts: dict[tuple[str, str, str], Decimal] = {}
         self._rolling: dict[tuple[str, str, str], deque[tuple[datetime, Decimal]]] = {}
+        self._measured = {name: step.recent for name, step in steps.items() if step.recent}
+        self._recent: dict[tuple[tuple[str, str, str], str], deque[tuple[datetime, Decimal]]] = {}
         self._alerted: set[tuple[str, str, str, str]] = set()
         self.run: str | None = None
         """The run of the call that is decided."""
@@ -281,11 +285,23 @@ class _BalanceBook(Mapping[_Key, Balance]):
         if period.rolling is not None:
             self._forget(account, period)
         elif period.first_use is not None and (started_at := self._began(account, period)) is not None:
-            return Balance(self._accounts.get(account, ZERO), started_at=started_at)
+            lately = tuple(self._lately(account)) if key[0] in self._measured else ()
+            return Balance(self._accounts.get(account, ZERO), started_at=started_at, recent=lately)
         used = self._accounts.get(account, ZERO)
         if self.run is not None and (account, self.run) in self._begun:
             used = subtract(used, _ONE)  # a run counts once
-        return Balance(used) if used else _NOTHING
+        if not used:
+            return _NOTHING
+        return Balance(used, recent=tuple(self._lately(account))) if key[0] in self._measured else Balance(used)
+
+    def _lately(self, account: tuple[str, str, str]) -> Iterator[tuple[str, Decimal]]:
+        """Yield what was charged lately, over each time that the budget measures."""
+        for text, span in self._measured[account[0]].items():
+            charges = self._recent.get((account, text))
+            while charges and charges[0][0] <= self.now - span:
+                charges.popleft()
+            if charges:
+                yield text, total(amount for _, amount in charges)
 
     def __iter__(self) -> Iterator[_Key]:
         return iter({(budget, key) for budget, key, _ in self._accounts})
@@ -312,6 +328,8 @@ class _BalanceBook(Mapping[_Key, Balance]):
             self._accounts[account] = total((self._accounts.get(account, ZERO), amount))
             if period.rolling is not None:
                 self._rolling.setdefault(account, deque()).append((self.now, amount))
+            for text in self._measured.get(seen.budget, ()):
+                self._recent.setdefault((account, text), deque()).append((self.now, amount))
 
     def first_alerts(self, decision: Decision) -> list[Alert]:
         """Return the alerts that are due for the first time in their period."""

@@ -64,6 +64,8 @@ class LedgerSource:
         while True:
             page = self.store.entries(query)
             for entry in page.items:
+                if entry.account.is_beside:
+                    continue
                 if entry.is_of_call:
                     yield entry
                 elif entry.kind in ("set", "correct"):

@@ -19,6 +19,7 @@ from costlens_policy.clock import duration_of, system_now
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.decide import decide, models_for
 from costlens_policy.engine.decision import Balance, Decision, DeniedError
+from costlens_policy.engine.facts import Approval
 from costlens_policy.errors import RequestError
 from costlens_policy.frozen import frozen
 from costlens_policy.guard import AsyncCall, AsyncGuard, GuardError
@@ -150,7 +151,13 @@ def _balances(plan: Plan, given: Sequence[wire.BalanceGiven]) -> Mapping[tuple[s
     try:
         return {
             (known[item.budget][1].id, item.key): Balance(
-                item.used, item.held, item.override, item.topup, item.started_at
+                item.used,
+                item.held,
+                item.override,
+                item.topup,
+                item.started_at,
+                tuple(item.recent.items()),
+                tuple(Approval(given.threshold, given.up_to, given.expires_at) for given in item.approvals),
             )
             for item in given
         }

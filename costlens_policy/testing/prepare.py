@@ -14,8 +14,10 @@ from costlens_policy.checker.attributes import SIGNALS
 from costlens_policy.clock import duration_of, duration_text
 from costlens_policy.compiler.rules import key_problem
 from costlens_policy.diagnostics.model import Related, Span
+from costlens_policy.diagnostics.suggestion import did_you_mean, listed
 from costlens_policy.documents.suite import BalanceInput, Case, Expectation, SuiteDocument, TemporaryAmount
 from costlens_policy.engine.decision import Balance
+from costlens_policy.engine.facts import Approval
 from costlens_policy.frozen import frozen
 from costlens_policy.money import ZERO
 from costlens_policy.quantiles import CallKind, Measured, Measures, band_of
@@ -211,8 +213,9 @@ class _BalancesOfCases:
             override = self._in_force(entry.override, now, (*path, "override"))
             topup = self._in_force(entry.topup, now, (*path, "topup"))
             try:
-                started_at = self._started_at(entry, now, path)
-                balance = Balance(self._used(entry, now), entry.held or ZERO, override, topup or ZERO, started_at)
+                used, started_at = self._used(entry, now), self._started_at(entry, now, path)
+                recent, approvals = self._recent(budget, entry, path), self._approvals(budget, entry, path)
+                balance = Balance(used, entry.held or ZERO, override, topup or ZERO, started_at, recent, approvals)
             except SeriesError as error:
                 self._problems.report("CL611", str(error), (*path, "used"), help=_SERIES_HELP)
             except ValueError as error:
@@ -240,6 +243,29 @@ class _BalancesOfCases:
             return None
         started_at = self._timestamp(entry.started_at, (*path, "started_at"))
         return started_at if started_at is None or now is None or started_at <= now else None
+
+    def _recent(self, budget: str, entry: BalanceInput, path: Path) -> tuple[tuple[str, Decimal], ...]:
+        """Return what was charged lately, over times that the budget measures."""
+        measured = self._known.plan.budgets[budget][1].recent
+        for text in entry.recent:
+            if text not in measured:
+                known = f"it measures {listed(list(measured))}" if measured else "no threshold of it is at a burn rate"
+                message = f"budget `{budget}` does not measure what was charged in `{text}`"
+                self._problems.report("CL611", message, (*path, "recent"), help=known)
+        return tuple(entry.recent.items())
+
+    def _approvals(self, budget: str, entry: BalanceInput, path: Path) -> tuple[Approval, ...]:
+        """Return what was approved, of thresholds that the budget has."""
+        known = [item.name for item in self._known.plan.budgets[budget][1].thresholds]
+        found = []
+        for index, item in enumerate(entry.approvals):
+            at = (*path, "approvals", index)
+            if item.threshold not in known:
+                message = f"budget `{budget}` has no threshold `{item.threshold}`"
+                self._problems.report("CL611", message, at, help=did_you_mean(item.threshold, known))
+            end = None if item.expires_at is None else self._timestamp(item.expires_at, (*at, "expires_at"))
+            found.append(Approval(item.threshold, item.up_to, end))
+        return tuple(found)
 
     def _in_force(self, written: Decimal | TemporaryAmount | None, now: datetime | None, path: Path) -> Decimal | None:
         """Return an override or top-up that is in force at the time of a case."""

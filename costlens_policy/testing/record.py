@@ -17,6 +17,7 @@ from typing import Any, Final
 from costlens_policy.api import Engine
 from costlens_policy.decision_log import decide_again
 from costlens_policy.engine.decision import Balance, Decision
+from costlens_policy.engine.states import balance_of
 from costlens_policy.errors import InputError, RequestError
 from costlens_policy.frozen import frozen
 from costlens_policy.quantiles import Measures
@@ -154,8 +155,7 @@ def _balances(rows: Any, known: Vocabulary) -> Iterator[tuple[tuple[str, str], B
     try:
         for row in rows:
             amounts = {name: Decimal(str(row[name])) for name in ("used", "held", "override", "topup") if name in row}
-            started = datetime.fromisoformat(row["started_at"]) if "started_at" in row else None
-            yield (_budget(str(row["budget"]), known), str(row.get("key", ""))), Balance(**amounts, started_at=started)
+            yield (_budget(str(row["budget"]), known), str(row.get("key", ""))), balance_of({**row, **amounts})
     except (TypeError, KeyError, ValueError, ArithmeticError) as error:
         raise InputError(f"`balances` must be a list of budgets with `used`: {error}") from None
 

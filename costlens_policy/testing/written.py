@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from costlens_policy.diagnostics.text import printable
 from costlens_policy.engine.decision import Balance
+from costlens_policy.engine.facts import Approval
 from costlens_policy.frozen import frozen
 from costlens_policy.quantiles import CallKind, Measured, Measures, lowest_of
 
@@ -87,8 +88,11 @@ def _balance(budget: str, key: str, balance: Balance) -> dict[str, Any]:
         found["key"] = key
     found["used"] = balance.used
     more: dict[str, Any] = {"held": balance.held or None, "override": balance.override, "topup": balance.topup or None}
-    if balance.started_at is not None:
-        more["started_at"] = balance.started_at
+    more |= {
+        "started_at": balance.started_at,
+        "recent": dict(balance.recent) or None,
+        "approvals": [_approval(item) for item in balance.approvals] or None,
+    }
     return found | {name: value for name, value in more.items() if value is not None}
 
 
@@ -97,6 +101,11 @@ def _measured(kind: CallKind, known: Measured) -> dict[str, Any]:
     return {
         "budget": kind.budget, "model": kind.model, "task": kind.task, "output_tokens": output, **known._asdict(),
     }  # fmt: skip
+
+
+def _approval(item: Approval) -> dict[str, Any]:
+    found: dict[str, Any] = {"threshold": item.threshold, "up_to": item.up_to}
+    return found if item.expires_at is None else {**found, "expires_at": item.expires_at}
 
 
 def _entry(key: str, value: dict[str, Any]) -> Iterator[str]:

@@ -629,3 +629,22 @@ def test_s_cch_8_a_call_stays_the_same_call(caches: Callable[[], Guard], world: 
         assert [one.call(asked, id=id).decision.model for id in ("cold", "warm")] == ["small", "big"]
     elsewhere.settle("warm", {"input_tokens": 100, "cache_creation_input_tokens": 9_900, "output_tokens": 9})
     assert elsewhere.decide(asked).request["warm_tokens"] == {"big": 9_900}
+
+
+def test_s_thr_7_what_was_charged_lately(world: World) -> None:
+    """Each call costs a little more than the share of an hour, and two come to twice that."""
+    guard = world.guard(
+        "budgets: [{id: b, hard_limit_usd: 0.024, window: {calendar: day}, thresholds:"
+        " [{at_burn_rate: {rate: 2, long: 1h, short: 5m}, alert: too fast}]}]"
+    )
+
+    def spend(**later: float) -> list[str]:
+        world.clock.move(**later)
+        with guard.call(REQUEST) as call:
+            call.settle(USAGE)
+        assert guard.flush()
+        return [event.threshold for event in world.events]
+
+    assert spend(hours=23 - world.clock.now.hour, minutes=58 - world.clock.now.minute) == []
+    assert spend(minutes=3) == []  # it is another day
+    assert spend(minutes=1) == ["burn_rate:2/1h"]

@@ -85,7 +85,8 @@ def budget_texts(draw: st.DrawFn) -> list[dict[str, Any]]:
         },
     )
     thresholds = [draw(threshold) | {"at_ratio": ratio} for ratio in draw(st.sampled_from([[], [0.5], [0.5, 0.9]]))]
-    ahead = st.sampled_from([{"at_projected_ratio": 1.5}, {"at_exhausted_in": "6h", "min_elapsed": 0}])
+    burn = {"at_burn_rate": {"rate": 2, "long": "1h", "short": "5m"}}
+    ahead = st.sampled_from([{"at_projected_ratio": 1.5}, {"at_exhausted_in": "6h", "min_elapsed": 0}, burn])
     foretold = [draw(threshold) | draw(ahead)] if draw(st.booleans()) else []
     hold = draw(st.sampled_from([{}, {"hold": {"quantile": 0.9, "cases": 3}}]))
     day = {

@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from functools import partial
@@ -22,7 +22,7 @@ from costlens_policy.compiler.rules import (
     RewriteRule,
     RouteStep,
 )
-from costlens_policy.compiler.thresholds import Expectation
+from costlens_policy.compiler.thresholds import BurnRate, Forecast, Outlook
 from costlens_policy.engine import budgets, decide, preparation, request, routes
 from costlens_policy.engine.access import refused_model
 from costlens_policy.engine.budgets import BudgetStage
@@ -31,7 +31,7 @@ from costlens_policy.engine.context import Context
 from costlens_policy.engine.facts import Exclusion
 from costlens_policy.engine.signals import SignalValues
 from costlens_policy.expressions.runtime import CelError
-from costlens_policy.periods import Forecast
+from costlens_policy.periods import forecast
 from costlens_policy.rewrites import Content, Step, combine, content_tokens
 from costlens_policy.signals import Signal
 from costlens_policy.signals.measures import Length
@@ -58,7 +58,8 @@ def longhand() -> Iterator[None]:
             (BudgetStep, "first", property(lambda _: None)),
             (BudgetStep, "_firsts", property(lambda _: {})),
             (BudgetStep, "lowest", property(lambda step: step.levels)),
-            (Expectation, "is_met", _is_met),
+            (Forecast, "is_met", _is_expected),
+            (BurnRate, "is_met", _burns),
             (Combinations, "of", _combined),
             (preparation, "count_request", _counted),
             (Candidate, "weighed", _weighed),
@@ -95,15 +96,31 @@ def _weighed(candidate: Candidate, measure: Measure) -> int:
     return heaviest[0] * candidate.prompt_tokens + heaviest[1] * candidate.output_tokens
 
 
-def _is_met(expected: Expectation, ahead: Forecast) -> bool:
+def _is_expected(threshold: Forecast, at: Outlook) -> bool:
     """Ask a forecast as S-THR-2 to S-THR-4 say."""
-    if ahead.elapsed_ratio is None or not ahead.elapsed_ratio >= expected.min_elapsed:
+    start, end = at.period.starts_at, at.period.resets_at
+    if start is None or end is None or at.now <= start:
         return False
-    if expected.exhausted_in is None:
-        return ahead.projected_ratio is not None and not ahead.projected_ratio < expected.projected_ratio
-    if ahead.exhausted_in is None or ahead.resets_in is None:
+    if _ratio(at.now - start, end - start) < Fraction(threshold.min_elapsed):
         return False
-    return not (ahead.exhausted_in > expected.exhausted_in or ahead.exhausted_in >= ahead.resets_in)
+    ahead = forecast(at.used, at.left, at.limit, start, end, at.now)
+    if threshold.exhausted_in is None:
+        return ahead.projected_ratio is not None and not ahead.projected_ratio < threshold.projected_ratio
+    lasts = ahead.exhausted_in
+    return lasts is not None and not lasts > threshold.exhausted_in and at.now + lasts < end
+
+
+def _burns(threshold: BurnRate, at: Outlook) -> bool:
+    """Compare rates as S-THR-6 says, with fractions."""
+    if at.length is None or not at.limit:
+        return False
+    spent = [(Fraction(at.recent.get(text, 0)), span) for text, span in threshold.windows]
+    rates = [amount / Fraction(at.limit) / _ratio(span, at.length) for amount, span in spent]
+    return min(rates) >= Fraction(threshold.rate)
+
+
+def _ratio(one: timedelta, other: timedelta) -> Fraction:
+    return Fraction(one // timedelta.resolution, other // timedelta.resolution)
 
 
 def _ratios(stage: BudgetStage, call: Any) -> Mapping[str, Decimal]:

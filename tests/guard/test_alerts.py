@@ -259,3 +259,50 @@ def test_a_forecast_alerts_once_and_not_on_the_first_calls(guard_of, clock):
     spend_all(guard)
     assert guard.flush()
     assert names(guard.events) == [("red", "projected_ratio:1.2"), ("red", "0.01 usd"), ("red", "denied")]
+
+
+BURN = """
+budgets:
+  - id: team
+    scope: request.?team.orValue("nobody")
+    hard_limit_usd: 0.0288
+    window: {calendar: day}
+    thresholds: [{at_burn_rate: {rate: 2, long: 1h, short: 5m}, alert: too fast}]
+"""
+
+
+def spend(guard, clock, times, **apart):
+    for _ in range(times):
+        with guard.call(REQUEST) as call:
+            call.settle(FULL)
+        clock.move(**apart)
+
+
+def test_a_burn_rate_alerts_once_it_goes_on_for_long_enough(guard_of, clock):
+    """Each call costs 0.0012, half of what twice the rate allows in an hour."""
+    guard = guard_of(BURN)
+    spend(guard, clock, 2, minutes=61)  # one an hour
+    assert guard.flush()
+    assert guard.events == []
+    spend(guard, clock, 2, minutes=1)
+    assert guard.flush()
+    assert names(guard.events) == [("red", "burn_rate:2/1h")]
+    spend(guard, clock, 2, minutes=1)
+    assert guard.flush()
+    assert len(guard.events) == 1
+    assert [line.budget for line in guard.spend()] == ["p/team"]
+
+
+def test_what_the_window_before_burnt_does_not_count(guard_of, clock):
+    guard = guard_of(BURN)
+    clock.move(hours=23 - clock.now.hour, minutes=58 - clock.now.minute)
+    spend(guard, clock, 1, minutes=3)
+    spend(guard, clock, 1, minutes=1)
+    assert guard.flush()
+    assert guard.events == []
+
+
+def test_a_charge_is_told_once_although_it_counts_lately_too(guard_of):
+    with guard_of(BURN).call(REQUEST) as call:
+        charged = call.settle(FULL)
+    assert [item.budget for item in charged.budgets] == ["p/team"]

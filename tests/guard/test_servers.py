@@ -34,6 +34,13 @@ KEYS = (
     "red", "RED", " ", "k" * 512, "ö" * 256, "a\x1fb", "a\x1f", "line\nend\r", "\x1b[31m", "\U0010ffff", "e\u0301", "é",
     "{a}", "*", "%_\\",
 )  # fmt: skip
+BURN = """
+budgets:
+  - id: team
+    hard_limit_usd: 0.0288
+    window: {calendar: day}
+    thresholds: [{at_burn_rate: {rate: 2, long: 1h, short: 5m}, alert: too fast, downgrade: {models: [mini]}}]
+"""
 USAGE = {"prompt_tokens": 1000, "completion_tokens": 100}
 _NUMBERS = count()
 
@@ -287,3 +294,20 @@ def test_runs_of_a_crowd(server, tmp_path):
         there.call({**REQUEST, "run": f"n/{begun[0]}"})
     for guard in guards:
         guard.close()
+
+
+def test_a_burn_rate_counts_what_all_processes_charged(server, tmp_path):
+    engine, url, clock = write_company(tmp_path / "burn", BURN), server.url(f"guard_{next(_NUMBERS)}"), Clock()
+    events = []
+    one, other = (Guard(engine, url, clock=clock, max_age=0, alert_sinks=[events.append]) for _ in range(2))
+    with one, other:
+        for guard in (one, other):
+            with guard.call(REQUEST) as call:
+                assert call.decision.model == "nano"
+                call.settle(USAGE)
+        assert one.flush()
+        assert other.flush()
+        assert [event.threshold for event in events] == ["burn_rate:2/1h"]
+        assert "nano" in {item.model for item in one.decide(REQUEST).excluded}
+        clock.move(minutes=6)  # it does not go on
+        assert one.decide(REQUEST).model == "nano"

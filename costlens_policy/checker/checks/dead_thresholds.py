@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Final
 
 from costlens_policy.checker.checks.subject import Finding, Place, Subject
+from costlens_policy.clock import duration_of
 from costlens_policy.diagnostics.model import Diagnostic
-from costlens_policy.documents.policy import Budget, CallWindow, LifetimeWindow, RollingWindow, Threshold
+from costlens_policy.documents.policy import (
+    Budget,
+    BurnRate,
+    CalendarWindow,
+    CallWindow,
+    FirstUseWindow,
+    FixedWindow,
+    LifetimeWindow,
+    RollingWindow,
+    Threshold,
+)
 from costlens_policy.units import base_of
 
 __all__ = ["check_dead_thresholds"]
 
 _FOUND: Final = Finding("CL458")
+_SECOND: Final = timedelta(seconds=1)
 
 
 def check_dead_thresholds(subject: Subject) -> Iterator[Diagnostic]:
-    """Report thresholds above the limit, and forecasts of windows that have no end."""
+    """Report thresholds above the limit, and expectations of windows that have no end, or are too short."""
     for policy in subject.bundle.policies:
         for index, budget in enumerate(policy.document.budgets):
             for at, threshold in enumerate(budget.thresholds):
@@ -38,6 +51,8 @@ def _reason(budget: Budget, threshold: Threshold) -> tuple[str, str, str] | None
         if isinstance(hard, str) or threshold.amount < hard:
             return None
         return threshold.condition, "calls are denied before", f"choose an amount below `{hard}`"
+    if threshold.at_burn_rate is not None:
+        return _burn_reason(budget, threshold.at_burn_rate)
     if not threshold.is_forecast:
         return None
     if isinstance(budget.window, RollingWindow | LifetimeWindow | CallWindow):
@@ -50,3 +65,31 @@ def _reason(budget: Budget, threshold: Threshold) -> tuple[str, str, str] | None
     if threshold.min_elapsed == 1:
         return "min_elapsed", "the window is over then", "choose a share below 1"
     return None
+
+
+def _burn_reason(budget: Budget, burn: BurnRate) -> tuple[str, str, str] | None:
+    window, (_, long) = budget.window, burn.windows[0]
+    if isinstance(window, LifetimeWindow | CallWindow):
+        kind = "lifetime" if isinstance(window, LifetimeWindow) else "per_call"
+        return (
+            "at_burn_rate",
+            f"a `{kind}` window has no length, so it has no rate",
+            "use a calendar or rolling window, or a threshold at a ratio or an amount",
+        )
+    length = _longest(window)
+    if burn.rate * (long // _SECOND) > length // _SECOND:
+        return (
+            "at_burn_rate",
+            f"at that rate the whole limit is used up before {burn.long} have passed",
+            "choose a lower rate, or a shorter `long`",
+        )
+    return None
+
+
+def _longest(window: CalendarWindow | RollingWindow | FirstUseWindow | FixedWindow) -> timedelta:
+    """Return how long a window can be."""
+    if isinstance(window, CalendarWindow):
+        return timedelta(days={"day": 2, "week": 8, "month": 32, "quarter": 93, "year": 367}[window.calendar])
+    if isinstance(window, FixedWindow):
+        return window.ends_at - window.starts_at
+    return duration_of(window.rolling if isinstance(window, RollingWindow) else window.from_first_use)

@@ -317,7 +317,9 @@ class _OfPolicy(_Maker):
 
     def _threshold(self, threshold: Threshold, at: Path) -> Iterator[Mutant]:
         yield self._dropped(MutantKind.THRESHOLD, f"the threshold at {threshold.name} is removed", at)
-        if threshold.at_exhausted_in is None:
+        if threshold.at_burn_rate is not None:
+            yield from self._numbers(MutantKind.THRESHOLD, (*at, "at_burn_rate", "rate"))
+        elif threshold.at_exhausted_in is None:
             most = 1 if threshold.at_ratio is not None else None
             yield from self._numbers(MutantKind.THRESHOLD, (*at, threshold.condition), most=most)
         if threshold.alert is not None and (threshold.rewrite or threshold.downgrade):
