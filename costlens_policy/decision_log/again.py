@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
@@ -208,3 +209,10 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"a name must be a string, got `{value!r}`")
     return value
+
+
+def _amount(value: Any) -> Decimal:
+    amount = Decimal(_text(value))
+    if not amount.is_finite():
+        raise ValueError(f"an amount must be finite, got `{value}`")
+    return amount
