@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -73,6 +74,8 @@ class Model:
     deprecated: date | None = None
     retired: date | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    usd_per_tool_use: Mapping[str, Decimal] = field(default_factory=dict)
+    """By the name of a tool that the provider runs; empty where no fee is known."""
     other_versions: tuple[str, ...] = ()
     """Dated names that look like versions of this model, and are models with prices of their own."""
     prompt_cache: PromptCache | None = None
@@ -182,6 +185,8 @@ def _facts(model: Model) -> dict[str, Any]:
     if model.prompt_cache is not None:
         cache = model.prompt_cache
         others["prompt_cache"] = [cache.lifetime, cache.min_tokens, cache.step_tokens, cache.automatic]
+    if model.usd_per_tool_use:
+        others["usd_per_tool_use"] = {name: plain(fee) for name, fee in model.usd_per_tool_use.items()}
     return others | {
         "name": model.name,
         "aliases": sorted(model.aliases),

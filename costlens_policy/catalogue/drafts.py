@@ -29,8 +29,8 @@ from costlens_policy.source.located import LocatedDocument, Path
 __all__ = ["Draft", "ModelReference", "Place", "compare_prices", "examine_prices", "find_exchanged", "periods_from"]
 
 _FACTS: Final = tuple(ModelFacts.model_fields)
-_MERGED: Final = frozenset({"quality", "labels"})
-_OWN: Final = frozenset({"quality"})
+_MERGED: Final = frozenset({"quality", "labels", "usd_per_tool_use"})
+_OWN: Final = frozenset({"quality", "usd_per_tool_use"})
 """What training changes, so that it is never that of a base."""
 
 

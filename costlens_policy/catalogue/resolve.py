@@ -291,6 +291,7 @@ def _finish(draft: Draft, aliases: Sequence[str], names: Names) -> Model:
         deprecated=facts.get("deprecated"),
         retired=facts.get("retired"),
         labels=facts.get("labels", {}),
+        usd_per_tool_use=facts.get("usd_per_tool_use", {}),
         other_versions=tuple(facts.get("other_versions", ())),
         prompt_cache=_prompt_cache(facts.get("prompt_cache")),
         price_source=draft.price_source,

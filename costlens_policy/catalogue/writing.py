@@ -93,6 +93,7 @@ def explicit_entry(model: Model) -> dict[str, Value]:
         "deprecated": model.deprecated,
         "retired": model.retired,
         "prompt_cache": _prompt_cache(model),
+        "usd_per_tool_use": dict(sorted(model.usd_per_tool_use.items())) or None,
         "labels": _labels(model),
         "prices": [_period_entry(period) for period in model.periods],
     }

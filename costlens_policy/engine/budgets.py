@@ -107,6 +107,10 @@ class Costs(Protocol):
     def output_tokens(self) -> int: ...
     @property
     def ratios(self) -> Mapping[str, Decimal]: ...
+    @property
+    def lacks(self) -> str:
+        """What is not known where the worst cost is not, for people."""
+
     def weighed(self, measure: Measure) -> int:
         """Return the most that the tokens may add where kinds count differently, in whole units."""
 
@@ -287,6 +291,7 @@ class _Most(NamedTuple):
     output_tokens: int = 0
     calls: Sequence[Costs] = ()
     ratios: Mapping[str, Decimal] = NO_RATIOS
+    lacks: str = "it has no price"
 
     def weighed(self, measure: Measure) -> int:
         return max((call.weighed(measure) for call in self.calls), default=0)
@@ -529,8 +534,7 @@ def _in_tokens(measure: Measure, room: Decimal) -> Decimal:
 
 
 def _unpriced(step: BudgetStep, costs: Costs) -> str:
-    lacks = "price" if costs.cost is None else "price for this service tier"
-    return f"it has no {lacks}, so budget `{step.id}` cannot be kept"
+    return f"{costs.lacks}, so budget `{step.id}` cannot be kept"
 
 
 def _room_problem(full: Full) -> str:

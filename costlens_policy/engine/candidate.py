@@ -17,6 +17,7 @@ from costlens_policy.compiler.priced_models import PricedModel
 from costlens_policy.engine.budgets import FREE, NO_RATIOS, SURELY
 from costlens_policy.engine.facts import BalanceSeen, Call, Estimate
 from costlens_policy.engine.request import content_of
+from costlens_policy.engine.tool_fees import tool_terms, unbounded_tool
 from costlens_policy.expressions import Value
 from costlens_policy.money import format_usd, round_up
 from costlens_policy.rewrites import Change, Content
@@ -145,6 +146,14 @@ class Candidate:
     @property
     def likely_cost(self) -> Decimal | None:
         return self._amounts[0] if self.with_caches is None else self.with_caches
+
+    @property
+    def lacks(self) -> str:
+        """What is not known of the call, so that nobody can say what it costs at most; for people."""
+        if self.cost is None:
+            return "it has no price"
+        terms = tool_terms(self.priced.model, self.prepared.content.tools, self.prepared.params)
+        return unbounded_tool(terms) or "it has no price for this service tier"
 
     @property
     def _amounts(self) -> tuple[Decimal | None, Decimal | None]:

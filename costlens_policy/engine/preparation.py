@@ -23,8 +23,9 @@ from costlens_policy.engine.candidate import Candidate, Prepared, Price, TokenKi
 from costlens_policy.engine.context import Context, Refusal
 from costlens_policy.engine.facts import Failure
 from costlens_policy.engine.request import GIVEN, content_of, count_request, needs_of, same_texts
+from costlens_policy.engine.tool_fees import tool_terms, worst_fees
 from costlens_policy.expressions.runtime import CelError
-from costlens_policy.money import round_up
+from costlens_policy.money import add, round_up
 from costlens_policy.rewrites import (
     MOST_CHARACTERS,
     Change,
@@ -264,6 +265,18 @@ class Preparations:
 
     def _price(self, priced: PricedModel, prepared: Prepared, prompt: int, output: int) -> Price:
         """Return what a call costs where that is more than so much for each token, and what it may cost at most."""
+        cost, worst = self._token_price(priced, prepared, prompt, output)
+        terms = tool_terms(priced.model, prepared.content.tools, prepared.params)
+        if not terms or cost is None:
+            return cost, worst
+        fees = worst_fees(terms, prepared.completions)
+        if fees is None:
+            return cost, None
+        return add(cost, fees), None if worst is None else round_up(add(worst, fees))
+
+    def _token_price(
+        self, priced: PricedModel, prepared: Prepared, prompt: int, output: int
+    ) -> tuple[Decimal | None, Decimal | None]:
         period = priced.period
         if period is None:
             return None, None

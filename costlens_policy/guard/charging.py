@@ -15,6 +15,7 @@ from costlens_policy.engine.budgets import NOTHING, BudgetStage
 from costlens_policy.engine.decision import BalanceSeen, Decision, Estimate
 from costlens_policy.guard.accounts import Place, context_of
 from costlens_policy.guard.hold_facts import Recalled
+from costlens_policy.guard.tool_charges import NO_FEES, charge_tools
 from costlens_policy.ledger.calls import Facts
 from costlens_policy.money import ZERO, add, plain, total
 from costlens_policy.usage import (
@@ -56,6 +57,7 @@ _ONE: Final = Decimal(1)
 _TERMS: Final = MULTIPLYING_NAMES | {SERVICE_TIER}
 """The parameters of a request that say on what terms it is to be served."""
 _LONGEST_PROBLEM: Final = 500
+_NO_PRICE: Final = "which has no price by tokens"
 _MOST_NAMED: Final = 20
 _MOST_WARNINGS: Final = 1_000
 _warned: Final[set[tuple[str, str]]] = set()
@@ -230,6 +232,12 @@ def _bill_of_one(decision: Decision, portion: Portion, basis: Basis, more: Facts
     exactly, note, usage = priced
     if note:
         notes = (*notes, f"`{model}`: {note}")
+    tools = charge_tools(decision, portion)
+    if tools is not NO_FEES:
+        exactly = None if exactly is None else add(exactly, tools.fees)
+        priced = priced._replace(cost=exactly)
+        notes = (*(text for text in notes if not _is_priced(text, tools.uses)), *tools.notes)
+        more = {**more, "tool_uses": tools.uses} if tools.uses else more
     cost, fact = _shortest(exactly)
     facts: dict[str, Any] = {"model": model, "basis": basis, "usage": usage.counted, **fact, **more}
     lines = _budgets_of(decision, model)
@@ -248,6 +256,11 @@ def _bill_of_one(decision: Decision, portion: Portion, basis: Basis, more: Facts
     return Bill(model, basis, usage, cost, amounts, facts, notes)
 
 
+def _is_priced(note: str, uses: Mapping[str, int]) -> bool:
+    """Whether a note says of what has a fee that it has no price."""
+    return _NO_PRICE in note and any(word in note for word in uses)
+
+
 def _with_others(decision: Decision, bill: Bill, first: Portion, others: Iterable[Portion]) -> Bill:
     """Return a bill with what other models cost on top. They are no further request."""
     amounts, notes, used = dict(bill.amounts), list(bill.notes), list[tuple[str, dict[str, int]]]()
@@ -257,6 +270,9 @@ def _with_others(decision: Decision, bill: Bill, first: Portion, others: Iterabl
         used.append((portion.model, priced.usage.counted))
         if priced.note:
             notes.append(f"`{portion.model}`: {priced.note}")
+        fees = charge_tools(decision, portion, asked=False).fees
+        if priced.cost is not None:
+            priced = priced._replace(cost=add(priced.cost, fees))
         if priced.cost is not None:
             costs.append(priced.cost)
         for line in _budgets_of(decision, portion.model):

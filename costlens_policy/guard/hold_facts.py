@@ -24,6 +24,7 @@ from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Balance, BalanceSeen, Call, Decision, Estimate
 from costlens_policy.engine.states import balance_of, more_of
+from costlens_policy.engine.tool_fees import ToolTerms, tool_terms
 from costlens_policy.guard.signals import as_asked
 from costlens_policy.ledger import Reservation, ReservedLine, decimal_of
 from costlens_policy.ledger.calls import Facts
@@ -176,7 +177,19 @@ _GIVEN: Final = ("input", "output")
 def _charging_facts(decision: Decision) -> Facts:
     """Return what the charge of a call needs, as JSON data: its models in order, each with prices and budgets."""
     calls: tuple[Decision | Call, ...] = (decision, *decision.fallback_calls)
-    return {"calls": [_call_facts(decision, *_parts(call)) for call in calls[:_MOST_CALLS]]}
+    return {
+        "calls": [
+            {**_call_facts(decision, *_parts(call)), **_tool_facts(decision, call)} for call in calls[:_MOST_CALLS]
+        ]
+    }
+
+
+def _tool_facts(decision: Decision, call: Decision | Call) -> Facts:
+    """Return the tools of a call that its provider bills by use."""
+    known = decision.plan.catalogue.find(call.model or "")
+    terms = () if known is None else tool_terms(known, call.tools, call.params)
+    kept = [[name, None if fee is None else plain(fee), most] for name, fee, most in terms]
+    return {"tools": kept} if kept else {}
 
 
 def _parts(call: Decision | Call) -> tuple[str, Mapping[str, Any], Estimate, tuple[BalanceSeen, ...]]:
@@ -241,7 +254,7 @@ class Recalled(Decision):
     the policies at hand: then each model counts on every budget that is held, at the catalogue's prices of that day.
     """
 
-    __slots__ = ("_calls", "_holds", "_labels", "_now", "_plan", "knows_tokens", "session")
+    __slots__ = ("_calls", "_holds", "_labels", "_now", "_plan", "_tools", "knows_tokens", "session")
 
     def __init__(self, plan: Plan, found: Reservation) -> None:
         super().__init__(cast(Any, None), cast(Any, None), None, (), (), str(found.facts.get("rule") or ""))
@@ -259,6 +272,7 @@ class Recalled(Decision):
             for line in found.lines
         )
         self._calls = calls or (self._assumed(found.facts),)
+        self._tools = {call["model"]: _tools_of(call) for call in kept}
         units = {line.budget: line.unit for line in self._holds}
         budgets = {name: (0, SimpleNamespace(id=name, unit=unit, per_call=False)) for name, unit in units.items()}
         self._plan = cast(
@@ -327,6 +341,10 @@ class Recalled(Decision):
         """Return the budgets that a model counts on: all that are held for one that the hold does not record."""
         return next((call.balances for call in self._calls if call.model == model), self._holds)
 
+    def tools_of(self, model: str) -> tuple[ToolTerms, ...]:
+        """Return the tools that were offered to a model, with the fees of the day of the hold."""
+        return self._tools.get(model, ())
+
     def _assumed(self, facts: Facts) -> Call:
         prompt, output = _tokens_kept(facts) or (0, 0)
         worst = max((line.call for line in self._holds if line.unit == "usd"), default=None)
@@ -374,6 +392,7 @@ def _calls_kept(facts: Facts) -> list[Facts]:
     try:
         for call in calls if isinstance(calls, list) else ():
             _call_of(call)
+            _tools_of(call)
             if call["prices"] is not None:
                 prices_of_facts(call["prices"])
     except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError):
@@ -392,6 +411,12 @@ def _call_of(kept: Facts) -> Call:
     )
     estimate = Estimate(None, prompt, output, 1, "", worst)
     return Call(kept["model"], None, None, None, params, (), estimate, balances)
+
+
+def _tools_of(kept: Facts) -> tuple[ToolTerms, ...]:
+    return tuple(
+        ToolTerms(str(name), None if fee is None else Decimal(fee), most) for name, fee, most in kept.get("tools", ())
+    )
 
 
 def _seen(line: ReservedLine, limit: Decimal) -> BalanceSeen:

@@ -13,6 +13,7 @@ from costlens_policy.usage.learned import known, learn
 from costlens_policy.usage.names import BY_MODEL, HEADERS, TELEMETRY, TIERED, role_of
 from costlens_policy.usage.numbers import Fields, count, fields_of, has_fields, items_of, numbers, shown, snake
 from costlens_policy.usage.reported import USUAL_TERMS, Reported, ServiceTerms, UsageError, added
+from costlens_policy.usage.tool_uses import uses_in
 
 __all__ = ["SHAPES", "Shape", "read_usage", "usage_fields"]
 
@@ -36,6 +37,8 @@ _TRAFFIC: Final = {"on_demand": None, "on_demand_flex": "flex", "on_demand_prior
 """Vertex AI's types of traffic, as tiers."""
 _LONGEST_WORD: Final = 60
 _UNREADABLE: Final = "unreadable"
+_LISTING: Final = ("openai-responses", "other")
+"""Shapes of usage in responses that list the calls of tools."""
 _BILLED: Final = ("input_tokens", "output_tokens", "image_tokens")
 _NOT_BILLED: Final = ("tokens.", "cached_tokens")
 _PREFIXED: Final = ("opentelemetry", "cohere")
@@ -122,7 +125,8 @@ def read_usage(value: Any, shape: str | None = None) -> Reported:
         reported = _read_models(by_model, fields, shape, terms)._replace(answered=answered)
     if reported.unknown > reported.usage.tokens and not _ANSWERED.isdisjoint(around):
         raise UsageError(f"most of what may be tokens in this response is unknown: {reported.notes[0]}")
-    return _with_tools(reported, ask)
+    reported = _with_tools(reported, ask)
+    return reported if reported.shape not in _LISTING else reported._replace(tool_uses=uses_in(value, reported))
 
 
 def usage_fields(value: Any) -> Fields:

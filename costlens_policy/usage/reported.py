@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from operator import add
 from typing import Final, NamedTuple
 
@@ -71,6 +72,8 @@ class Reported(NamedTuple):
     answered: str | None = None
     notes: tuple[str, ...] = ()
     tells_reasoning: bool = True
+    tool_uses: Mapping[str, int] | None = None
+    """How often each tool of the provider was used, where the response counts all of them."""
 
     @property
     def is_nothing(self) -> bool:

@@ -490,6 +490,20 @@ def test_s_grd_26_the_run_of_a_block(world: World) -> None:
         inside.run(guard.call, REQUEST)
 
 
+def test_s_fee_2_uses_are_charged_as_reported() -> None:
+    engine = engine_of(SETS / "tool-fees")
+    tools = [{"type": "web_search_20250305", "name": "web_search", "max_uses": 3}]
+    request = {"prompt": "Hi", "prompt_tokens": 1000, "max_output_tokens": 100, "tools": tools}
+    usage = {"input_tokens": 1000, "output_tokens": 100}
+    searched = {**usage, "server_tool_use": {"web_search_requests": 2}}
+    with Guard(engine, MemoryStore(), alert_sinks=[]) as guard:
+        assert guard.call(request).settle(searched).cost == Decimal("0.0212")
+        assert guard.call({**request, "tools": None}).settle(searched).cost == Decimal("0.0212")
+        unknown = guard.call(request).settle({"prompt_tokens": 1000, "completion_tokens": 100})
+    assert unknown.cost == Decimal("0.0312")
+    assert "counts as 3 times" in unknown.notes[0]
+
+
 def test_s_run_2_a_run_counts_at_its_first_call(world: World) -> None:
     policy = """
 budgets:

@@ -24,6 +24,7 @@ _HEAD: Final = 'apiVersion: costlens-policy/v1\nkind: {kind}\nmetadata: {{name: 
 _TARGET: Final = "defaults: {access: allow, route: {model: small}, max_output_tokens: 1}\n"
 _AROUND: Final = {
     "access": _HEAD.format(kind="Policy"),
+    "imports": _HEAD.format(kind="Catalogue"),
     "routes": _HEAD.format(kind="Policy"),
     "rewrites": _HEAD.format(kind="Policy"),
     "budgets": _HEAD.format(kind="Policy"),

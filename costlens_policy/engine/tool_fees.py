@@ -1,0 +1,99 @@
+"""Fees for tools that providers run: which of them a request offers, how often each may be used, and what that costs.
+
+Providers bill some of their tools by use, beside tokens: Anthropic web searches (platform.claude.com, web search tool:
+``max_uses`` bounds them), OpenAI web and file searches and containers (platform.openai.com, pricing; ``max_tool_calls``
+of a response bounds all of its built-in tools).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+
+from costlens_policy.catalogue import Model
+from costlens_policy.money import ZERO, add
+
+__all__ = ["ToolTerms", "tool_terms", "unbounded_tool", "use_of", "worst_fees"]
+
+_DATED: Final = re.compile(r"_(?:\d{8}|\d{4}_\d{2}_\d{2})$")
+_OFFERED: Final = re.compile(r"_(?:preview|premium)$")
+_RUN_BY_PROVIDERS: Final = frozenset({
+    "code_execution", "code_interpreter", "document_library", "enterprise_web_search", "file_search", "google_maps",
+    "google_search", "google_search_retrieval", "image_generation", "url_context", "web_fetch", "web_search",
+    "web_search_premium", "web_search_preview", "x_search",
+})  # fmt: skip
+"""Tools that run at a provider, without the dates of their versions. Others are free unless the catalogue says else."""
+_MOST_CALLS: Final = "max_tool_calls"
+
+
+class ToolTerms(NamedTuple):
+    """A tool that a request offers and its provider bills: US dollars for each use, None where nobody knows, and how
+    often it may be used at most, None where nothing bounds it.
+    """
+
+    name: str
+    fee: Decimal | None
+    most: int | None
+
+
+def use_of(name: str) -> str:
+    """Return the word under which uses of a tool are counted, whichever version of it was offered."""
+    return _OFFERED.sub("", name)
+
+
+def tool_terms(model: Model, tools: Sequence[Any] | None, params: Mapping[str, Any]) -> tuple[ToolTerms, ...]:
+    """Return the tools that a model bills by use; none where the catalogue has no fees of it."""
+    fees = model.usd_per_tool_use
+    if not fees or not tools:
+        return ()
+    found: dict[str, ToolTerms] = {}
+    for name, tool in _named(tools):
+        if name in fees or name in _RUN_BY_PROVIDERS:
+            most = _bound(tool.get("max_uses"), params.get(_MOST_CALLS))
+            known = found.get(name)
+            if known is not None:
+                most = None if most is None or known.most is None else most + known.most
+            found[name] = ToolTerms(name, fees.get(name), most)
+    return tuple(found.values())
+
+
+def worst_fees(terms: Sequence[ToolTerms], completions: int) -> Decimal | None:
+    """Return the most that the tools of a call may cost in US dollars; None where nothing bounds that."""
+    worst = ZERO
+    for _, fee, most in terms:
+        if fee is None or (fee and most is None):
+            return None
+        worst = add(worst, fee * (most or 0) * completions)
+    return worst
+
+
+def unbounded_tool(terms: Sequence[ToolTerms]) -> str:
+    """Return why the most that the tools of a call may cost is not known, for people; empty where it is."""
+    for name, fee, most in terms:
+        if fee is None:
+            return f"its catalogue entry has no fee for `{name}`"
+        if fee and most is None:
+            return f"nothing bounds the uses of `{name}`: set its `max_uses`, or `max_tool_calls`"
+    return ""
+
+
+def _named(tools: Sequence[Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield what a provider may run by its name: the type of a tool or, in Gemini's shape, its keys."""
+    for tool in tools:
+        if not isinstance(tool, Mapping):
+            continue
+        kind = tool.get("type")
+        if isinstance(kind, str):
+            yield _DATED.sub("", kind), tool
+            continue
+        for key, settings in tool.items():
+            name = re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", str(key))
+            if name in _RUN_BY_PROVIDERS:
+                yield name, settings if isinstance(settings, Mapping) else {}
+
+
+def _bound(*limits: Any) -> int | None:
+    """Return the lowest of the limits that are whole numbers."""
+    return min((limit for limit in limits if type(limit) is int and limit >= 0), default=None)

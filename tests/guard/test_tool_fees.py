@@ -1,0 +1,151 @@
+"""Tools that a provider runs and bills by use: held at the most, charged by what the response counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from costlens_policy import DeniedError, Engine, Guard
+from costlens_policy.ledger import MemoryStore
+from tests.guard.company import CATALOGUE, REQUEST, TEAM, write_company
+
+FEES = CATALOGUE.replace(
+    "  nano: {provider: acme,",
+    "  nano: {provider: acme, usd_per_tool_use: {web_search: 0.01, web_search_preview: 0.02, file_search: 0},",
+)
+TOKENS = Decimal("0.0012")
+"""What the tokens of a request cost, all of which the answer uses."""
+SEARCH = {"type": "web_search_20250305", "name": "web_search", "max_uses": 3}
+LOOK = {"type": "file_search", "vector_store_ids": ["v"]}
+OWN = {"type": "function", "function": {"name": "web_search", "parameters": {}}}
+USAGE = {"input_tokens": 1000, "output_tokens": 100}
+RESPONSE = {"object": "response", "model": "nano", "usage": {**USAGE, "total_tokens": 1100}}
+
+
+@pytest.fixture
+def guard(tmp_path: Any) -> Any:
+    engine = write_company(tmp_path / "p", TEAM.replace("0.01", "1"), catalogue=FEES)
+    with Guard(engine, MemoryStore(), alert_sinks=[]) as guard:
+        yield guard
+
+
+def offering(*tools: Any, **more: Any) -> dict[str, Any]:
+    return {**REQUEST, "tools": list(tools), **more}
+
+
+def held(guard: Guard) -> Decimal:
+    (line,) = guard.spend("team", "red")
+    return line.held
+
+
+def reported(*calls: Any) -> dict[str, Any]:
+    return {**RESPONSE, "output": [*calls, {"type": "message"}, {"type": "function_call"}]}
+
+
+def searching(searches: int) -> dict[str, Any]:
+    return {"usage": {**USAGE, "server_tool_use": {"web_search_requests": searches}}}
+
+
+@pytest.mark.parametrize(
+    ("request_", "fees"),
+    [
+        (offering(SEARCH), "0.03"),
+        (offering({"type": "web_search"}, params={"max_tool_calls": 2}), "0.02"),
+        (offering(SEARCH, params={"max_tool_calls": 2}), "0.02"),
+        (offering({"type": "web_search_preview_2025_03_11"}, LOOK, params={"max_tool_calls": 4}), "0.08"),
+        (offering(SEARCH, SEARCH, params={"n": 2}), "0.12"),
+        (offering(LOOK, OWN), "0"),
+        (offering({"type": "bash_20250124", "name": "bash"}), "0"),
+        (REQUEST, "0"),
+    ],
+)
+def test_the_most_that_uses_may_cost_is_held(guard: Guard, request_: dict[str, Any], fees: str) -> None:
+    call = guard.call(request_)
+    tokens = TOKENS if call.decision.estimate.completions == 1 else TOKENS + Decimal("0.0002")
+    assert held(guard) == tokens + Decimal(fees)
+    assert call.decision.estimate.cost == tokens + Decimal(fees)
+
+
+@pytest.mark.parametrize(
+    ("tool", "why"),
+    [
+        ({"type": "web_search"}, "nothing bounds the uses of `web_search`: set its `max_uses`, or `max_tool_calls`"),
+        ({"type": "web_search", "max_uses": "3"}, "nothing bounds the uses of `web_search`"),
+        ({"type": "code_interpreter"}, "its catalogue entry has no fee for `code_interpreter`"),
+        ({"googleSearch": {}}, "its catalogue entry has no fee for `google_search`"),
+    ],
+)
+def test_what_nothing_bounds_is_refused(guard: Guard, tool: Any, why: str) -> None:
+    with pytest.raises(DeniedError, match=why):
+        guard.call(offering(tool))
+
+
+def test_a_model_without_fees_is_held_as_before(company: Callable[..., Engine]) -> None:
+    with (
+        Guard(company(TEAM), MemoryStore(), alert_sinks=[]) as guard,
+        guard.call(offering({"type": "web_search"})) as call,
+    ):
+        assert call.settle(searching(2)).cost == TOKENS
+
+
+@pytest.mark.parametrize("by_id", [False, True])
+@pytest.mark.parametrize(
+    ("response", "fees", "note"),
+    [
+        (searching(2), "0.02", ""),
+        (searching(5), "0.05", ""),
+        ({"usage": USAGE}, "0", ""),
+        (reported({"type": "web_search_call", "action": {"type": "search"}}, {"type": "file_search_call"}), "0.01", ""),
+        (reported({"type": "web_search_call", "action": {"type": "search", "queries": ["a", "b"]}}), "0.02", ""),
+        (reported({"type": "web_search_call", "action": {"type": "open_page"}}), "0", ""),
+        (RESPONSE, "0.03", "it counts as 3 times, the most it may be"),
+        ({"prompt_tokens": 1000, "completion_tokens": 100}, "0.03", "nobody reports how often `web_search` was used"),
+    ],
+)
+def test_uses_are_charged_as_reported(
+    guard: Guard, by_id: bool, response: dict[str, Any], fees: str, note: str
+) -> None:
+    call = guard.call(offering(SEARCH), id="job" if by_id else None)
+    charged = guard.settle(call.id, response) if by_id else call.settle(response)
+    assert charged.cost == TOKENS + Decimal(fees)
+    assert [line.amount for line in charged.budgets] == [charged.cost]
+    assert (note in " ".join(charged.notes)) if note else not charged.notes
+    assert held(guard) == 0
+
+
+def test_a_call_whose_usage_is_unknown_is_charged_with_its_fees(guard: Guard) -> None:
+    assert guard.call(offering(SEARCH)).settle().cost == TOKENS + Decimal("0.03")
+    assert guard.call(offering(SEARCH)).settle(output_text="hi").cost > Decimal("0.03")
+
+
+def test_a_settled_call_by_its_id_keeps_the_fees_of_its_day(guard: Guard, tmp_path: Any) -> None:
+    store = MemoryStore()
+    engine = write_company(tmp_path / "a", TEAM.replace("0.01", "1"), catalogue=FEES)
+    dearer = write_company(
+        tmp_path / "b", TEAM.replace("0.01", "1"), catalogue=FEES.replace("web_search: 0.01", "web_search: 0.5")
+    )
+    with Guard(engine, store, alert_sinks=[]) as here, Guard(dearer, store, alert_sinks=[]) as there:
+        here.call(offering(SEARCH), id="job")
+        assert there.settle("job", searching(2)).cost == TOKENS + Decimal("0.02")
+
+
+def test_a_search_that_was_not_seen_in_the_request_is_charged(guard: Guard) -> None:
+    assert guard.call(REQUEST).settle(searching(2)).cost == TOKENS + Decimal("0.02")
+
+
+def test_a_stream_is_charged_by_its_count(guard: Guard) -> None:
+    chunks = [
+        {"type": "message_start", "message": {"model": "nano", "usage": {"input_tokens": 1000, "output_tokens": 1}}},
+        {
+            "type": "message_delta", "delta": {"stop_reason": "end_turn"},
+            "usage": {"output_tokens": 100, "server_tool_use": {"web_search_requests": 1}},
+        },
+        {"type": "message_stop"},
+    ]  # fmt: skip
+    with guard.call(offering(SEARCH)) as call:
+        list(call.stream(chunks))
+    assert call.charged is not None
+    assert call.charged.cost == TOKENS + Decimal("0.01")
