@@ -25,7 +25,7 @@ from costlens_policy.engine.facts import Failure
 from costlens_policy.engine.request import GIVEN, content_of, count_request, needs_of, same_texts
 from costlens_policy.engine.tool_fees import tool_terms, worst_fees
 from costlens_policy.expressions.runtime import CelError
-from costlens_policy.money import add, round_up
+from costlens_policy.money import ZERO, add, round_up
 from costlens_policy.rewrites import (
     MOST_CHARACTERS,
     Change,
@@ -306,7 +306,9 @@ class Preparations:
         write = self._token_kinds.write(prepared.content.params) if keeps else "input"
         rates, _, multiple = _expected(priced, prepared, period)
         cost = rates.cost(Usage(cache_read=read, output=output)._replace(**{write: prompt - read}))
-        return cost if multiple is None else multiplied(cost, multiple, rates.usd_per_request)
+        cost = cost if multiple is None else multiplied(cost, multiple, rates.usd_per_request)
+        terms = tool_terms(priced.model, prepared.content.tools, prepared.params) if prepared.needs else ()
+        return add(cost, worst_fees(terms, prepared.completions) or ZERO) if terms else cost
 
     @property
     def _token_kinds(self) -> TokenKinds:
