@@ -62,7 +62,8 @@ _MOST_TASKS: Final = DEFAULT_LIMITS.elements
 _LONGEST: Final = DEFAULT_LIMITS.source - 1_000
 """Characters of the tasks in one condition, and some for the lines that it is folded into."""
 _TASK: Final = 'request.?task.orValue("")'
-_TASK_OR_SIGNAL: Final = 'request.?task.or(signals.?task).orValue("")'
+_TOLD: Final = 'signals.?task.orValue("")'
+_TASK_OR_SIGNAL: Final = ('has(request.task) && request.task != ""', f"? request.task : {_TOLD}")
 _UNLIKE_PLAIN: Final = re.compile(r": |:$| #")
 """What ends a plain scalar of YAML."""
 
@@ -167,7 +168,8 @@ def _policy_set(fitted: Fitted, catalogues: Sequence[str], origin: Origin) -> st
             "max_output_tokens": _OUTPUT_LIMIT,
         },
     }
-    return "\n".join([*_made_by(origin), *yaml_lines(head)]) + "\n"
+    told = [f"  task: {_TOLD}"] if fitted.told is not None and not fitted.told.edges else []
+    return "\n".join([*_made_by(origin), *yaml_lines(head), *told]) + "\n"
 
 
 def _policy(fitted: Fitted, qualities: _Qualities, origin: Origin) -> str:
@@ -195,11 +197,11 @@ def _policy(fitted: Fitted, qualities: _Qualities, origin: Origin) -> str:
 
 def _variables(told: Told | None) -> Iterator[str]:
     yield "variables:"
-    if told is not None and told.edges:
-        yield "  task: >-"
-        yield from (f"    {line}" for line in _bands(told))
+    if told is None:
+        yield f"  task: {_TASK}"
     else:
-        yield f"  task: {_TASK if told is None else _TASK_OR_SIGNAL}"
+        yield "  task: >-"
+        yield from (f"    {line}" for line in (_bands(told) if told.edges else _TASK_OR_SIGNAL))
 
 
 def _explained(fitted: Fitted) -> Iterator[str]:

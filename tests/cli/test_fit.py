@@ -225,9 +225,19 @@ def test_a_signal_tells_the_task_of_requests_that_name_none(run: Run, answers: P
     assert run("check", "--strict", "fitted").exit_code == 0
     assert run("test", "fitted").exit_code == 0
     assert run("fmt", "--check", "fitted").exit_code == 0
-    for request in ('{"prompt": "write a python function please"}', '{"task": "code", "prompt": "hello friend"}'):
+    for request in (
+        '{"prompt": "write a python function please"}',
+        '{"task": "", "prompt": "write a python function please"}',
+        '{"task": "code", "prompt": "hello friend"}',
+    ):
         decided = run("eval", "fitted", "--request", "-", "--format", "json", input=request)
         assert json.loads(decided.stdout)["model"] == "large"
+    call = {"time": "2026-06-01", "model": "large", "output_tokens": 9, "request": {"prompt": "list each name in it"}}
+    Path("calls.jsonl").write_text(json.dumps(call) + "\n")
+    expected = run("replay", "fitted", "--traffic", "calls.jsonl", "--format", "json").stdout
+    (part,) = json.loads(expected)["expected_quality"]["parts"]  # of the task that the signal tells
+    assert part["task"] == "extraction"
+    assert part["quality"] > 0
     again = run("fit", "answers.csv", *WIDE, *arguments, "--format", "json")
     assert again.exit_code == 0, again.output  # what a fit wrote is replaced
     assert json.loads(again.stdout)["signal"]["held_out"]["accuracy"] > 0.9
