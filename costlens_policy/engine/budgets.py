@@ -19,11 +19,12 @@ from costlens_policy.frozen import frozen
 from costlens_policy.money import ZERO, add, multiply, subtract
 from costlens_policy.quantiles import LONGEST_TASK, Measured
 from costlens_policy.runs import RUN
-from costlens_policy.units import Measure, show_amount
+from costlens_policy.units import Measure, Unit, show_amount
 
 __all__ = [
     "FREE", "NOTHING", "NO_RATIOS", "SURELY", "ActiveThreshold", "AppliedBudget", "BudgetStage", "Costs", "Verdict",
     "added", "held", "held_for", "no_room", "taken", "why_worst",
+    "worst_by_unit",
 ]  # fmt: skip
 
 _ONE: Final = Decimal(1)
@@ -32,6 +33,8 @@ NO_RATIOS: Final[Mapping[str, Decimal]] = {}
 SURELY: Final = 1 - 1e-12
 """What takes a double below the amount that it was rounded from."""
 _NEVER: Final = Decimal("Infinity")
+_COUNTS: Final = frozenset({"requests", "runs"})
+"""Units in which all calls are alike."""
 
 
 @frozen
@@ -145,6 +148,18 @@ def taken(step: BudgetStep, costs: Costs) -> Decimal | None:
     call = added(step, costs)
     hold = None if call is None else held(step, costs, call)
     return call if hold is None else hold
+
+
+def worst_by_unit(call: JudgedCall) -> dict[Unit, Decimal]:
+    """Return the most that a call may add to budgets in dollars or tokens, by unit."""
+    found: dict[Unit, Decimal] = {}
+    for applied in call.verdict.budgets:
+        unit = applied.step.unit
+        if unit not in found and unit not in _COUNTS and not applied.step.per_call:
+            amount = added(applied.step, call)
+            if amount is not None:
+                found[unit] = amount
+    return found
 
 
 def why_worst(step: BudgetStep, task: str, known: Measured | None) -> str:

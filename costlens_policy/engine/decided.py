@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final, Literal, TypeAlias
 
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.compiler.rules import RouteStep, Way
 from costlens_policy.engine.access import Access
-from costlens_policy.engine.budgets import FREE, held_for, no_room
+from costlens_policy.engine.budgets import FREE, held_for, no_room, worst_by_unit
 from costlens_policy.engine.candidate import Candidate
 from costlens_policy.engine.context import Context, task_of
 from costlens_policy.engine.facts import (
@@ -25,6 +26,7 @@ from costlens_policy.engine.facts import (
 )
 from costlens_policy.quantiles import Measures
 from costlens_policy.rewrites import Change
+from costlens_policy.units import Unit
 
 __all__ = ["Decided", "Passed"]
 
@@ -170,6 +172,15 @@ class Decided:
         room for all of it, since a candidate without room is not listed. Limits on single calls hold nothing.
         """
         return held_for(self._kept)
+
+    @property
+    def worst_cases(self) -> Iterator[tuple[str, int, Mapping[Unit, Decimal]]]:
+        """The model and each listed fallback, with its output limit, and the most that it may add to budgets by unit.
+
+        Budgets that count calls, and limits on single calls, are left out.
+        """
+        for candidate in self._kept:
+            yield candidate.name, candidate.output_tokens, worst_by_unit(candidate)
 
     @property
     def reasons(self) -> tuple[str, ...]:

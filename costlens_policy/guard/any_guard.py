@@ -103,6 +103,7 @@ class AnyGuard:
             if shared.allowance is None:
                 raise
             return
+        shared.measuring.read_if_possible()
         if not shared.in_memory:
             shared.delivery.start()
 
@@ -259,7 +260,10 @@ class AnyGuard:
         else:
             asked = request
             decision = ask_now(
-                shared, lambda plan, seen, now: decide(plan, asked, seen, now), run_of(request), may_read=may_read
+                shared,
+                lambda plan, seen, now: decide(plan, asked, seen, now, seen.measures),
+                run_of(request),
+                may_read=may_read,
             )
         if logs and shared.log is not None and decision is not None:
             shared.log.decided(decision)
@@ -269,7 +273,9 @@ class AnyGuard:
         self._check_open()
         shared = self._shared_for(self._engine.plan_for(request))
         request = self._completed(shared, request)
-        models = ask_now(shared, lambda plan, seen, now: models_for(plan, request, seen, now), run_of(request))
+        models = ask_now(
+            shared, lambda plan, seen, now: models_for(plan, request, seen, now, seen.measures), run_of(request)
+        )
         assert models is not None, "the ledger was read"
         return models
 
@@ -277,6 +283,10 @@ class AnyGuard:
         self._check_open()
         shared = self._shared_for(self._engine.plan)
         return spend_of(shared.plan, shared.accounts, shared.link, shared.clock(), budget, key)
+
+    def _measure(self) -> None:
+        self._check_open()
+        self._shared_for(self._engine.plan).measuring.read()
 
     def _ledger_answers(self) -> bool:
         """Ask the ledger something that writes nothing."""

@@ -166,6 +166,10 @@ class AsyncGuard(AnyGuard):
         spends: tuple[Spend, ...] = await self._worker.run(self._spend, budget, key)
         return spends
 
+    async def measure(self) -> None:
+        """Read from the ledger what calls have come to; see ``Guard.measure``."""
+        await self._worker.run(self._measure)
+
     async def ledger_answers(self) -> bool:
         """Ask whether the ledger can be reached; see ``Guard.ledger_answers``."""
         answers: bool = await self._worker.run(self._ledger_answers)

@@ -15,6 +15,7 @@ from costlens_policy.ledger.account import Account, AccountBalance, Grants
 from costlens_policy.ledger.amounts import decimal_of
 from costlens_policy.ledger.calls import HoldLine, LineState
 from costlens_policy.money import ZERO
+from costlens_policy.quantiles import Measures
 
 __all__ = ["Snapshot", "seen_line"]
 
@@ -33,12 +34,20 @@ class Snapshot(Mapping[Place, Balance]):
     """
 
     __slots__ = (
-        "_accounts", "_begun", "_found", "_now", "_run", "_times", "balances", "is_complete", "looked_at", "unlooked",
+        "_accounts", "_begun", "_found", "_now", "_run", "_times", "balances", "is_complete", "looked_at", "measures",
+        "unlooked",
     )  # fmt: skip
 
     def __init__(
-        self, accounts: Accounts, now: datetime, run: str | None = None, begun: BegunRuns | None = None
+        self,
+        accounts: Accounts,
+        now: datetime,
+        run: str | None = None,
+        begun: BegunRuns | None = None,
+        measures: Measures | None = None,
     ) -> None:
+        self.measures: Final = measures
+        """What is known of calls; it stays the same while the call is decided."""
         self.unlooked: dict[str, Account] = {}
         """By their names, the accounts of which nobody has looked whether they count the run of the call."""
         self._run = run

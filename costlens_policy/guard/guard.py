@@ -170,6 +170,14 @@ class Guard(AnyGuard):
         """
         return self._spend(budget, key)
 
+    def measure(self) -> None:
+        """Read from the ledger what calls have come to, for budgets that hold a quantile of that.
+
+        A guard does so by itself: when it is made, and every few seconds while it is asked for calls. Raises
+        ``LedgerError``.
+        """
+        self._measure()
+
     def ledger_answers(self) -> bool:
         """Ask whether the ledger can be reached. Shortly after it could not, it is left alone and the answer is no."""
         return self._ledger_answers()

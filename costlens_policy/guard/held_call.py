@@ -277,7 +277,7 @@ class HeldCall:
         return not isinstance(self.decision, Recalled) or self.decision.knows_tokens
 
     def _assumed(self, model: str, problem: str) -> Bill:
-        _LOG.warning("call `%s` is charged what was held for it: %s", self._reserved.hold, problem)
+        _LOG.warning("call `%s` is charged the most that it may have cost: %s", self._reserved.hold, problem)
         return bill_assumed(self.decision, model, problem, self._failed_attempts)
 
     def _estimated(self, model: str, texts: Iterable[str]) -> Portion:

@@ -28,7 +28,9 @@ from costlens_policy.engine.tool_fees import ToolTerms, tool_terms
 from costlens_policy.guard.signals import as_asked
 from costlens_policy.ledger import Reservation, ReservedLine, decimal_of
 from costlens_policy.ledger.calls import Facts
+from costlens_policy.ledger.measured import worst_facts, worst_held
 from costlens_policy.money import ZERO, plain
+from costlens_policy.quantiles import CallKind, Measured
 
 __all__ = [
     "REQUEST", "Recalled", "Recorded", "decide_again", "facts_of", "facts_of_prices", "is_of_plan", "prices_of_facts",
@@ -73,12 +75,18 @@ def facts_of(decision: Decision, recorded: Recorded, *, replayable: bool) -> Fac
             facts[name] = _storable(value[:_LONGEST])
     if recorded.declared and (declared := _declared(request, recorded.declared)):
         facts["attributes"] = declared  # apart from the facts, whose names they may have
+    task = decision.task if decision.plan.stages.quantiles else request.get("task")
+    facts |= worst_facts(_storable(str(task or "")), decision.worst_cases)
     if replayable:
         facts["decided"] = {
             "now": decision.now.isoformat(),
             "balances": [[budget, key, *_texts(balance)] for (budget, key), balance in decision.balances_read.items()],
             **_of_session(decision),
         }
+        if decision.measured:
+            facts["decided"]["measured"] = [
+                [*kind, known.cases, plain(known.ratio)] for kind, known in decision.measured.items()
+            ]
         facts |= _charging_facts(decision)
     return facts
 
@@ -154,7 +162,11 @@ def decide_again(plan: Plan, request: Mapping[str, Any], facts: Facts) -> Decisi
     request = {name: value for name, value in request.items() if name != WARM_TOKENS}
     if warm is not None:
         request[WARM_TOKENS] = warm
-    return decide(plan, request, balances, datetime.fromisoformat(decided["now"]))
+    measures = {
+        CallKind(budget, model, task, band): Measured(cases, Decimal(ratio))
+        for budget, model, task, band, cases, ratio in decided.get("measured", ())
+    }
+    return decide(plan, request, balances, datetime.fromisoformat(decided["now"]), measures)
 
 
 def _texts(balance: Balance) -> list[Any]:
@@ -268,7 +280,11 @@ class Recalled(Decision):
         self.session = decided.get("session") if isinstance(decided, Mapping) else None
         self._now = found.reserved_at
         self._holds = tuple(
-            _seen(line, known.get((line.account.budget, line.account.key), limits.get(line.account.budget, _NO_LIMIT)))
+            _seen(
+                line,
+                known.get((line.account.budget, line.account.key), limits.get(line.account.budget, _NO_LIMIT)),
+                worst_held(found.facts, line.account.unit),
+            )
             for line in found.lines
         )
         self._calls = calls or (self._assumed(found.facts),)
@@ -419,11 +435,14 @@ def _tools_of(kept: Facts) -> tuple[ToolTerms, ...]:
     )
 
 
-def _seen(line: ReservedLine, limit: Decimal) -> BalanceSeen:
+def _seen(line: ReservedLine, limit: Decimal, worst: int | None) -> BalanceSeen:
+    """Return what is held on a budget; the most that the call may add is more where a quantile is held."""
     account = line.account
-    return BalanceSeen(
-        account.budget, account.key, account.unit, limit, ZERO, ZERO, decimal_of(line.amount, account.unit)
-    )
+    hold = decimal_of(line.amount, account.unit)
+    if worst is None or worst <= line.amount:
+        return BalanceSeen(account.budget, account.key, account.unit, limit, ZERO, ZERO, hold)
+    call = decimal_of(worst, account.unit)
+    return BalanceSeen(account.budget, account.key, account.unit, limit, ZERO, ZERO, call, False, hold)
 
 
 def prices_of_facts(kept: Facts) -> Period:

@@ -253,7 +253,8 @@ def _is_held(shared: Shared, found: Reservation, decision: Decision) -> bool:
 
 def _hold_without_ledger(shared: Shared, asked: Asked, fault: LedgerUnavailableError) -> Reserved:
     """Decide on the balances seen last, and let the call through only within the allowance."""
-    decision = decide(shared.plan, asked.request, _seen_last(shared, asked), asked.now)
+    seen = _seen_last(shared, asked)
+    decision = decide(shared.plan, asked.request, seen, asked.now, seen.measures)
     if not decision.allowed:
         raise denial_of(decision) from fault
     word = "is busy" if isinstance(fault, LedgerBusyError) else "cannot be reached"
@@ -279,7 +280,7 @@ def _hold_without_ledger(shared: Shared, asked: Asked, fault: LedgerUnavailableE
 
 
 def _seen_last(shared: Shared, asked: Asked) -> Snapshot:
-    return Snapshot(shared.accounts, asked.now, run_of(asked.request), shared.begun)
+    return Snapshot(shared.accounts, asked.now, run_of(asked.request), shared.begun, shared.measuring.now_known())
 
 
 def _next_end(shared: Shared, denied: DeniedError, now: datetime) -> datetime | None:

@@ -145,7 +145,7 @@ def ask_now(
     wait can leave that to a thread. Raises ``RequestError``, ``LedgerUnavailableError``.
     """
     now = shared.clock()
-    snapshot = Snapshot(shared.accounts, now, run, shared.begun)
+    snapshot = Snapshot(shared.accounts, now, run, shared.begun, shared.measuring.now_known())
     while True:
         answer = ask(shared.plan, snapshot, now)
         if not snapshot.balances:
@@ -167,7 +167,7 @@ def ask_now(
 def _plan_for(shared: Shared, asked: Asked, snapshot: Snapshot) -> ToHold:
     """Decide on balances that are known well enough, reading those that are not."""
     while True:
-        decision = decide(shared.plan, asked.request, snapshot, asked.now)
+        decision = decide(shared.plan, asked.request, snapshot, asked.now, snapshot.measures)
         if snapshot.unlooked:
             run = run_of(asked.request)
             if run is not None and _look(shared, run, snapshot, asked.now):

@@ -25,6 +25,7 @@ from costlens_policy.guard.events import LoggingSink, Sink
 from costlens_policy.guard.hold_facts import Recorded
 from costlens_policy.guard.journal import Allowance
 from costlens_policy.guard.link import Link
+from costlens_policy.guard.measuring import Measuring
 from costlens_policy.guard.run_records import BegunRuns
 from costlens_policy.ledger import MemoryStore, Store, open_ledger
 from costlens_policy.ledger.account import MAX_LEASE
@@ -105,8 +106,9 @@ class Shared:
     """The plan, the way to its ledger, what is known of it, and who is notified. Every part is safe for threads.
 
     ``max_age`` is how many seconds old a balance may be that a decision only looks at. ``streaming`` are the calls
-    that have streams, which may be under way when the guard is closed. ``begun`` are the runs that budgets count.
-    ``log`` is told of decisions and charges. ``warm`` is what this process knows of prompt caches.
+    that have streams, which may be under way when the guard is closed. ``begun`` are the runs that budgets count,
+    ``measuring`` keeps up with what calls come to. ``log`` is told of decisions and charges. ``warm`` is what this
+    process knows of prompt caches.
     """
 
     plan: Plan
@@ -122,6 +124,7 @@ class Shared:
     alerts: Alerts
     allowance: Allowance | None
     begun: BegunRuns
+    measuring: Measuring
     streaming: WeakSet[_Leaving]
     log: Observers | None
     warm: WarmPrompts
@@ -152,6 +155,7 @@ class Shared:
             alerts=alerts,
             allowance=allowance,
             begun=BegunRuns(),
+            measuring=Measuring(plan, link, options.timer),
             streaming=WeakSet(),
             log=log,
             warm=WarmPrompts(),
@@ -174,6 +178,7 @@ class Shared:
             recorded=Recorded(plan),
             alerts=alerts,
             allowance=allowance,
+            measuring=Measuring(plan, self.link, self.timer, before=self.measuring),
         )
 
 

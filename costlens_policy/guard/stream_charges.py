@@ -77,7 +77,7 @@ def bill_of_streams(sending: Sending, verdicts: Sequence[Verdict], others: Itera
     else:
         bill = bill_estimated(decision, [*main.portions, *rest])
     if main.basis == "assumed":
-        _LOG.warning("call `%s` is charged what was held for it: %s", hold, main.note)
+        _LOG.warning("call `%s` is charged the most that it may have cost: %s", hold, main.note)
         bill = at_least(bill_assumed(decision, main.model, main.note, rest), bill)
     notes = (item.note for item in verdicts if item.note and item.note not in bill.notes)
     return bill._replace(notes=(*bill.notes, *dict.fromkeys(notes)))

@@ -101,12 +101,18 @@ class EntryQuery:
     after: str = ""
     limit: int = 100
 
+    def covers_account(self, account: Account) -> bool:
+        """Whether entries of an account are asked for."""
+        return (
+            (self.account is None or account == self.account)
+            and (self.budget is None or account.budget == self.budget)
+            and (self.key is None or account.key == self.key)
+        )
+
     def covers(self, entry: Entry) -> bool:
         """Whether the entry is one of those asked for, pages aside."""
         return (
-            (self.account is None or entry.account == self.account)
-            and (self.budget is None or entry.account.budget == self.budget)
-            and (self.key is None or entry.account.key == self.key)
+            self.covers_account(entry.account)
             and (self.call is None or entry.call == self.call)
             and (self.since is None or entry.at >= self.since)
             and (self.until is None or entry.at < self.until)

@@ -143,7 +143,7 @@ def problem_of(error: Exception) -> wire.ProblemFacts:
 def held_lines(decision: Decision) -> list[wire.HeldLine]:
     """Return what is held for a call on each budget."""
     return [
-        wire.HeldLine(line.budget, line.key, line.unit, plain(line.call))
+        wire.HeldLine(line.budget, line.key, line.unit, plain(line.taken))
         for line in decision.holds
         if decision.plan.budgets[line.budget][1].charged_by_calls
     ]

@@ -348,7 +348,7 @@ class TestBound:
         team = next(line for line in result.stdout.splitlines() if line.startswith("p/team"))
         assert team.split()[1::2] == ["red", "2"]
         assert team.endswith("$0.00")
-        assert "worst case of each call is held" in result.stdout
+        assert "nothing where the worst case is held" in result.stdout
 
     def test_as_data_with_a_charge_above_its_hold(self, run, folder, url):
         with Guard(load(folder), url, alert_sinks=[]) as guard:

@@ -15,7 +15,8 @@ import pytest
 from costlens_policy import DeniedError, Guard, LivePolicies, RunEndedError, RunLimitError, run
 from costlens_policy.engine.decide import decide
 from costlens_policy.guard import GuardError, reserving
-from costlens_policy.ledger import CallConflictError, MemoryStore, Refused
+from costlens_policy.ledger import CallConflictError, EntryQuery, MemoryStore, Refused, decimal_of
+from costlens_policy.ledger.overspend import overspends
 from tests.corpus.semantic_cases import SETS, engine_of
 from tests.guard.company import REQUEST, Breakable, Clock, Timer, write_company
 
@@ -129,6 +130,56 @@ def test_s_bud_34_a_balance_belongs_to_its_weights(world: World) -> None:
     assert used(alike)["b"] == (1300, 0)
     with other.call(REQUEST):
         assert used(other)["b"] == (0, 1500)
+
+
+QUANTILE = """
+budgets:
+  - {id: b, hard_limit_usd: 0.02, hold: {quantile: 0.5, cases: 2}, window: {calendar: day}}
+"""
+CHAT = {**REQUEST, "task": "chat"}
+"""On `nano` at most $0.0012."""
+
+
+def _settled(guard: Guard, *usages: Any, **more: Any) -> None:
+    for usage in usages:
+        with guard.call(CHAT) as call:
+            call.settle(usage, **more)
+    guard.measure()
+
+
+def test_s_hld_8_a_guard_knows_what_calls_have_come_to(world: World) -> None:
+    guard = world.guard(QUANTILE, models="mini, nano")
+    _settled(guard, *[{"prompt_tokens": 300, "completion_tokens": 0}] * 2, model="nano")
+    guard.call(CHAT).release()
+    (known,) = world.guard(QUANTILE)._shared.measuring.known.values()
+    assert known == (2, Decimal("0.25"))  # $0.0003 of the $0.0012 of `nano`, of which $0.0028 were held
+    cheap = world.guard(QUANTILE)
+    for count, ratio in ((3, Decimal("0.25")), (4, 1)):  # the second of three, the third of four
+        _settled(cheap, None)
+        (known,) = cheap._shared.measuring.known.values()
+        assert known == (count, ratio)
+
+
+def test_s_hld_9_the_unknown_is_charged_at_its_worst(world: World) -> None:
+    guard = world.guard(QUANTILE)
+    _settled(guard, *[{"prompt_tokens": 300, "completion_tokens": 0}] * 2)
+    before, call = used(guard)["b"][0], guard.call(CHAT)
+    assert used(guard)["b"] == (before, Decimal("0.0003"))
+    call.settle(None)
+    assert used(guard)["b"] == (before + Decimal("0.0012"), 0)
+
+
+def test_s_hld_10_by_how_much_a_limit_is_exceeded(world: World) -> None:
+    guard = world.guard(QUANTILE.replace("0.02", "0.003"))
+    _settled(guard, *[{"prompt_tokens": 300, "completion_tokens": 0}] * 2)
+    calls = [guard.call(CHAT) for _ in range(8)]  # 2 * $0.0003 used, 8 * $0.0003 held
+    with pytest.raises(DeniedError):
+        guard.call(CHAT)
+    (bound,) = overspends(world.store, EntryQuery(), world.clock())
+    assert decimal_of(bound.bound, "usd") == 8 * Decimal("0.0009")
+    for call in calls:
+        call.settle(None)
+    assert used(guard)["b"][0] == Decimal("0.003") + 8 * Decimal("0.0009")
 
 
 def test_s_grd_1_held_on_every_budget_or_on_none(world: World) -> None:

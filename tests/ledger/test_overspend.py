@@ -24,11 +24,11 @@ def test_what_the_bound_consists_of():
     for id, kind, amount in (("a", "correct", 4), ("b", "correct", -2), ("c", "topup", 500)):
         store.adjust(Adjustment(id, kind, TEAM, amount, "Ann", "why", LATER))
     store.charge(settlement("elsewhere", account(key="other"), 1))
-    other, team = overspends(store, EntryQuery())
+    other, team = overspends(store, EntryQuery(), LATER)
     assert (other.account.key, other.bound) == ("other", 1)
     assert (team.charges, team.above, team.overdraft, team.largest) == (5, 3, 7 + 20 + 3, 20)
     assert (team.late, team.late_amount, team.adjusted, team.bound) == (1, 8, 4, 30 + 8 + 4)
-    assert [item.account for item in overspends(store, EntryQuery(key="other"))] == [other.account]
+    assert [item.account for item in overspends(store, EntryQuery(key="other"), LATER)] == [other.account]
 
 
 @settings(max_examples=60, deadline=None)
@@ -45,5 +45,5 @@ def test_what_is_used_never_exceeds_the_limit_by_more(calls):
             store.settle(settlement(call, TEAM, charge, now))
     for call, charge in open_calls:
         store.settle(settlement(call, TEAM, charge, now))
-    found = overspends(store, EntryQuery())
+    found = overspends(store, EntryQuery(), LATER)
     assert store.balances([TEAM], now)[0].used - limit <= sum(item.bound for item in found)

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS"]
 
 _CONDITIONS: Final = (
-    "the worst case of each call is held, so calls under way add nothing to the bound; it holds where no limit was"
-    " lowered below what is used and held, also not by the end of a raise, where the history of the period is whole,"
-    " and without what was spent past the ledger"
+    "calls under way add to the bound what their worst cases exceed their holds by: nothing where the worst case is"
+    " held; it holds where no limit was lowered below what is used and held, also not by the end of a raise, where the"
+    " history of the period is whole, and without what was spent past the ledger"
 )
 
 
@@ -43,16 +43,18 @@ _CONDITIONS: Final = (
 def _bound(ledger: str, budget: str | None, key: str | None, output: str) -> ExitCode:
     """Show by how much what is used can have exceeded its limit at most, for each budget, scope key and period.
 
-    The bound is the sum of what charges were above their holds, of charges that came after their hold had ended, and of
-    what corrections and manual adjustments added. It is zero where every call was charged at most what was held for it,
-    in time.
+    The bound is the sum of what charges were above their holds, of charges that came after their hold had ended, of
+    what corrections and manual adjustments added, and of what the worst cases of calls under way exceed their holds by,
+    where a budget holds a quantile. It is zero where every call was charged at most what was held for it, in time, and
+    the worst cases of calls under way are held.
     """
     from costlens_policy.cli.sources import ledger_at
+    from costlens_policy.clock import system_now
     from costlens_policy.ledger import EntryQuery
     from costlens_policy.ledger.overspend import overspends
 
     with ledger_at(ledger, read_only=True) as store:
-        found = overspends(store, EntryQuery(budget=budget, key=key))
+        found = overspends(store, EntryQuery(budget=budget, key=key), system_now())
     if not found:
         raise NothingError("no charge in the ledger")
     if output == "json":
@@ -84,6 +86,8 @@ def _data(item: Overspend) -> dict[str, Any]:
         "late": item.late,
         "late_amount": amount(item.late_amount),
         "adjusted": amount(item.adjusted),
+        "under_way": item.under_way,
+        "under_way_amount": amount(item.open),
         "bound": amount(item.bound),
     }
 
@@ -99,13 +103,13 @@ def _table(found: tuple[Overspend, ...]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name in ("budget", "key", "period"):
         table.add_column(name, overflow="fold")
-    for name in ("charges", "above hold", "overdraft", "late", "adjusted", "exceeds by at most"):
+    for name in ("charges", "above hold", "overdraft", "late", "adjusted", "under way", "exceeds by at most"):
         table.add_column(name, justify="right")
     for item in found:
         unit = item.account.unit
         amounts = [
             show_amount(decimal_of(whole, unit), unit) if whole else ""
-            for whole in (item.overdraft, item.late_amount, item.adjusted)
+            for whole in (item.overdraft, item.late_amount, item.adjusted, item.open)
         ]
         named = (item.account.budget, item.account.key, item.account.period.id)
         table.add_row(

@@ -149,6 +149,15 @@ class Opened:
         name = None if budget is None else self.step(budget).id
         return earlier_units(self.plan, self.accounts, self._link, now, name)
 
+    def beyond_holds(self, now: datetime, which: tuple[str | None, str | None]) -> Iterator[tuple[Account, int]]:
+        """Yield by how much calls under way may exceed what is held for them, where a budget holds a quantile."""
+        from costlens_policy.ledger.overspend import beyond_holds
+
+        chosen, key = which
+        name = None if chosen is None else self.step(chosen).id
+        if any(name in (None, step.id) for step in self.plan.stages.quantiles):
+            yield from beyond_holds(self.store, name, key, now).items()
+
     @property
     def _link(self) -> Link:
         from costlens_policy.guard.link import Link

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from costlens_policy.cli.commands.budget.table import Row
+    from costlens_policy.ledger import Account
 
 __all__ = ["COMMANDS"]
 
@@ -84,6 +85,7 @@ def _status(
         at = now or system_now()
         rows = _rows(found, (budget, key), at)
         earlier = list(found.earlier_units(at, budget))
+        beyond = list(found.beyond_holds(at, (budget, key)))
     if output == "json":
         write_json([row.to_dict() for row in rows])
     elif not rows:
@@ -92,9 +94,20 @@ def _status(
         print_table(table_of(rows, at, table_width()))
         if any(row.spend.changed_by_hand for row in rows):
             note("* manually adjusted limit; `budget history` shows by whom and why")
+    for account, more in beyond:
+        note(_beyond(account, more))
     for name, unit in earlier:
         note(f"`{name}` counted `{unit}` before its unit changed; that does not count against the limit")
     return ExitCode.OK
+
+
+def _beyond(account: Account, more: int) -> str:
+    from costlens_policy.ledger import decimal_of
+    from costlens_policy.units import show_amount
+
+    whose = f" of `{account.key}`" if account.key else ""
+    amount = show_amount(decimal_of(more, account.unit), account.unit)
+    return f"`{account.budget}`{whose}: calls under way may come to {amount} more than is held for them"
 
 
 def _show_run(
