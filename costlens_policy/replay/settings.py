@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from costlens_policy.frozen import frozen
 
-__all__ = ["START", "Progress", "Settings", "Silent", "assumptions"]
+if TYPE_CHECKING:
+    from costlens_policy.compiler.plan import Plan
+
+__all__ = ["START", "Progress", "Settings", "Silent", "assumptions", "reads_caches"]
 
 START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _SHORT: Final = timedelta(minutes=5)
@@ -36,6 +39,11 @@ class Settings:
         return self.cache_lifetime > _SHORT
 
 
+def reads_caches(plan: Plan, settings: Settings) -> bool:
+    """Return whether decisions depend on what prompt caches hold: then each call of a session is decided by itself."""
+    return settings.cache and plan.reads_warmth
+
+
 def assumptions(settings: Settings) -> Iterator[str]:
     """Yield the assumptions of a result, each as a sentence."""
     if settings.cache:
@@ -44,7 +52,8 @@ def assumptions(settings: Settings) -> Iterator[str]:
             f"{settings.cache_lifetime.total_seconds():g} s after its last use; a turn reads the part of the session "
             f"that the model has seen and writes the rest at the "
             f"{'one-hour' if settings.long_lived else 'five-minute'} price; a prompt that got shorter was compacted "
-            f"and is written again; prompts below {settings.cache_min_tokens} tokens are not cached"
+            f"and is written again; prompts below {settings.cache_min_tokens} tokens are not cached; rules that read "
+            "`warm_tokens` or the likely cost see these caches"
         )
         yield (
             "rows without a session keep their recorded cached tokens on the recorded model, and have none on another"

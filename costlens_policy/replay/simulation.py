@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from costlens_policy.catalogue import Usage
+from costlens_policy.catalogue import Usage, read_from
+from costlens_policy.checker.attributes import WARM_TOKENS
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.access import DENIED_BY_DEFAULT
 from costlens_policy.engine.decision import Alert, Balance, Decision
@@ -20,7 +21,7 @@ from costlens_policy.periods import Period
 from costlens_policy.replay.expected import Served, expected_of, is_measured
 from costlens_policy.replay.judged import Answer
 from costlens_policy.replay.result import Outcome, Refused, Result
-from costlens_policy.replay.settings import Settings
+from costlens_policy.replay.settings import Settings, reads_caches
 from costlens_policy.replay.traffic.row import Reject, Row, Traffic
 from costlens_policy.replay.verdicts import Verdicts
 from costlens_policy.runs import RUN
@@ -70,7 +71,7 @@ def rejected(row: Row, error: RequestError) -> Reject:
 class Simulation:
     """The state of a replay: balances, caches, and decisions that can be shared."""
 
-    __slots__ = ("_book", "_budgets", "_caches", "_measured", "_plan", "verdicts")
+    __slots__ = ("_asks_caches", "_book", "_budgets", "_caches", "_measured", "_plan", "verdicts")
 
     def __init__(self, plan: Plan, settings: Settings, block_tokens: int = 0) -> None:
         self._plan = plan
@@ -78,6 +79,7 @@ class Simulation:
         self._measured = is_measured(plan)
         self._book = _BalanceBook(plan)
         self._caches = _PromptCaches(settings, block_tokens)
+        self._asks_caches = reads_caches(plan, settings)
         self.verdicts = Verdicts(plan)
 
     def step(self, row: Row) -> Outcome:
@@ -87,7 +89,10 @@ class Simulation:
     def decide(self, row: Row) -> Decision:
         """Decide the next request; nothing is charged yet. Raises ``RequestError``."""
         self._book.now, self._book.run = row.time, row.attributes.get(RUN)
-        return self.verdicts.decide(request_of(row, self._plan), self._book, row.time)
+        request = request_of(row, self._plan)
+        if self._asks_caches and WARM_TOKENS not in request and (warm := self._caches.warm(row)):
+            request[WARM_TOKENS] = warm
+        return self.verdicts.decide(request, self._book, row.time)
 
     def settle(self, row: Row, decision: Decision) -> Outcome:
         """Price and charge the request that was decided last."""
@@ -393,7 +398,7 @@ class _PromptCaches:
     def __init__(self, settings: Settings, block_tokens: int = 0) -> None:
         self._settings = settings
         self._block_tokens = block_tokens
-        self._sessions: dict[tuple[str, str], tuple[int, datetime]] = {}
+        self._sessions: dict[str, dict[str, tuple[int, datetime]]] = {}
         self._blocks: dict[tuple[str, Any], datetime] = {}
 
     def usage(self, row: Row, model: str, recorded_model: str | None, prompt: int, output: int) -> Usage:
@@ -418,10 +423,15 @@ class _PromptCaches:
 
     def _read_session(self, row: Row, model: str, prompt: int) -> int:
         assert row.session is not None
-        key = (row.session, model)
-        held, ends = self._sessions.get(key, (0, row.time))
-        self._sessions[key] = (prompt, row.time + self._settings.cache_lifetime)
-        return held if held <= prompt and row.time < ends else 0
+        models = self._sessions.setdefault(row.session, {})
+        held, ends = models.get(model, (0, row.time))
+        models[model] = prompt, row.time + self._settings.cache_lifetime
+        return read_from(held, prompt) if row.time < ends else 0
+
+    def warm(self, row: Row) -> dict[str, int]:
+        """Return what is warm of the session of a row, by model, as a guard would have told it."""
+        models = self._sessions.get(row.session) if row.session is not None else None
+        return {} if models is None else {name: held for name, (held, ends) in models.items() if row.time < ends}
 
     def _read_blocks(self, row: Row, model: str, prompt: int) -> int:
         """Read the leading blocks that any call of the model left behind: equal ids share everything before them."""

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import polars as pl
 
+from costlens_policy.catalogue import read_from
+from costlens_policy.checker.attributes import WARM_TOKENS
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.decide import decide
 from costlens_policy.errors import RequestError
@@ -48,16 +50,28 @@ class _Row:
 
 
 class Ordered:
-    """Decides with budgets. Its state are the accounts, and ``held``: by session and model what its cache holds."""
+    """Decides with budgets, and by what is warm.
+
+    Its state are the accounts, and ``held``: by session and model what a cache holds, and until when. ``asks_caches``
+    says that rules read that.
+    """
 
     __slots__ = (
-        "_caches", "_denials", "_exactly", "_facts", "_least", "_lifetime", "_lines", "_prices", "_swept", "_variants",
-        "_write", "held",
+        "_asks_caches", "_caches", "_denials", "_exactly", "_facts", "_least", "_lifetime", "_lines", "_prices",
+        "_swept", "_variants", "_write", "held",
     )  # fmt: skip
 
     def __init__(
-        self, settings: Settings, facts: FactsTable, prices: UnitPrices, lines: Lines, exactly: Exactly
+        self,
+        settings: Settings,
+        facts: FactsTable,
+        prices: UnitPrices,
+        lines: Lines,
+        exactly: Exactly,
+        *,
+        asks_caches: bool,
     ) -> None:
+        self._asks_caches = asks_caches
         self._facts = facts
         self._prices = prices
         self._lines = lines
@@ -69,7 +83,7 @@ class Ordered:
         self._variants: dict[tuple[int, int], int] = {}
         self._denials: dict[tuple[int, str], int] = {}
         self._swept = 1000
-        self.held: dict[tuple[str, str], tuple[int, int]] = {}
+        self.held: dict[str, dict[str, tuple[int, int]]] = {}
 
     def settle(self, frame: pl.DataFrame, codes: pl.Series, sums: Sums) -> pl.DataFrame:
         """Return ``_code``, ``_sent`` and ``_read`` of each row as ``Pricing`` takes them; alerts go to the sums.
@@ -166,15 +180,21 @@ class Ordered:
 
     def _hit(self, row: _Row, model: str, length: int) -> int:
         assert row.session is not None
-        key = row.session, model
-        held, ends = self.held.get(key, (0, row.at))
-        self.held[key] = length, row.at + self._lifetime
-        return held if held <= length and row.at < ends else 0
+        models = self.held.setdefault(row.session, {})
+        held, ends = models.get(model, (0, row.at))
+        models[model] = length, row.at + self._lifetime
+        return read_from(held, length) if row.at < ends else 0
+
+    def _warm(self, row: _Row) -> dict[str, int]:
+        """Return what is warm of the session of a call, by model; nothing where no rule reads it."""
+        models = self.held.get(row.session) if self._asks_caches and row.session is not None else None
+        return {} if models is None else {name: held for name, (held, ends) in models.items() if row.at < ends}
 
     def _sweep(self, now: int) -> None:
-        """Forget caches that have ended, whenever there are twice as many as were alive the last time."""
+        """Forget sessions whose caches have ended, whenever there are twice as many as were alive the last time."""
         if len(self.held) > self._swept:
-            self.held = {key: state for key, state in self.held.items() if state[1] > now}
+            known = self.held.items()
+            self.held = {name: models for name, models in known if any(ends > now for _, ends in models.values())}
             self._swept = max(1000, 2 * len(self.held))
 
     def _variant(self, code: int, place: int) -> int:
@@ -224,11 +244,13 @@ class BudgetedRows:
         ordered, code, line, row = self._ordered, self._codes[place], self._lines[place], self._rows[place]
         facts = ordered._facts
         charged: _Charged = ()
-        if code == ALONE or facts[code].choices:
-            found = None if code == ALONE or line == UNKNOWN else ordered._judge(code, line, row, self._sums)
+        warm = bool(ordered._warm(row))
+        if warm or code == ALONE or facts[code].choices:
+            alone = warm or code == ALONE or line == UNKNOWN
+            found = None if alone else ordered._judge(code, line, row, self._sums)
             if found is None:
                 try:
-                    code, charged = ordered._exactly.decide(self._requests(place), row.at, row.prompt, self._sums)
+                    code, charged = ordered._exactly.decide(self._request(place), row.at, row.prompt, self._sums)
                 except RequestError as error:
                     code, self._problems[place] = facts.code(REFUSED), str(error)
             else:
@@ -243,7 +265,12 @@ class BudgetedRows:
     def reason(self, place: int) -> str:
         """Return why the row that was decided last is denied."""
         row = self._rows[place]
-        return self._ordered._exactly.reason(self._requests(place), row.at, row.prompt)
+        return self._ordered._exactly.reason(self._request(place), row.at, row.prompt)
+
+    def _request(self, place: int) -> dict[str, Any]:
+        """Return the request of a row, with what is warm of its session."""
+        request, warm = self._requests(place), self._ordered._warm(self._rows[place])
+        return {**request, WARM_TOKENS: warm} if warm else request
 
     def take(self, place: int) -> None:
         """Charge the row that was decided last."""

@@ -272,7 +272,7 @@ class SessionCaches:
         """Return how many tokens each call reads from a cache, and remember what the caches hold afterwards.
 
         ``calls`` have ``session``, ``model``, ``prompt`` and ``time``, and nothing but calls that are cached. ``now``
-        is the time of the batch's last row.
+        is the time of the batch's last row. What is read is what ``catalogue.read_from`` says.
         """
         calls = calls.select(*_SCHEMA)
         every = pl.concat([self.held, calls])

@@ -31,7 +31,7 @@ from costlens_policy.replay.columns.reads import PROMPT
 from costlens_policy.replay.columns.sums import Sums
 from costlens_policy.replay.columns.units import UnitPrices
 from costlens_policy.replay.expected import is_measured
-from costlens_policy.replay.settings import Settings
+from costlens_policy.replay.settings import Settings, reads_caches
 from costlens_policy.replay.traffic.row import Reject
 
 __all__ = ["ArrowStream", "Job", "State", "step"]
@@ -78,7 +78,9 @@ class State:
         self.pricing = Pricing(job.plan, job.settings, self.facts, job.prices, SessionCaches(job.settings))
         lines = Lines(job.plan, job.attributes, self.accounts)
         exactly = Exactly(job.plan, job.attributes, self.facts, self.accounts)
-        self.ordered = Ordered(job.settings, self.facts, job.prices, lines, exactly) if job.plan.budgets else None
+        asks_caches, self.ordered = reads_caches(job.plan, job.settings), None
+        if job.plan.budgets or asks_caches:
+            self.ordered = Ordered(job.settings, self.facts, job.prices, lines, exactly, asks_caches=asks_caches)
 
     def merge(self, other: State) -> None:
         """Add the sums of a state over other rows."""
@@ -86,7 +88,8 @@ class State:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the state as JSON-like data."""
-        held = [] if self.ordered is None else [[*key, *value] for key, value in self.ordered.held.items()]
+        sessions = {} if self.ordered is None else self.ordered.held
+        held = [[session, model, *state] for session, models in sessions.items() for model, state in models.items()]
         return {
             "sums": self.sums.to_dict(),
             "served": [list(row) for row in self.served.held.iter_rows()],
@@ -103,7 +106,8 @@ class State:
         for caches, name in ((state.served, "served"), (state.pricing.recorded, "recorded")):
             caches.held = pl.DataFrame(data[name], schema=caches.held.schema, orient="row")
         if state.ordered is not None:
-            state.ordered.held = {(session, model): (held, ends) for session, model, held, ends in data["held"]}
+            for session, model, held, ends in data["held"]:
+                state.ordered.held.setdefault(session, {})[model] = held, ends
         state.accounts.restore(data["accounts"])
         return state
 

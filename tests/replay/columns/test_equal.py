@@ -172,6 +172,21 @@ budgets:
 routes:
   - {id: r, when: 'budgets["calls"].?projected_ratio.orValue(0.0) > 1.5', model: small}
 """,
+    "by likely cost": """
+routes:
+  - {id: r, choose: {among: 'model.name != "free-of-price"', minimize: estimate.likely_cost_usd}}
+""",
+    "what is warm": f"""
+routes:
+  - id: r
+    when: has(request.user)
+    choose:
+      among: has(model.warm_tokens)
+      minimize: estimate.likely_cost_usd
+      on_none: {{model: small}}
+budgets:
+  - {{id: day, hard_limit_usd: 30, {DAY}, thresholds: [{{at_ratio: 0.5, alert: half}}]}}
+""",
     "a span": """
 budgets:
   - id: night
@@ -226,6 +241,7 @@ budgets:
 ALONE = (
     "arithmetic", "by score", "time", "balances", "balances at every step", "forecasts", "thresholds",
     "thresholds at forecasts", "failing thresholds", "budgets of models", "from first use",
+    "by likely cost", "what is warm",
 )  # fmt: skip
 """What these decide by differs from request to request, or a threshold does more than to alert."""
 
