@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
+from costlens_policy.catalogue import Catalogue
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.errors import RequestError
 from costlens_policy.frozen import frozen
 from costlens_policy.money import ZERO, plain, total
-from costlens_policy.replay.expected import Expected, Served, expected_of
+from costlens_policy.replay.expected import Expected, ExpectedChange, Moved, Served, expected_change, expected_of
 from costlens_policy.replay.judged import Paired
 from costlens_policy.replay.result import Outcome
 from costlens_policy.replay.settings import Settings, assumptions
@@ -80,6 +81,8 @@ class Difference:
     old_expected: Expected | None = None
     new_expected: Expected | None = None
     """Which quality to expect by the catalogue of each side; None where it knows none."""
+    expected_change: ExpectedChange | None = None
+    """Both sides on the requests that are measured on both; None where neither catalogue knows any quality."""
     judged: Paired = field(default_factory=Paired)
     """Both sides by recorded outcomes, on the requests for which the quality of both answers is recorded."""
     half_judged: int = 0
@@ -119,6 +122,16 @@ class Difference:
         else:
             self.half_judged += (one is None) != (other is None)
 
+    def expect(self, moved: Moved, old: Catalogue, new: Catalogue) -> None:
+        """Work out which quality to expect, of the catalogues of both sides."""
+        served = Served(), Served()
+        for ways, requests in moved.items():
+            for way, counts in zip(ways, served, strict=True):
+                if way is not None:
+                    counts[way] += requests
+        self.old_expected, self.new_expected = expected_of(served[0], old), expected_of(served[1], new)
+        self.expected_change = expected_change(moved, old, new)
+
     @property
     def delta(self) -> Decimal:
         return total((self.new_cost, -self.old_cost))
@@ -156,6 +169,7 @@ class Difference:
             "worst": [_plain_example(item) for item in self.worst],
             "old_expected_quality": None if self.old_expected is None else self.old_expected.to_dict(),
             "new_expected_quality": None if self.new_expected is None else self.new_expected.to_dict(),
+            "expected_quality_change": None if self.expected_change is None else self.expected_change.to_dict(),
             "recorded_quality": {
                 **self.judged.to_dict("old", "new"), "requests": self.judged.one.answered,
                 "requests_with_one_side_alone": self.half_judged,
@@ -175,7 +189,7 @@ def diff(
     """Replay traffic through two policy sets side by side, each with its own balances and caches."""
     difference = Difference(settings, traffic.files, traffic.notes, list(traffic.rejects))
     first, second = Simulation(old, settings, block_tokens), Simulation(new, settings, block_tokens)
-    served = Served(), Served()
+    moved = Moved()
     for row in traffic.rows:
         try:
             before, after = first.decide(row), second.decide(row)  # a row that either refuses is charged to neither
@@ -184,14 +198,15 @@ def diff(
         else:
             outcomes = first.settle(row, before), second.settle(row, after)
             difference.add(row, *outcomes)
-            for outcome, counts in zip(outcomes, served, strict=True):
-                if outcome.model is not None:
-                    counts[outcome.model, outcome.task] += 1
+            moved[_way(outcomes[0]), _way(outcomes[1])] += 1
         if tick is not None:
             tick()
-    difference.old_expected = expected_of(served[0], old.catalogue)
-    difference.new_expected = expected_of(served[1], new.catalogue)
+    difference.expect(moved, old.catalogue, new.catalogue)
     return difference
+
+
+def _way(outcome: Outcome) -> tuple[str, str] | None:
+    return None if outcome.model is None else (outcome.model, outcome.task)
 
 
 def _side(outcome: Outcome) -> Side:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -16,10 +17,15 @@ from costlens_policy.catalogue import Catalogue
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.frozen import frozen
 
-__all__ = ["Expected", "ExpectedPart", "Served", "expected_of", "is_measured"]
+__all__ = [
+    "Expected", "ExpectedChange", "ExpectedPart", "Moved", "Served", "expected_change", "expected_of", "is_measured",
+]  # fmt: skip
 
 Served: TypeAlias = Counter[tuple[str, str]]
 """How many requests a model served, by model and task; without a task, the empty string."""
+_Way: TypeAlias = tuple[str, str]
+Moved: TypeAlias = Counter[tuple[_Way | None, _Way | None]]
+"""How many requests two policy sets served, by the model and task of the old and of the new one; None is a denial."""
 
 
 @frozen
@@ -113,3 +119,89 @@ def _above(part: ExpectedPart) -> float:
     assert part.value is not None
     assert part.high is not None
     return part.high - part.value
+
+
+@frozen
+class ExpectedChange:
+    """What two policy sets are to be expected to do on the requests that are measured on both sides.
+
+    ``old`` and ``new`` are of these requests alone. ``value`` is what is gained, with its interval, which is None where
+    one of the measurements that make the difference has none. ``lost`` are the requests that were measured and no
+    longer are, by the task and the model that they go to now; ``gained`` counts those the other way round.
+    """
+
+    old: Expected | None
+    new: Expected | None
+    value: float | None
+    low: float | None
+    high: float | None
+    lost: Counter[tuple[str, str]]
+    gained: int
+
+    @property
+    def requests(self) -> int:
+        return 0 if self.old is None else self.old.measured
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the change as JSON-like data."""
+        return {
+            "requests": self.requests, "difference": self.value, "low": self.low, "high": self.high,
+            "old": None if self.old is None else self.old.to_dict(),
+            "new": None if self.new is None else self.new.to_dict(),
+            "lost": [{"task": task, "model": model, "requests": count} for (task, model), count in self.lost.items()],
+            "gained": self.gained,
+        }  # fmt: skip
+
+
+def expected_change(moved: Moved, old: Catalogue, new: Catalogue) -> ExpectedChange | None:
+    """Compare what to expect of two policy sets, each by its own catalogue; None where neither knows any quality."""
+    if not any(model.quality for catalogue in (old, new) for model in catalogue):
+        return None
+    before, after, lost, gained = Served(), Served(), Counter[tuple[str, str]](), 0
+    for (one, other), requests in moved.items():
+        if one is None or other is None:
+            continue
+        was, now = _measured(one, old), _measured(other, new)
+        if was and now:
+            before[one] += requests
+            after[other] += requests
+        elif was:
+            lost[other[1], other[0]] += requests
+        elif now:
+            gained += requests
+    ways = expected_of(before, old), expected_of(after, new)
+    value, low, high = _gain(before, after, old, new)
+    return ExpectedChange(*ways, value, low, high, Counter(dict(sorted(lost.items()))), gained)
+
+
+def _measured(way: _Way, catalogue: Catalogue) -> bool:
+    model = catalogue.models.get(way[0])
+    return model is not None and way[1] in model.quality
+
+
+def _gain(
+    before: Served, after: Served, old: Catalogue, new: Catalogue
+) -> tuple[float | None, float | None, float | None]:
+    """Return the difference of two means with its interval.
+
+    What both have in common cancels, its uncertainty, too. The squares of the rest add up, each measurement by the
+    share of the requests that it gains or loses (Zou and Donner, "Construction of confidence limits about effect
+    measures", Statistics in Medicine 27, 2008).
+    """
+    requests = before.total()
+    if not requests:
+        return None, None, None
+    shares: Counter[tuple[Any, ExpectedPart]] = Counter()
+    for sign, served, catalogue in ((-1, before, old), (1, after, new)):
+        for part in _parts(served, catalogue):
+            level = catalogue.models[part.model].evidence[part.task].level if part.low is not None else None
+            shares[level, replace(part, requests=0)] += sign * part.requests
+    made = [(level, part, Fraction(count, requests)) for (level, part), count in shares.items() if count]
+    value = float(sum(share * Fraction(repr(part.value)) for _, part, share in made))
+    if len({level for level, _, _ in made}) > 1 or any(part.low is None or part.high is None for _, part, _ in made):
+        return value, None, None
+    down, up = (
+        math.sqrt(math.fsum((float(share) * (toward if share > 0 else away)(part)) ** 2 for _, part, share in made))
+        for toward, away in ((_below, _above), (_above, _below))
+    )
+    return value, value - down, value + up

@@ -207,6 +207,27 @@ def points_text(estimate: Estimate | None) -> str:
     return f"{100 * estimate.value:+.1f} points ({100 * estimate.low:+.1f} to {100 * estimate.high:+.1f})"
 
 
+def _expected_change(difference: Difference) -> str:
+    """Return what is to be expected of both sides on the requests that are measured on both."""
+    change = difference.expected_change
+    if change is None or change.old is None or change.new is None or change.value is None:
+        sides = f"{expected_line(difference.old_expected)} -> {expected_line(difference.new_expected)}"
+        text = f"expected quality {sides}; no request is measured on both sides"
+    else:
+        interval = "" if change.low is None else f" ({100 * change.low:+.2f} to {100 * (change.high or 0.0):+.2f})"
+        text = (
+            f"expected quality {expected_line(change.old)} -> {expected_line(change.new)}: {100 * change.value:+.2f} "
+            f"points{interval}"
+        )
+        if change.requests < difference.rows:
+            text += f", for the {change.requests} of {difference.rows} requests that are measured on both sides"
+    if change is not None and change.lost:
+        (task, model), _ = change.lost.most_common(1)[0]
+        of = f"the task `{task}`" if task else "no task"
+        text += f"; {change.lost.total()} lose their measured quality, such as on `{model}` for {of}"
+    return text + (f"; {change.gained} gain one" if change is not None and change.gained else "")
+
+
 def _judged_line(result: Result) -> str:
     own = result.quality.get("policy")
     if own is None:
@@ -240,8 +261,7 @@ def difference_verdict(difference: Difference) -> str:
         f"({share(difference.delta, difference.old_cost)})",
     ]
     if difference.old_expected is not None or difference.new_expected is not None:
-        sides = f"{expected_line(difference.old_expected)} -> {expected_line(difference.new_expected)}"
-        lines.append(f"expected quality {sides}")
+        lines.append(_expected_change(difference))
     lines.extend(_judged_difference(difference))
     if difference.unpriced:
         lines.append(f"{difference.unpriced} requests lack a price on one side or both and are not in the cost")

@@ -11,7 +11,7 @@ from costlens_policy.catalogue import Catalogue, Evidence, Model
 from costlens_policy.engine.decide import decide
 from costlens_policy.replay import Settings, replay
 from costlens_policy.replay.difference import diff
-from costlens_policy.replay.expected import Served, expected_of
+from costlens_policy.replay.expected import Moved, Served, expected_change, expected_of
 from costlens_policy.replay.simulation import request_of
 from costlens_policy.replay.tables import difference_verdict, result_tables, result_verdict
 from tests.replay.columns.traffic import in_columns, random_traffic
@@ -47,6 +47,49 @@ def test_without_any_quality_nothing_is_expected() -> None:
     found = expected_of(Served({("a", "z"): 2}), CATALOGUE)
     assert found is not None
     assert (found.measured, found.value) == (0, None)
+
+
+def test_a_change_is_compared_where_both_sides_are_measured() -> None:
+    """What moves to a model that nobody measured is no gain; what stays the same makes no difference uncertain."""
+    other = Catalogue.of(
+        [
+            Model("a", quality={"x": 0.8, "y": 0.6}, evidence={"x": Evidence(0.7, 0.9), "y": Evidence(0.5, 0.65)}),
+            Model("c", quality={"y": 0.7}, evidence={"y": Evidence(0.55, 0.8)}),
+        ]
+    )
+    x, y = ("a", "x"), ("a", "y")
+    moved = Moved({(x, x): 60, (y, ("b", "y")): 30, (x, None): 4, (("b", "y"), y): 5, (y, ("c", "y")): 40})
+    change = expected_change(moved, CATALOGUE, other)
+    assert change is not None
+    assert change.old is not None
+    assert change.new is not None
+    assert (change.requests, change.lost, change.gained) == (100, {("y", "b"): 30}, 5)
+    assert (change.old.value, change.new.value) == (pytest.approx(0.72), pytest.approx(0.76))
+    assert change.value == pytest.approx(0.04)
+    assert change.low == pytest.approx(0.04 - 0.4 * math.hypot(0.15, 0.05))
+    assert change.high == pytest.approx(0.04 + 0.4 * math.hypot(0.1, 0.1))
+    same = expected_change(Moved({(x, x): 3, (y, ("b", "y")): 30}), CATALOGUE, CATALOGUE)
+    assert same is not None
+    assert (same.value, same.low, same.high, same.lost.total()) == (0, 0, 0, 30)
+    nothing = expected_change(Moved({(y, ("b", "y")): 30}), CATALOGUE, CATALOGUE)
+    assert nothing is not None
+    assert (nothing.requests, nothing.value) == (0, None)
+    assert expected_change(moved, Catalogue.of([Model("a")]), Catalogue.of([Model("a")])) is None
+
+
+def test_a_task_that_moves_to_a_model_nobody_measured_is_named(plan_of) -> None:
+    new = plan_of('routes:\n  - {id: r, when: \'request.?task.orValue("") == "coding"\', model: free-of-price}\n')
+    traffic = random_traffic(4, 100, ("large",), {"task": ["coding", "extraction"]}, prompts=10_000)
+    difference = diff(plan_of("", "old"), new, traffic, Settings())
+    change = difference.expected_change
+    assert change is not None
+    assert change.value == 0
+    (lost,) = change.lost.items()
+    assert lost[0] == ("coding", "free-of-price")
+    text = difference_verdict(difference)
+    assert f"expected quality 83.00% -> 83.00%: +0.00 points (+0.00 to +0.00), for the {change.requests} of" in text
+    assert f"{lost[1]} lose their measured quality, such as on `free-of-price` for the task `coding`" in text
+    assert difference.to_dict()["expected_quality_change"]["lost"][0]["requests"] == lost[1]
 
 
 def test_replay_and_diff_show_it_beside_the_cost(plan_of) -> None:
