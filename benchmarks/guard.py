@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextvars import copy_context
 from datetime import timedelta
+from functools import partial
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from benchmarks.section import Cell, Section, run_section
-from benchmarks.timing import FULL, QUICK, microseconds
+from benchmarks.timing import FULL, QUICK, by_turns, microseconds
 from costlens_policy import Engine, Guard, load, run
 from costlens_policy.clock import system_now
 from costlens_policy.ledger import Account, Charge, Hold, HoldLine, MemoryStore, Period, Settlement
@@ -60,11 +62,12 @@ def section(*, quick: bool) -> Section:
             engine = company(Path(folder), budgets)
         with TemporaryDirectory() as folder:
             of_runs = company(Path(folder), budgets, "runAt(request.run, 1)")
-        steps = (_decide(engine), _store(budgets), _guarded(engine), _given_back(engine))
-        times = [microseconds(step, (None,), effort) for step in steps]
-        with run("nightly"), run("search"), run("rank"):
-            times.append(microseconds(_guarded(of_runs), (None,), effort))
-        rows.append((f"{budgets} budgets", *times, times[2] / times[0], times[4] / times[2]))
+        alone = [microseconds(step, (None,), effort) for step in (_decide(engine), _store(budgets))]
+        settled, inside = by_turns((partial(_guarded(engine), None), _in_run(_guarded(of_runs))), effort)
+        given_back = microseconds(_given_back(engine), (None,), effort)
+        rows.append((
+            f"{budgets} budgets", *alone, settled, given_back, inside, settled / alone[0], inside / settled,
+        ))  # fmt: skip
     columns = (
         "a call that counts against", "decide", "store", "call + settle", "call + release", "in a run of depth 3",
         "settled / decide", "in a run / settled",
@@ -110,6 +113,14 @@ def _guarded(engine: Engine) -> Callable[[None], Any]:
             held.settle(_USAGE)
 
     return call
+
+
+def _in_run(guarded: Callable[[None], Any]) -> Callable[[], Any]:
+    """Return a call in a run of depth 3, whose blocks are never left."""
+    context = copy_context()
+    for name in ("nightly", "search", "rank"):
+        context.run(lambda name=name: run(name).__enter__())
+    return partial(context.run, guarded, None)
 
 
 def _given_back(engine: Engine) -> Callable[[None], Any]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["FULL", "QUICK", "Effort", "cpu_seconds", "microseconds"]
+__all__ = ["FULL", "QUICK", "Effort", "by_turns", "cpu_seconds", "microseconds"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,9 @@ class Effort:
     warming: float = 2.0
     """Seconds of CPU after which warming up ends, whatever has not had its turn."""
 
+
+_TURNS = 10
+"""Into how many turns a round of ``by_turns`` is divided."""
 
 QUICK = Effort(rounds=3, seconds=0.02, most_rules=10_000, longest_call=0.1)
 FULL = Effort(rounds=7, seconds=0.2, most_rules=10_000, longest_call=1.0)
@@ -47,6 +50,29 @@ def microseconds(call: Callable[[Any], Any], arguments: Sequence[Any], effort: E
     calls = max(1, int(effort.seconds / max(_per_call(call, arguments[:8], 1), 1e-9)))
     rounds = [_round(call, arguments, calls) for _ in range(effort.rounds)]
     return statistics.median(rounds) * 1e6
+
+
+def by_turns(calls: Sequence[Callable[[], Any]], effort: Effort) -> list[float]:
+    """Return the medians of microseconds of CPU of several calls that are to be compared, measured by turns.
+
+    Rounds are short, so that whatever slows the machine down for a while slows down all of them alike.
+    """
+    each = effort.seconds / _TURNS
+    counts = [max(1, int(each / max(_turn(call, 20), 1e-9))) for call in calls]
+    rounds: list[list[float]] = [[] for _ in calls]
+    gc.collect()
+    for _ in range(effort.rounds * _TURNS):
+        for call, count, times in zip(calls, counts, rounds, strict=True):
+            times.append(_turn(call, count))
+    return [statistics.median(times) * 1e6 for times in rounds]
+
+
+def _turn(call: Callable[[], Any], count: int) -> float:
+    """Return the CPU time of one of so many calls."""
+    start = time.process_time()
+    for _ in range(count):
+        call()
+    return (time.process_time() - start) / count
 
 
 def cpu_seconds(work: Callable[[], Any], rounds: int) -> float:
