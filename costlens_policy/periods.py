@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
 __all__ = [
-    "FIRST_USE", "Forecast", "Period", "PeriodError", "Schedule", "forecast", "schedule_of", "start_of_day", "zone_of",
+    "FIRST_USE", "Forecast", "Period", "PeriodError", "Schedule", "forecast", "periods_before", "schedule_of",
+    "start_of_day", "zone_of",
 ]  # fmt: skip
 
 _WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -83,6 +84,25 @@ class Schedule(Protocol):
 
     def at(self, now: datetime) -> Period | None:
         """Return the period at an instant; None where nothing is accounted."""
+
+
+def periods_before(schedule: Schedule, period: Period, count: int) -> tuple[Period, ...]:
+    """Return the periods before one, the latest first: so many, or fewer where the calendar begins.
+
+    Give a schedule of your own: one keeps the period that it was asked for last.
+    """
+    found: list[Period] = []
+    before: Period | None = period
+    for _ in range(count):
+        if before is None or before.starts_at is None:
+            break
+        try:
+            before = schedule.at(before.starts_at - timedelta(microseconds=1))
+        except (PeriodError, OverflowError):
+            break
+        if before is not None:
+            found.append(before)
+    return tuple(found)
 
 
 def schedule_of(terms: Mapping[str, Any]) -> Schedule:

@@ -248,6 +248,7 @@ BUDGET: Final = Record(
         "used": Field(DOUBLE, description="spent in the window, in the budget's unit"),
         "held": Field(DOUBLE, description="held for calls in progress"),
         "limit": Field(DOUBLE, description="hard limit in force"),
+        "carried": Field(DOUBLE, description="what earlier periods left unused, as a part of the limit"),
         "left": Field(DOUBLE, description="what may still be spent or held"),
         "used_ratio": Field(DOUBLE, description="used and held, as a ratio of the limit"),
         "used_per_day": Field(DOUBLE, optional=True, description="spent on average in a day of the window so far"),

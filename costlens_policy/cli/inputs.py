@@ -38,7 +38,7 @@ _REQUEST: Final = "CL921"
 _BALANCES: Final = "CL922"
 _UNKNOWN: Final = "unknown attribute "
 _NAMED: Final = re.compile(r"`([^`]+)`")
-_KEYS: Final = ("budget", "key", "used", "held", "override", "topup", "started_at", "recent", "approvals")
+_KEYS: Final = ("budget", "key", "used", "held", "override", "topup", "started_at", "earlier", "recent", "approvals")
 _AMOUNTS: Final = ("used", "held", "override", "topup")
 
 
@@ -220,6 +220,16 @@ def _problems(given: Input, index: int, plan: Plan) -> Iterator[Diagnostic]:
     for name in _AMOUNTS:
         if not _is_amount(item.get(name, 0)):
             yield bad_balances(f"`{name}` must be a non-negative number", given.place((index, name)))
+    yield from _more_problems(given, index)
+
+
+def _more_problems(given: Input, index: int) -> Iterator[Diagnostic]:
+    """Yield what is wrong with the keys of a balance that are no single amounts."""
+    item = given.content[index]
+    earlier = item.get("earlier", [])
+    if not isinstance(earlier, list) or not all(map(_is_amount, earlier)):
+        message = "`earlier` must be a list of non-negative numbers, the latest period first"
+        yield bad_balances(message, given.place((index, "earlier")))
     if "started_at" in item and _time(item["started_at"]) is None:
         yield bad_balances("`started_at` must be a timestamp with a time zone", given.place((index, "started_at")))
     try:

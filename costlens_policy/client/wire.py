@@ -64,6 +64,8 @@ class BalanceGiven(Given):
     """When a window from first use began that is in force."""
     recent: Annotated[dict[str, Decimal], Meta(description="What was charged lately, by the length of time.")] = {}
     approvals: list[ApprovalGiven] = []
+    earlier: list[Decimal] = []
+    """What earlier periods have used, the latest first, for a budget that carries over."""
 
 
 class Decide(Given):

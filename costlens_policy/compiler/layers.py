@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from decimal import Decimal
 from typing import cast
 
 from costlens_policy.catalogue import Catalogue
 from costlens_policy.checker.overflows import overflow_of
+from costlens_policy.compiler.carry_over import CarryOver
 from costlens_policy.compiler.formulas import Formulas
 from costlens_policy.compiler.operations import compile_operations, read_model
 from costlens_policy.compiler.plan import Layer
@@ -108,6 +110,7 @@ class _LayerCompiler:
             unit=budget.unit,
             limit=limit,
             terms=budget.window.model_dump(),
+            carry_over=_carry_over(budget),
             thresholds=(*_soft(budget), *sorted(thresholds, key=_place)),
             shadow=budget.shadow,
             reason=budget.reason,
@@ -131,6 +134,15 @@ class _LayerCompiler:
 
     def _steps(self, operations: tuple[Operation, ...], at: Path) -> tuple[RewriteStep, ...]:
         return compile_operations(operations, at, self._formulas, self._tokenizer, self._index)
+
+
+def _carry_over(budget: Budget) -> CarryOver | None:
+    written = budget.carry_over
+    if written is None:
+        return None
+    most = cast("Decimal | int | None", getattr(written, f"max_{base_of(budget.unit)}"))
+    since = None if written.since is None else written.since.astimezone(UTC)
+    return CarryOver(written.share, None if most is None else Decimal(most), written.periods, since)
 
 
 def _soft(budget: Budget) -> tuple[ThresholdStep, ...]:

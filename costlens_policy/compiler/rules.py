@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
+from costlens_policy.compiler.carry_over import CarryOver
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.priced_models import Shortlists
 from costlens_policy.compiler.thresholds import BurnRate, Forecast
@@ -349,6 +350,8 @@ class BudgetStep:
     """The budget (``policy/budget``) on which a call counts that has no room here; empty where there is none."""
     hold: QuantileStep | None = None
     """None where the worst case is held."""
+    carry_over: CarryOver | None = None
+    """What earlier periods add to the limit."""
     measure: Measure = field(init=False, repr=False, compare=False)
     """How the unit's amounts are counted."""
     per_call: bool = field(init=False)

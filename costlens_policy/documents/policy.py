@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field, model_validator
 
@@ -33,13 +33,14 @@ from costlens_policy.documents.document import (
     Weight,
 )  # fmt: skip
 from costlens_policy.documents.rewrites import Operation, Rewrite
+from costlens_policy.money import fraction_digits
 from costlens_policy.quantiles import MOST_CASES
 from costlens_policy.units import Kind, Unit, base_of, unit_of_kinds
 
 __all__ = [
-    "AccessRule", "Budget", "BurnRate", "CalendarWindow", "CallWindow", "Choice", "Downgrade", "FirstUseWindow",
-    "FixedWindow", "LifetimeWindow", "Limits", "PolicyDocument", "QuantileHold", "RollingWindow", "Route", "Split",
-    "SplitTarget", "Target", "Threshold", "Waived", "Window", "Within",
+    "AccessRule", "Budget", "BurnRate", "CalendarWindow", "CallWindow", "CarryOver", "Choice", "Downgrade",
+    "FirstUseWindow", "FixedWindow", "LifetimeWindow", "Limits", "PolicyDocument", "QuantileHold", "RollingWindow",
+    "Route", "Split", "SplitTarget", "Target", "Threshold", "Waived", "Window", "Within",
 ]  # fmt: skip
 
 _WHEN_ASKED = Field(
@@ -312,6 +313,35 @@ class CallWindow(Section):
     """Always ``true``."""
 
 
+class CarryOver(Section):
+    """Unused money, tokens or requests of earlier periods that may be used in the current one.
+
+    A period's own limit is used before what is carried over, and of that the latest first.
+    """
+
+    share: Annotated[Ratio, Field(gt=0, examples=[0.5])] = Decimal(1)
+    """Share of what was left unused, from 0 to 1."""
+    max_usd: Annotated[Usd, Field(examples=[100])] | None = None
+    """The most that is carried over, in US dollars."""
+    max_tokens: Annotated[int, Field(ge=0)] | None = None
+    """The most that is carried over, in tokens; with ``count``, their weighted sum."""
+    max_requests: Annotated[int, Field(ge=0)] | None = None
+    """The most that is carried over, in calls."""
+    periods: Annotated[int, Field(ge=1, le=12, examples=[3])] = 1
+    """For how many periods unused amounts can be used: 1 is the next one alone."""
+    since: Timestamp | None = None
+    """Periods that began then or later count even if nothing was used; absent means that carrying over starts with the
+    first period in which something was."""
+
+    @model_validator(mode="after")
+    def _is_exact(self) -> CarryOver:
+        if fraction_digits(self.share) > _SHARE_DIGITS:
+            raise ValueError(f"`share` must have at most {_SHARE_DIGITS} digits after the point, got `{self.share:f}`")
+        return self
+
+
+_SHARE_DIGITS: Final = 6
+
 Window = CalendarWindow | RollingWindow | FirstUseWindow | FixedWindow | LifetimeWindow | CallWindow
 
 
@@ -523,6 +553,9 @@ class Budget(Section):
     spend. Then the limit can be exceeded, by the bound that ``budget bound`` prints."""
     window: Window
     """The period that the limit covers: of the calendar, rolling, from first use, one fixed span, or forever."""
+    carry_over: CarryOver | None = None
+    """What is left unused at the end of a calendar period is added to the limit of the next ones; absent means that it
+    is gone."""
     thresholds: tuple[Threshold, ...] = ()
     """What happens before the limit is reached."""
     shadow: bool = False
@@ -540,6 +573,8 @@ class Budget(Section):
             raise ValueError("`hard_limit_runs` must not have the window `per_call`, in which no run adds to others")
         if base == "runs" and isinstance(self.window, FirstUseWindow):
             raise ValueError("`hard_limit_runs` must not have the window `from_first_use`, in which a run may go on")
+        if self.carry_over is not None:
+            _check_carry_over(self.carry_over, base, self.window)
         if self.count is not None and base != "tokens":
             raise ValueError(f"`count` must stand beside `hard_limit_tokens`, got `hard_limit_{base}`")
         for threshold in self.thresholds:
@@ -564,6 +599,16 @@ class Budget(Section):
         if self.hard_limit_tokens is None:
             return "requests" if self.hard_limit_runs is None else "runs"
         return "tokens" if self.count is None else unit_of_kinds(self.count)
+
+
+def _check_carry_over(carried: CarryOver, base: str, window: Window) -> None:
+    if not isinstance(window, CalendarWindow):
+        raise ValueError("`carry_over` needs a `calendar` window, whose periods follow one another")
+    if base == "runs":
+        raise ValueError("`carry_over` must not stand beside `hard_limit_runs`: a run that goes on would count again")
+    for unit in ("usd", "tokens", "requests"):
+        if unit != base and getattr(carried, f"max_{unit}") is not None:
+            raise ValueError(f"`max_{unit}` of `carry_over` must have the unit of `hard_limit_{base}`")
 
 
 class PolicyDocument(Document):

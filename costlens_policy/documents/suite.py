@@ -102,6 +102,8 @@ class BalanceInput(Section):
     """What was charged lately, by the times that thresholds at burn rates of the budget name."""
     approvals: tuple[ApprovalInput, ...] = ()
     """What people have approved."""
+    earlier: Annotated[tuple[_Amount, ...], Field(max_length=12, examples=[[60, 100]])] = ()
+    """What earlier periods have used, the latest first, for a budget that carries over."""
     every: Annotated[DurationText, Field(examples=["1m"])] | None = None
     """Time between two values of a series, which starts at the suite's ``now``."""
 

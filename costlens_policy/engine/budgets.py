@@ -51,9 +51,12 @@ class AppliedBudget:
     active whatever the call is, since the budget is expected to end so: then there is no room to reach nothing.
     """
 
-    __slots__ = ("balance", "expecting", "key", "layer", "limit", "room", "step", "taken")
+    __slots__ = ("balance", "carried", "expecting", "key", "layer", "limit", "room", "step", "taken")
 
     def __init__(self, layer: int, step: BudgetStep, key: str, limit: Decimal, balance: Balance) -> None:
+        """``limit`` is that of the policy."""
+        self.carried = balance.carried(limit, step.carry_over)
+        limit = balance.limit_in_force(limit, step.carry_over)
         self.layer = layer
         self.step = step
         self.key = key
@@ -93,7 +96,7 @@ class AppliedBudget:
         """
         step, balance = self.step, self.balance
         return BalanceSeen(
-            step.id, self.key, step.unit, self.limit, balance.used, balance.held, call, step.shadow, hold
+            step.id, self.key, step.unit, self.limit, balance.used, balance.held, call, step.shadow, hold, self.carried
         )
 
 
@@ -514,7 +517,7 @@ class BudgetStage:
             context.note(formula, step.id, "budgets", error)
             raise _Unreadable(f"budget `{step.id}` cannot be read: {error}") from None
         balance = context.balance(step, key)
-        applied = AppliedBudget(layer, step, key, balance.limit_in_force(limit), balance)
+        applied = AppliedBudget(layer, step, key, limit, balance)
         if step.forecasts:
             applied.expect(context.now)
         if not step.scope_reads_model and not step.when_reads_model:
@@ -584,4 +587,6 @@ def no_room(seen: BalanceSeen) -> str:
     call, used, held, limit = (
         show_amount(amount, seen.unit) for amount in (seen.taken, seen.used, seen.held, seen.limit)
     )
-    return f"budget `{seen.budget}`{_whose(seen.key)} has no room for {call}: {used} used and {held} held of {limit}"
+    carried = f", {show_amount(seen.carried, seen.unit)} of it carried over" if seen.carried else ""
+    whose = _whose(seen.key)
+    return f"budget `{seen.budget}`{whose} has no room for {call}: {used} used and {held} held of {limit}{carried}"

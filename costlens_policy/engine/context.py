@@ -321,7 +321,7 @@ class _BudgetStates(WhenRead):
         context = self._context
         key = context.key(step, layer)
         balance = context.balance(step, key)
-        limit = balance.limit_in_force(context.limit(step, layer))
+        limit = context.limit(step, layer)
         state = self[name] = _BudgetState(step, balance, limit, context.now)
         return state
 
@@ -332,12 +332,15 @@ class _BudgetState(WhenRead):
     __slots__ = ("_amounts", "_now", "_step")
 
     def __init__(self, step: BudgetStep, balance: Balance, limit: Decimal, now: datetime) -> None:
+        carried = balance.carried(limit, step.carry_over)
+        limit = balance.limit_in_force(limit, step.carry_over)
         taken = total((balance.used, balance.held))
         left = _FOR_DOUBLES.subtract(limit, taken) if taken < limit else ZERO
         super().__init__(
             used=float(balance.used),
             held=float(balance.held),
             limit=float(limit),
+            carried=float(carried),
             left=float(left),
             used_ratio=float(_FOR_DOUBLES.divide(taken, limit)) if limit else 1.0,
         )

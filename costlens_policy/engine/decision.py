@@ -171,7 +171,7 @@ class DeniedError(CostlensPolicyError):
         layer, step = self.decision.plan.budgets[self.budget]
         decision = self.decision
         context = Context(decision.plan, dict(decision.request), decision.balances_read, decision.now)
-        return self._balance.limit_in_force(context.limit(step, layer))
+        return self._balance.limit_in_force(context.limit(step, layer), step.carry_over)
 
     @property
     def _balance(self) -> Balance | None:
@@ -293,7 +293,11 @@ def _alert(item: Alert) -> dict[str, Any]:
 def _balance(item: BalanceSeen) -> dict[str, Any]:
     amounts = {name: _number(getattr(item, name)) for name in ("limit", "used", "held", "call")}
     seen = {"budget": item.budget, "key": item.key, "unit": item.unit, **amounts, "shadow": item.shadow}
-    return seen if item.hold is None else {**seen, "hold": _number(item.hold)}
+    if item.hold is not None:
+        seen["hold"] = _number(item.hold)
+    if item.carried:
+        seen["carried"] = _number(item.carried)
+    return seen
 
 
 def _measured(decision: Decision) -> dict[str, Any]:

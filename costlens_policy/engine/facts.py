@@ -7,9 +7,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
+from costlens_policy.compiler.carry_over import CarryOver
 from costlens_policy.diagnostics.model import Span
 from costlens_policy.frozen import frozen
-from costlens_policy.money import ZERO, total, usd
+from costlens_policy.money import ZERO, add, total, usd
 from costlens_policy.units import Unit
 
 __all__ = [
@@ -51,6 +52,7 @@ class Balance:
     lately in the current period, by the lengths of time that thresholds at burn rates name, such as ``1h``.
     ``approvals`` are those that people gave.
     ``started_at`` is when a window from first use began that is in force, None for every other window.
+    ``earlier`` is what earlier periods have used, the latest first, as far as they count for what is carried over.
 
     Raises ``ValueError`` for what is not an exact amount from zero on: with others, no budget could be kept.
     """
@@ -62,6 +64,7 @@ class Balance:
     started_at: datetime | None = None
     recent: tuple[tuple[str, Decimal], ...] = ()
     approvals: tuple[Approval, ...] = ()
+    earlier: tuple[Decimal, ...] = ()
 
     @classmethod
     def of_ledger(
@@ -73,6 +76,7 @@ class Balance:
         started_at: datetime | None = None,
         recent: tuple[tuple[str, Decimal], ...] = (),
         approvals: tuple[Approval, ...] = (),
+        earlier: tuple[Decimal, ...] = (),
     ) -> Balance:
         """Return a balance of amounts that a ledger has examined: they need not be examined for each call again."""
         balance = object.__new__(cls)
@@ -84,10 +88,19 @@ class Balance:
         put(balance, "started_at", started_at)
         put(balance, "recent", recent)
         put(balance, "approvals", approvals)
+        put(balance, "earlier", earlier)
         return balance
 
-    def limit_in_force(self, limit: Decimal) -> Decimal:
+    def carried(self, limit: Decimal, carry_over: CarryOver | None) -> Decimal:
+        """Return what earlier periods add to the policy's limit; nothing where people have replaced it."""
+        if carry_over is None or not self.earlier or self.override is not None:
+            return ZERO
+        return carry_over.amount(limit, self.earlier)
+
+    def limit_in_force(self, limit: Decimal, carry_over: CarryOver | None = None) -> Decimal:
         """Return the limit that holds at present where the policy's is ``limit``."""
+        if carried := self.carried(limit, carry_over):
+            limit = add(limit, carried)
         if self.override is None and self.topup is ZERO:
             return limit
         return total((limit if self.override is None else self.override, self.topup))
@@ -99,6 +112,10 @@ class Balance:
                 raise ValueError(f"`{name}` of a balance is a Decimal, not {type(amount).__name__}")
             if amount is not ZERO:
                 usd(amount)
+        for amount in self.earlier:
+            if not isinstance(amount, Decimal):
+                raise ValueError(f"`earlier` of a balance is a tuple of Decimals, got {type(amount).__name__}")
+            usd(amount)
         if self.started_at is not None and self.started_at.tzinfo is None:
             raise ValueError("`started_at` of a balance must have a time zone")
         for _, amount in self.recent:
@@ -191,8 +208,9 @@ class Alert:
 class BalanceSeen(NamedTuple):
     """A budget that a model counts against, as it stood before the call.
 
-    ``limit`` is the one in force, and ``call`` what the call may add at most. ``hold`` is what is held for it where
-    that is a quantile of what such calls have cost; None where all of ``call`` is.
+    ``limit`` is the one in force, of which ``carried`` was left unused by earlier periods, and ``call`` what the call
+    may add at most. ``hold`` is what is held for it where that is a quantile of what such calls have cost; None where
+    all of ``call`` is.
     """
 
     budget: str
@@ -204,6 +222,7 @@ class BalanceSeen(NamedTuple):
     call: Decimal
     shadow: bool = False
     hold: Decimal | None = None
+    carried: Decimal = ZERO
 
     @property
     def taken(self) -> Decimal:

@@ -276,7 +276,8 @@ def _balance(seen: BalanceSeen) -> str:
         show_amount(amount, seen.unit) for amount in (seen.taken, seen.used, seen.held, seen.limit)
     )
     whose = f" of `{seen.key}`" if seen.key else ""
-    return f"`{seen.budget}`{whose}: {used} used, {held} held, {call} for this call, of {limit}"
+    carried = f", {show_amount(seen.carried, seen.unit)} of it carried over" if seen.carried else ""
+    return f"`{seen.budget}`{whose}: {used} used, {held} held, {call} for this call, of {limit}{carried}"
 
 
 def _quantile(seen: BalanceSeen, decision: Decided) -> str:

@@ -24,10 +24,14 @@ def state_of(balance: Balance) -> dict[str, Any]:
 
 
 def more_of(balance: Balance) -> dict[str, Any]:
-    """Return when a window from first use began, what was charged lately and what people approved, if any."""
+    """Return when a window from first use began, what earlier periods used, what was charged lately and what people
+    approved, if any.
+    """
     more: dict[str, Any] = {}
     if balance.started_at is not None:
         more["started_at"] = _text(balance.started_at)
+    if balance.earlier:
+        more["earlier"] = [plain(amount) for amount in balance.earlier]
     if balance.recent:
         more["recent"] = {text: plain(amount) for text, amount in balance.recent}
     if balance.approvals:
@@ -58,6 +62,7 @@ def balance_of(state: Mapping[str, Any]) -> Balance:
         _time(state, "started_at"),
         tuple((str(text), _amount(amount)) for text, amount in recent.items()),
         tuple(map(_approval, state.get("approvals") or ())),
+        tuple(map(_amount, state.get("earlier") or ())),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from decimal import Context, Decimal
 from threading import Lock
@@ -17,11 +17,12 @@ from costlens_policy.ledger import Unit, decimal_of
 from costlens_policy.ledger.account import Account, AccountBalance
 from costlens_policy.ledger.amounts import amount_of, limit_of
 from costlens_policy.ledger.calls import Charge, ChargedLine, HoldLine, LineState
-from costlens_policy.money import ZERO
-from costlens_policy.periods import Period, Schedule
+from costlens_policy.money import ZERO, add
+from costlens_policy.periods import Period, Schedule, periods_before, schedule_of
 
 __all__ = [
-    "NEVER", "Accounts", "Known", "Place", "ToHold", "context_of", "holds_of", "line_limit", "shown_amount",
+    "NEVER", "Accounts", "Known", "Place", "ToHold", "context_of", "earlier_amounts", "holds_of", "line_limit",
+    "shown_amount",
 ]  # fmt: skip
 
 
@@ -40,12 +41,14 @@ class Known:
     lock, so that a balance is never taken for newer than it is.
     """
 
-    __slots__ = ("account", "at", "balance", "limit")
+    __slots__ = ("account", "at", "balance", "earlier", "limit")
 
-    def __init__(self, account: Account, limit: int | None) -> None:
+    def __init__(self, account: Account, limit: int | None, earlier: tuple[Known, ...] = ()) -> None:
         self.account: Final = account
         self.limit: Final = limit
         """The limit of the policy in the ledger's units; None where it is an expression."""
+        self.earlier: Final = earlier
+        """The accounts of earlier periods from which something may be carried over, the latest first."""
         self.balance = AccountBalance(account)
         self.at = NEVER
 
@@ -78,6 +81,10 @@ class Accounts:
             for id, step in self.steps.items()
             for text, span in step.recent.items()
         )
+        self._before: Final[dict[str, Schedule]] = {
+            id: schedule_of(step.terms) for id, step in self.steps.items() if step.carry_over is not None
+        }
+        """Of budgets that carry over: to ask for earlier periods."""
         self._known: dict[Place, Known] = {}
         self._known_before: dict[Place, Known] = {} if before is None else before._known
         self._lock = Lock()
@@ -122,6 +129,14 @@ class Accounts:
             if known is not None:
                 found[recent_time(name)] = decimal_of(known.balance.used, known.account.unit)
         return found
+
+    def earlier(self, account: Account) -> tuple[Account, ...]:
+        """Return the accounts of earlier periods from which something may be carried over, the latest first."""
+        schedule, carry_over = self._before.get(account.budget), self.steps[account.budget].carry_over
+        if schedule is None or carry_over is None:
+            return ()
+        periods = periods_before(schedule, account.period, carry_over.periods)
+        return tuple(Account(account.budget, account.key, account.unit, period) for period in periods)
 
     def put(self, balances: Iterable[AccountBalance], at: float) -> None:
         """Take over balances that the store has reported."""
@@ -172,12 +187,15 @@ class Accounts:
         known = self._known.get(place)
         if known is None:
             return self._know(place, account)
-        return known if known.account is account or known.account == account else None
+        if known.account is account or known.account == account:
+            return known
+        return next((item for item in known.earlier if item.account == account), None)
 
     def _know(self, place: Place, account: Account) -> Known:
         if len(self._known) >= _KEPT:
             self._known.clear()
-        known = Known(account, self._limits.get(place[0]))
+        earlier = tuple(Known(item, None) for item in self.earlier(account)) if place[0] in self._before else ()
+        known = Known(account, self._limits.get(place[0]), earlier)
         before = self._known_before.get(place)
         if before is not None and before.account == account:
             known.at, known.balance = before.at, before.balance
@@ -217,7 +235,7 @@ def holds_of(decision: Decision, find: Callable[[Place], Known | None]) -> ToHol
     counted, lines, accounts = [], [], []
     value, value_unit, amount = ZERO, "", 0  # most budgets of a call have the very same value, which is converted once
     for seen in decision.holds:
-        budget, key, unit, _, _, _, call, shadow, hold = seen
+        budget, key, unit, _, _, _, call, shadow, hold, _ = seen
         known = find((budget, key))
         if known is None or unit == "runs":  # a run is held by itself, once
             continue
@@ -232,14 +250,26 @@ def holds_of(decision: Decision, find: Callable[[Place], Known | None]) -> ToHol
 
 
 def line_limit(seen: BalanceSeen, known: Known, decision: Decision) -> int | None:
-    """Return the limit of the policy in the ledger's units, without manual adjustments: those are the ledger's.
+    """Return the limit of the policy in the ledger's units, with what is carried over, and without manual adjustments:
+    those are the ledger's.
 
     None for a budget in shadow, which refuses nothing.
     """
-    if seen.shadow or known.limit is not None:
+    if seen.shadow or (known.limit is not None and not seen.carried):
         return None if seen.shadow else known.limit
     layer, step = decision.plan.budgets[seen.budget]
-    return limit_of(context_of(decision).limit(step, layer), step.unit)
+    return limit_of(add(context_of(decision).limit(step, layer), seen.carried), step.unit)
+
+
+def earlier_amounts(step: BudgetStep, earlier: Sequence[AccountBalance]) -> tuple[Decimal, ...]:
+    """Return what earlier periods have used or hold, the latest first, as far as they count for what is carried over.
+
+    What is held there counts as used until it is charged or given back.
+    """
+    if step.carry_over is None:
+        return ()
+    amounts = [shown_amount(balance.used + balance.held, step.unit) for balance in earlier]
+    return step.carry_over.counted(amounts, [balance.account.period.starts_at for balance in earlier])
 
 
 def context_of(decision: Decision) -> DecisionContext:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from costlens_policy.engine.decision import Balance
-from costlens_policy.guard.accounts import NEVER, Accounts, Known, Place
+from costlens_policy.guard.accounts import NEVER, Accounts, Known, Place, earlier_amounts
 from costlens_policy.guard.recent import recent_time
 from costlens_policy.guard.run_records import BegunRuns
 from costlens_policy.ledger.account import Account, AccountBalance, Grants
@@ -34,8 +34,8 @@ class Snapshot(Mapping[Place, Balance]):
     """
 
     __slots__ = (
-        "_accounts", "_begun", "_found", "_now", "_run", "_times", "balances", "is_complete", "looked_at", "measures",
-        "unlooked",
+        "_accounts", "_begun", "_earlier", "_found", "_now", "_oldest", "_run", "_times", "balances", "is_complete",
+        "looked_at", "measures", "unlooked",
     )  # fmt: skip
 
     def __init__(
@@ -45,7 +45,9 @@ class Snapshot(Mapping[Place, Balance]):
         run: str | None = None,
         begun: BegunRuns | None = None,
         measures: Measures | None = None,
+        oldest: float = NEVER,
     ) -> None:
+        """``oldest`` is when a balance of an earlier period must have been reported for what it carries over."""
         self.measures: Final = measures
         """What is known of calls; it stays the same while the call is decided."""
         self.unlooked: dict[str, Account] = {}
@@ -57,11 +59,15 @@ class Snapshot(Mapping[Place, Balance]):
         self.looked_at: list[Place] = []
         """Accounts of recent charges that decisions looked at: no hold verifies them."""
         self.is_complete = True
-        """Whether the store has reported every balance that was looked at, at some time."""
+        """Whether the store has reported every balance that was looked at, at some time, and those of earlier periods
+        lately: no hold verifies them."""
         self._accounts = accounts
         self._now = now
         self._found: dict[Place, Known | None] = {}
         self._times: dict[Place, float] = {}
+        self._oldest = oldest
+        self._earlier: dict[Place, list[tuple[AccountBalance, float]]] = {}
+        """Of budgets that carry over, what earlier periods have used, the latest first, and when that was reported."""
 
     def find(self, place: Place) -> Known | None:
         """Return what is known of the current account of a budget and scope key; None where it has none now."""
@@ -73,6 +79,11 @@ class Snapshot(Mapping[Place, Balance]):
             if at == NEVER:
                 self.is_complete = False
             self.balances[place] = known.balance
+            if known.earlier:
+                times = [item.at for item in known.earlier]  # read before the balances
+                self._earlier[place] = [(item.balance, at) for item, at in zip(known.earlier, times, strict=True)]
+                if min(times) == NEVER or min(times) < self._oldest:
+                    self.is_complete = False
         return known
 
     def unread(self, places: Iterable[Place], verified: Collection[Place], oldest: float) -> list[Account]:
@@ -80,20 +91,27 @@ class Snapshot(Mapping[Place, Balance]):
 
         What was reported during this call is never too old, nor is what is ``verified`` by a hold.
         """
-        times = self._times
-        return [
-            self.balances[place].account
-            for place in places
-            if (at := times.get(place, _FRESH)) == NEVER or (at < oldest and place not in verified)
-        ]
+        times, found = self._times, []
+        for place in places:
+            if (at := times.get(place, _FRESH)) == NEVER or (at < oldest and place not in verified):
+                found.append(self.balances[place].account)
+            for balance, at in self._earlier.get(place, ()):
+                if at == NEVER or at < oldest:
+                    found.append(balance.account)
+        return found
 
     def put(self, balances: Iterable[AccountBalance], at: float) -> None:
         """Take over what the store has reported just now."""
         balances = list(balances)
         for balance in balances:
             place = (balance.account.budget, balance.account.key)
-            self.balances[place] = balance
-            self._times[place] = _FRESH
+            earlier = self._earlier.get(place, ())
+            index = next((at for at, (item, _) in enumerate(earlier) if item.account == balance.account), None)
+            if index is None:
+                self.balances[place] = balance
+                self._times[place] = _FRESH
+            else:
+                self._earlier[place][index] = balance, _FRESH
         self._accounts.put(balances, at)
 
     def __getitem__(self, place: Place) -> Balance:
@@ -116,6 +134,7 @@ class Snapshot(Mapping[Place, Balance]):
             decimal_of(topup, unit) if topup else ZERO,
             account.period.starts_at if account.period.first_use is not None else None,
             recent,
+            earlier=self._counted(place) if place in self._earlier else (),
         )
 
     def _recent(self, place: Place) -> tuple[tuple[str, Decimal], ...]:
@@ -130,6 +149,9 @@ class Snapshot(Mapping[Place, Balance]):
             if balance.used:
                 found.append((recent_time(at[0]), decimal_of(balance.used, balance.account.unit)))
         return tuple(found)
+
+    def _counted(self, place: Place) -> tuple[Decimal, ...]:
+        return earlier_amounts(self._accounts.steps[place[0]], [balance for balance, _ in self._earlier[place]])
 
     def _counts_run(self, account: Account) -> bool:
         if self._run is None or self._begun is None:

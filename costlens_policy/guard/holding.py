@@ -280,7 +280,8 @@ def _hold_without_ledger(shared: Shared, asked: Asked, fault: LedgerUnavailableE
 
 
 def _seen_last(shared: Shared, asked: Asked) -> Snapshot:
-    return Snapshot(shared.accounts, asked.now, run_of(asked.request), shared.begun, shared.measuring.now_known())
+    measures, oldest = shared.measuring.now_known(), shared.timer() - shared.max_age
+    return Snapshot(shared.accounts, asked.now, run_of(asked.request), shared.begun, measures, oldest)
 
 
 def _next_end(shared: Shared, denied: DeniedError, now: datetime) -> datetime | None:

@@ -145,7 +145,8 @@ def ask_now(
     wait can leave that to a thread. Raises ``RequestError``, ``LedgerUnavailableError``.
     """
     now = shared.clock()
-    snapshot = Snapshot(shared.accounts, now, run, shared.begun, shared.measuring.now_known())
+    measures, oldest = shared.measuring.now_known(), shared.timer() - shared.max_age
+    snapshot = Snapshot(shared.accounts, now, run, shared.begun, measures, oldest)
     while True:
         answer = ask(shared.plan, snapshot, now)
         if not snapshot.balances:

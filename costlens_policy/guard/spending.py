@@ -13,7 +13,7 @@ from costlens_policy.compiler.plan import Plan
 from costlens_policy.compiler.rules import BudgetStep, key_problem
 from costlens_policy.errors import RequestError
 from costlens_policy.frozen import frozen
-from costlens_policy.guard.accounts import Accounts, shown_amount
+from costlens_policy.guard.accounts import Accounts, earlier_amounts, shown_amount
 from costlens_policy.guard.errors import GuardError
 from costlens_policy.guard.link import Link
 from costlens_policy.ledger import AccountBalance, AccountQuery, Period
@@ -50,6 +50,8 @@ class Spend:
     changed_by_hand: bool
     overflow: str = ""
     """The budget that counts what has no room here; empty where there is none."""
+    carried: Decimal = Decimal(0)
+    """What earlier periods left unused, as a part of the limit."""
     is_overflow: bool = False
     """Whether this budget counts only what has no room on another one."""
 
@@ -119,7 +121,9 @@ def _of_budget(step: BudgetStep, accounts: Accounts, link: Link, now: datetime, 
     else:
         balances = _touched(step, period, link, now)
     for balance in balances:
-        yield _spend(step, balance, now)
+        earlier = accounts.earlier(balance.account)
+        before = link.ask(lambda store, earlier=earlier: store.balances(earlier, now)) if earlier else ()  # type: ignore[misc]
+        yield _spend(step, balance, earlier_amounts(step, before), now)
 
 
 def _touched(step: BudgetStep, period: Period, link: Link, now: datetime) -> Iterator[AccountBalance]:
@@ -133,10 +137,13 @@ def _touched(step: BudgetStep, period: Period, link: Link, now: datetime) -> Ite
             return
 
 
-def _spend(step: BudgetStep, balance: AccountBalance, now: datetime) -> Spend:
+def _spend(step: BudgetStep, balance: AccountBalance, earlier: tuple[Decimal, ...], now: datetime) -> Spend:
     account, unit = balance.account, step.unit
     used, held = shown_amount(balance.used, unit), shown_amount(balance.held, unit)
+    carried = _carried(step, balance, earlier)
     limit = _limit(step, balance)
+    if limit is not None:
+        limit = add(limit, carried)
     left = None if limit is None else max(limit - used - held, Decimal(0))
     grants = balance.grants
     return Spend(
@@ -152,7 +159,15 @@ def _spend(step: BudgetStep, balance: AccountBalance, now: datetime) -> Spend:
         shadow=step.shadow,
         changed_by_hand=grants.override is not None or grants.topup > 0,
         overflow=step.overflow,
+        carried=carried,
     )
+
+
+def _carried(step: BudgetStep, balance: AccountBalance, earlier: tuple[Decimal, ...]) -> Decimal:
+    """Return what is carried over: nothing where an override is in force, nor where the limit is not known."""
+    if step.carry_over is None or balance.grants.override is not None or isinstance(step.limit, Formula):
+        return Decimal(0)
+    return step.carry_over.amount(step.limit, earlier)
 
 
 def _limit(step: BudgetStep, balance: AccountBalance) -> Decimal | None:

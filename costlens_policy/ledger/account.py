@@ -223,7 +223,7 @@ def span_of(period: Period) -> tuple[int | None, int | None, int | None, int]:
 
 def period_of(id: str, starts_at: int | None, resets_at: int | None, rolling: int | None) -> Period:
     """Return the period whose times and length are given in microseconds."""
-    if id.startswith(FIRST_USE):
+    if id.startswith(FIRST_USE) and BESIDE not in id:
         assert rolling is not None
         period = Period(id, first_use=timedelta(microseconds=rolling))
         return period.begun(None if starts_at is None else instant_of(starts_at))

@@ -264,6 +264,8 @@ class Candidates:
         limit = budget.limit
         if isinstance(limit, Formula) or budget.scope_reads_model or threshold.expects is not None:
             return ALWAYS
+        if budget.carry_over is not None:  # with a higher limit, the threshold stands further below it
+            return ALWAYS
         start = Fraction(threshold.starts_at(limit))
         if budget.per_call:
             return self._adds_too_much(priced, step, budget, lambda amount: ALWAYS if amount >= start else NEVER)

@@ -110,6 +110,8 @@ def _in_columns(plan: Plan, mapping: ColumnMapping, files: Sequence[str]) -> boo
         return False  # whether a run counts already is known row by row
     if any(step.recent for _, step in plan.budgets.values()):
         return False  # what was charged lately, too
+    if any(step.carry_over is not None for _, step in plan.budgets.values()):
+        return False  # what earlier periods left is worked out by the balances of rows
     names = {*mapping.columns, *mapping.constants}
     return not names.intersection(_WHOLE_ROWS) and _scalars(plan, _attributes(mapping))
 

@@ -17,7 +17,7 @@ from costlens_policy.engine.decision import Alert, Balance, Decision
 from costlens_policy.engine.facts import Exclusion
 from costlens_policy.errors import RequestError
 from costlens_policy.money import ZERO, subtract, total
-from costlens_policy.periods import Period
+from costlens_policy.periods import Period, periods_before, schedule_of
 from costlens_policy.replay.expected import Served, expected_of, is_measured
 from costlens_policy.replay.judged import Answer
 from costlens_policy.replay.result import Outcome, Refused, Result
@@ -263,12 +263,15 @@ class _BalanceBook(Mapping[_Key, Balance]):
     """Balances by budget and scope key as the engine asks for them. Set ``now`` before each decision."""
 
     __slots__ = (
-        "_accounts", "_alerted", "_begun", "_measured", "_recent", "_rolling", "_schedules", "_windows", "now", "run",
+        "_accounts", "_alerted", "_begun", "_measured", "_recent", "_rolling", "_schedules", "_steps", "_windows",
+        "now", "run",
     )  # fmt: skip
 
     def __init__(self, plan: Plan) -> None:
         steps = {step.id: step for _, step in plan.budgets.values()}
         self.now = datetime(1970, 1, 1, tzinfo=UTC)
+        self._steps = {name: (step, schedule_of(step.terms)) for name, step in steps.items() if step.carry_over}
+        """Budgets that carry over, and schedules to ask for earlier periods."""
         self._schedules = {name: step.schedule for name, step in steps.items()}
         self._accounts: dict[tuple[str, str, str], Decimal] = {}
         self._rolling: dict[tuple[str, str, str], deque[tuple[datetime, Decimal]]] = {}
@@ -295,9 +298,11 @@ class _BalanceBook(Mapping[_Key, Balance]):
         used = self._accounts.get(account, ZERO)
         if self.run is not None and (account, self.run) in self._begun:
             used = subtract(used, _ONE)  # a run counts once
-        if not used:
+        earlier = self._earlier(key, period) if key[0] in self._steps else ()
+        if not used and not earlier:
             return _NOTHING
-        return Balance(used, recent=tuple(self._lately(account))) if key[0] in self._measured else Balance(used)
+        lately = tuple(self._lately(account)) if key[0] in self._measured else ()
+        return Balance(used, recent=lately, earlier=earlier)
 
     def _lately(self, account: tuple[str, str, str]) -> Iterator[tuple[str, Decimal]]:
         """Yield what was charged lately, over each time that the budget measures."""
@@ -307,6 +312,14 @@ class _BalanceBook(Mapping[_Key, Balance]):
                 charges.popleft()
             if charges:
                 yield text, total(amount for _, amount in charges)
+
+    def _earlier(self, key: _Key, period: Period) -> tuple[Decimal, ...]:
+        """Return what earlier periods have used that count for what is carried over, the latest first."""
+        step, schedule = self._steps[key[0]]
+        assert step.carry_over is not None
+        before = periods_before(schedule, period, step.carry_over.periods)
+        used = [self._accounts.get((*key, item.id), ZERO) for item in before]
+        return step.carry_over.counted(used, [item.starts_at for item in before])
 
     def __iter__(self) -> Iterator[_Key]:
         return iter({(budget, key) for budget, key, _ in self._accounts})

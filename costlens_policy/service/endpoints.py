@@ -158,6 +158,7 @@ def _balances(plan: Plan, given: Sequence[wire.BalanceGiven]) -> Mapping[tuple[s
                 item.started_at,
                 tuple(item.recent.items()),
                 tuple(Approval(given.threshold, given.up_to, given.expires_at) for given in item.approvals),
+                tuple(item.earlier),
             )
             for item in given
         }

@@ -214,8 +214,16 @@ class _BalancesOfCases:
             topup = self._in_force(entry.topup, now, (*path, "topup"))
             try:
                 used, started_at = self._used(entry, now), self._started_at(entry, now, path)
-                recent, approvals = self._recent(budget, entry, path), self._approvals(budget, entry, path)
-                balance = Balance(used, entry.held or ZERO, override, topup or ZERO, started_at, recent, approvals)
+                balance = Balance(
+                    used,
+                    entry.held or ZERO,
+                    override,
+                    topup or ZERO,
+                    started_at,
+                    self._recent(budget, entry, path),
+                    self._approvals(budget, entry, path),
+                    entry.earlier,
+                )
             except SeriesError as error:
                 self._problems.report("CL611", str(error), (*path, "used"), help=_SERIES_HELP)
             except ValueError as error:

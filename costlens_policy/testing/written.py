@@ -92,6 +92,7 @@ def _balance(budget: str, key: str, balance: Balance) -> dict[str, Any]:
         "started_at": balance.started_at,
         "recent": dict(balance.recent) or None,
         "approvals": [_approval(item) for item in balance.approvals] or None,
+        "earlier": list(balance.earlier) or None,
     }
     return found | {name: value for name, value in more.items() if value is not None}
 

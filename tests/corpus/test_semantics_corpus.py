@@ -87,6 +87,7 @@ def test_the_command_line_gives_the_same_answer(question: Question, tmp_path: Pa
         {"budget": budget, "key": key, "used": f"{balance.used:f}", "held": f"{balance.held:f}"}
         | {"topup": f"{balance.topup:f}"}
         | ({} if balance.override is None else {"override": f"{balance.override:f}"})
+        | ({} if not balance.earlier else {"earlier": [f"{amount:f}" for amount in balance.earlier]})
         | ({} if balance.started_at is None else {"started_at": balance.started_at.isoformat()})
         for (budget, key), balance in question.balances.items()
     ]

@@ -713,3 +713,26 @@ def test_s_thr_7_what_was_charged_lately(world: World) -> None:
     assert spend(hours=23 - world.clock.now.hour, minutes=58 - world.clock.now.minute) == []
     assert spend(minutes=3) == []  # it is another day
     assert spend(minutes=1) == ["burn_rate:2/1h"]
+
+
+CARRIED = "budgets: [{id: day, hard_limit_requests: 10, window: {calendar: day}, carry_over: {periods: 2%s}}]"
+
+
+def test_s_car_3_what_comes_late(world: World) -> None:
+    guard = world.guard(CARRIED % "", max_age=0)
+    guard.call(REQUEST).settle(USAGE)
+    late, given = (guard.call(REQUEST, lease=timedelta(days=2)) for _ in range(2))
+    world.clock.move(days=1)
+    assert [line.carried for line in guard.spend()] == [7]
+    given.release()
+    assert [line.carried for line in guard.spend()] == [8]
+    late.settle(USAGE)
+    assert [line.carried for line in guard.spend()] == [8]
+
+
+def test_s_car_4_periods_of_which_nothing_is_known(world: World) -> None:
+    guard, since = world.guard(CARRIED % ""), world.guard(CARRIED % ", since: 2026-05-09T00:00:00Z")
+    assert [line.carried for made in (guard, since) for line in made.spend()] == [0, 10]
+    guard.call(REQUEST).settle(USAGE)
+    world.clock.move(days=2)
+    assert [line.carried for made in (guard, since) for line in made.spend()] == [19, 19]

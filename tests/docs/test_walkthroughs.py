@@ -1,4 +1,4 @@
-"""The tutorial, the guide to fitting and the pages about signals and agents do what they say."""
+"""The tutorial, the guide to fitting and the pages about signals, agents and carry-over do what they say."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ TUTORIAL = ROOT / "docs" / "tutorial.md"
 FITTING = ROOT / "docs" / "fit.md"
 SIGNALS = ROOT / "docs" / "signals.md"
 AGENTS = ROOT / "docs" / "agents.md"
+CARRY_OVER = ROOT / "docs" / "carry-over.md"
 MEASURED = ROOT / "examples" / "measured-quality"
 PROMPTS = ROOT / "examples" / "learned-signal" / "prompts.csv"
 
@@ -35,6 +36,10 @@ def test_a_signal_is_learned(tmp_path: Path, request: pytest.FixtureRequest) -> 
 
 def test_the_allowance_of_agents(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     _follow(AGENTS, tmp_path, request)
+
+
+def test_a_team_with_carry_over(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    _follow(CARRY_OVER, tmp_path, request)
 
 
 def _follow(page: Path, folder: Path, request: pytest.FixtureRequest, heading: str = "") -> None:

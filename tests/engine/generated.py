@@ -95,6 +95,7 @@ def budget_texts(draw: st.DrawFn) -> list[dict[str, Any]]:
         "hard_limit_usd": draw(st.sampled_from([0, 0.002, 0.01, 1, 2])),
         "window": {"calendar": "day"},
         "thresholds": [*thresholds, *foretold],
+        **draw(st.sampled_from([{}, {"carry_over": {"share": 0.5, "periods": 2}}, {"carry_over": {"max_usd": 0.5}}])),
     }
     mine = {"id": "mine", "scope": "request.user", "hard_limit_usd": 1, "window": {"rolling": "24h"}}
     mine["when"] = draw(_condition(_OF_MODELS))
@@ -263,4 +264,6 @@ _RATIOS: Final = st.sampled_from([Decimal(text) for text in ("0", "0.000001", "0
 def balances() -> st.SearchStrategy[dict[tuple[str, str], Balance]]:
     """Return states of some budgets."""
     keys = st.tuples(st.sampled_from([f"p0/{budget}" for budget in BUDGETS]), st.sampled_from(["", "vip", "eve"]))
-    return st.dictionaries(keys, st.builds(Balance, _AMOUNT, _AMOUNT | st.just(Decimal(0))), max_size=4)
+    earlier = st.just(()) | st.lists(_AMOUNT, max_size=3).map(tuple)
+    states = st.builds(Balance, _AMOUNT, _AMOUNT | st.just(Decimal(0)), earlier=earlier)
+    return st.dictionaries(keys, states, max_size=4)

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 from unittest.mock import patch
 
+from costlens_policy.compiler.carry_over import CarryOver
 from costlens_policy.compiler.plan import Stages
 from costlens_policy.compiler.rules import (
     BudgetStep,
@@ -39,7 +40,7 @@ from costlens_policy.signals.terms import Labels, Term
 from costlens_policy.tokens import TokenCounter, Tokenizer
 from costlens_policy.units import Measure
 
-__all__ = ["longhand"]
+__all__ = ["carried_in_lots", "longhand"]
 
 
 @contextmanager
@@ -55,6 +56,7 @@ def longhand() -> Iterator[None]:
             (Stages, "only_routes", never),
             (Stages, "one_request_for_all", never),
             (Stages, "budgets_read_model", always),
+            (CarryOver, "amount", carried_in_lots),
             (BudgetStep, "first", property(lambda _: None)),
             (BudgetStep, "_firsts", property(lambda _: {})),
             (BudgetStep, "lowest", property(lambda step: step.levels)),
@@ -74,6 +76,22 @@ def longhand() -> Iterator[None]:
         ):
             patches.enter_context(patch.object(owner, name, value))
         yield
+
+
+def carried_in_lots(terms: CarryOver, limit: Decimal, earlier: Sequence[Decimal]) -> Decimal:
+    """Spend the limit of each period first, and then what is left of the ones before it, the latest first."""
+    lots: list[Decimal] = []
+    for used in reversed(earlier[: terms.periods]):
+        rest = used - limit
+        while rest > 0 and lots:
+            taken = min(rest, lots[-1])
+            rest -= taken
+            lots[-1] -= taken
+            if not lots[-1]:
+                lots.pop()
+        lots.append(max(limit - used, Decimal(0)))
+    carried = sum(lots, Decimal(0)) * terms.share
+    return carried if terms.most is None else min(carried, terms.most)
 
 
 def _combined(_: Combinations, rules: Sequence[tuple[int, RewriteRule]]) -> tuple[Step, ...]:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from costlens_policy.replay import READY, Settings, replay
+from costlens_policy.replay import READY, Settings, files, replay
 from costlens_policy.replay.tables import result_verdict
 from tests.replay.conftest import SET, call
 
@@ -66,6 +66,16 @@ def test_a_rolling_budget_forgets(plan_of, traffic_of):
     result = replay(plan, traffic_of(plan, rows, TEAM), Settings())
     assert result.denied == {("p/day", "budget"): 1}
     assert sum(result.allowed.values()) == 3
+
+
+def test_unused_money_is_carried_over(plan_of, traffic_of):
+    plan = plan_of(DAILY.replace("thresholds", "carry_over: {share: 0.5}\n    thresholds"))
+    first = call("10:00:00", team="a", prompt_tokens=1000, output_tokens=100)
+    later = [{**first, "time": f"2026-06-02T10:00:0{second}Z"} for second in range(6)]
+    result = replay(plan, traffic_of(plan, [first, *later], TEAM), Settings())
+    # a call may cost 0.03 and is charged with 0.0075; half of the 0.0325 that the first day left leaves room for four
+    assert (sum(result.allowed.values()), result.denied) == (5, {("p/day", "budget"): 2})
+    assert not files._in_columns(plan, TEAM, ["calls.jsonl"]), "columns know no earlier periods"
 
 
 def test_what_fits_no_window_is_counted_and_not_priced(plan_of, traffic_of):

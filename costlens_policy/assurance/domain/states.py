@@ -47,6 +47,8 @@ def critical_states(step: BudgetStep, compared: Mapping[str, Iterable[Any]]) -> 
     why = ""
     if len(amounts.keys() - {"used", "held"}) + bool(spent) > 1 or "limit" in amounts or step.limit == 0:
         why = "people may change the limit of a budget"
+    if step.carry_over is not None and amounts.keys() - {"used", "held"}:
+        why = "unused amounts of earlier windows may be carried over into the limit of a budget"
     if amounts.keys() & _EXPECTED:
         why = "what is expected of a budget depends on how far its window has got"
     if len(states) > _MOST:

@@ -58,6 +58,8 @@ def find_unreachable_budgets(subject: Subject) -> Iterator[Diagnostic]:
 def _most(rule: Rule, other: Rule) -> Decimal | None:
     """Return what the other budget lets through in the window of the first, if the first can never be reached."""
     limit, its = _constant(rule), _constant(other)
+    if _step(other).carry_over is not None:  # it may admit more than its limit
+        return None
     if rule is other or limit is None or its is None or _unit(rule) != _unit(other) or limit < its:
         return None
     times = _times(_step(rule), _step(other))

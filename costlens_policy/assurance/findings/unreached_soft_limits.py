@@ -24,7 +24,7 @@ def find_unreached_soft_limits(subject: Subject) -> Iterator[Diagnostic]:
     for rule in subject.rules["budgets"]:
         assert isinstance(rule.step, BudgetStep)
         soft = next((item.at_amount for item in rule.step.thresholds if item.is_soft_limit), None)
-        if soft is None or not isinstance(rule.step.limit, Formula):
+        if soft is None or not isinstance(rule.step.limit, Formula) or rule.step.carry_over is not None:
             continue
         lower = sorted(amount for amount in _amounts(rule.step.limit.typed.root) if amount <= soft)
         if lower:

@@ -48,7 +48,7 @@ def _reason(budget: Budget, threshold: Threshold) -> tuple[str, str, str] | None
     """Return which key keeps a threshold from being active, why, and what to do; None where it can be."""
     hard = getattr(budget, f"hard_limit_{base_of(budget.unit)}")
     if threshold.amount is not None:
-        if isinstance(hard, str) or threshold.amount < hard:
+        if isinstance(hard, str) or threshold.amount < hard or budget.carry_over is not None:
             return None
         return threshold.condition, "calls are denied before", f"choose an amount below `{hard}`"
     if threshold.at_burn_rate is not None:

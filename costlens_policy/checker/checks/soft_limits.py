@@ -20,7 +20,7 @@ def check_soft_limits(subject: Subject) -> Iterator[Diagnostic]:
         for index, budget in enumerate(policy.document.budgets):
             soft, hard = f"soft_limit_{base_of(budget.unit)}", f"hard_limit_{base_of(budget.unit)}"
             low, high = getattr(budget, soft), getattr(budget, hard)
-            if low is None or isinstance(high, str) or low < high:
+            if low is None or isinstance(high, str) or low < high or budget.carry_over is not None:
                 continue
             place = Place(policy, ("budgets", index))
             relation = "equal to" if low == high else "above"

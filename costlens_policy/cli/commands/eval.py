@@ -72,7 +72,8 @@ __all__ = ["command"]
     "balances_path",
     metavar="FILE",
     type=click.Path(allow_dash=True),
-    help="State of the budgets: a list of `budget`, `key`, `used`, `held`, `override`, `topup`, `started_at`.",
+    help="State of the budgets: a list of `budget`, `key`, `used`, `held`, `override`, `topup`, `started_at` and"
+    " `earlier`.",
 )
 @click.option(
     "--from-log",

@@ -16,6 +16,7 @@ from typing import Any, Final
 from costlens_policy.assurance import Situation
 from costlens_policy.clock import system_now
 from costlens_policy.engine.decision import Balance
+from costlens_policy.money import ZERO
 from costlens_policy.saving.cache import installation
 from costlens_policy.saving.files import Folder, chosen_folder
 from costlens_policy.source.located import SourceText
@@ -89,7 +90,7 @@ def _row(kill: Kill | None) -> Any:
     if kill is None:
         return None
     balances = [
-        [*place, item.used, item.held, item.override, item.topup, item.started_at]
+        [*place, item.used, item.held, item.override, item.topup, item.started_at, item.earlier]
         for place, item in kill.situation.balances.items()
     ]
     return [kill.situation.request, balances, kill.situation.now, kill.expect, kill.shown, kill.before, kill.after]
@@ -99,8 +100,14 @@ def _kill(row: Any) -> Kill | None:
     if row is None:
         return None
     request, balances, now, expect, *texts = row
-    situation = Situation(request, {(budget, key): Balance(*amounts) for budget, key, *amounts in balances}, now)
+    situation = Situation(request, {(budget, key): _state(*amounts) for budget, key, *amounts in balances}, now)
     return Kill(situation, expect, *texts)
+
+
+def _state(
+    used: Decimal, held: Decimal, override: Any = None, topup: Any = ZERO, started_at: Any = None, earlier: Any = ()
+) -> Balance:
+    return Balance(used, held, override, topup, started_at, earlier=tuple(earlier))
 
 
 _TIME: Final = "\0time"

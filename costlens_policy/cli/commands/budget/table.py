@@ -37,6 +37,7 @@ class Row:
             "used": plain(spend.used),
             "held": plain(spend.held),
             "limit": _text(spend.limit),
+            "carried": plain(spend.carried),
             "left": _text(spend.left),
             "used_ratio": _text(spend.used_ratio),
             "used_per_day": _text(ahead.used_per_day),
@@ -198,7 +199,8 @@ def _color(spend: Spend) -> str:
 def _limit(spend: Spend) -> str:
     if spend.limit is None:
         return "by request"
-    return shown(spend.limit, spend.unit) + ("*" if spend.changed_by_hand else "")
+    carried = f" ({shown(spend.carried, spend.unit)} carried)" if spend.carried else ""
+    return shown(spend.limit, spend.unit) + ("*" if spend.changed_by_hand else "") + carried
 
 
 def _lasts(row: Row, now: datetime) -> Text:

@@ -1,0 +1,55 @@
+"""What earlier periods left unused of a budget, carried over into the current one.
+
+It is worked out from what the last periods have used, whenever it is asked for. So nothing has to run when a period
+ends, nothing is lost while a process is down, and a charge that comes late is counted from then on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from costlens_policy.frozen import frozen
+from costlens_policy.money import ZERO, add, multiply, subtract
+
+__all__ = ["CarryOver"]
+
+
+@frozen
+class CarryOver:
+    """How much of what ``periods`` periods left unused counts: a ``share`` from 0 to 1, at ``most`` an amount.
+
+    ``since`` is when the budget was there at the latest; None where only its charges show it.
+    """
+
+    share: Decimal
+    most: Decimal | None
+    periods: int
+    since: datetime | None
+
+    def amount(self, limit: Decimal, earlier: Sequence[Decimal]) -> Decimal:
+        """Return what is carried over, given the limit and what each earlier period has used, the latest first.
+
+        The last n periods left unused what n limits come to, less what they used; n is from 0 to ``periods`` such that
+        this is most. So an own limit is spent before what is carried, and of that the latest first: what older periods
+        left is gone after ``periods`` periods, whatever was spent since.
+        """
+        left = most = ZERO
+        for used in earlier[: self.periods]:
+            left = subtract(add(left, limit), used)
+            most = max(most, left)
+        shared = most if self.share == 1 else multiply(most, self.share)
+        return shared if self.most is None else min(shared, self.most)
+
+    def counted(self, used: Sequence[Decimal], starts: Sequence[datetime | None]) -> tuple[Decimal, ...]:
+        """Return what the earlier periods have used that count, the latest first, given when each began.
+
+        Before the first that used anything, nobody knows whether the budget was there: such periods count only if they
+        did not begin before ``since``.
+        """
+        for length in range(len(used), 0, -1):
+            start = starts[length - 1]
+            if used[length - 1] or (self.since is not None and start is not None and start >= self.since):
+                return tuple(used[:length])
+        return ()

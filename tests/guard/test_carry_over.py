@@ -1,0 +1,140 @@
+"""Budgets whose unused money is carried over into the next periods."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from costlens_policy import DeniedError
+from costlens_policy.ledger import Account, Adjustment, MemoryStore
+from costlens_policy.ledger.amounts import amount_of
+from costlens_policy.periods import schedule_of
+from tests.guard.company import REQUEST
+
+WINDOW = {"calendar": "day", "zone": "UTC", "week_start": "monday", "month_start_day": 1, "year_start_month": 1}
+TEAM = """
+budgets:
+  - id: team
+    scope: request.?team.orValue("nobody")
+    hard_limit_usd: 0.01
+    window: {calendar: day}
+    carry_over: {%s}
+"""
+USAGE = {"prompt_tokens": 1000, "completion_tokens": 0}
+"""On `nano` $0.001."""
+
+
+def spend(guard, times=1, request=REQUEST):
+    for _ in range(times):
+        guard.call(request).settle(USAGE)
+
+
+def state(guard, clock=None):
+    (line,) = guard.spend("team", "red")
+    return line.used, line.limit, line.carried
+
+
+def usd(*amounts):
+    return tuple(map(Decimal, amounts))
+
+
+def test_unused_money_of_the_last_day_alone(guard_of, clock):
+    guard = guard_of(TEAM % "share: 1")
+    spend(guard, 4)
+    assert state(guard) == usd("0.004", "0.01", "0")
+    clock.move(days=1)
+    assert state(guard) == usd("0", "0.016", "0.006")
+    spend(guard, 14)
+    with pytest.raises(DeniedError, match=r"of \$0.016, \$0.006 of it carried over") as refused:
+        spend(guard, 3)
+    assert (refused.value.limit, refused.value.resets_at) == (Decimal("0.016"), datetime(2026, 5, 12, tzinfo=UTC))
+    clock.move(days=1)
+    assert state(guard) == usd("0", "0.01", "0")
+    clock.move(days=1)
+    assert state(guard)[1] == Decimal("0.01"), "nothing was used the day before: nobody knows that there was a budget"
+
+
+def test_a_share_up_to_a_cap_for_several_days(guard_of, clock):
+    guard = guard_of(TEAM % "share: 0.5, max_usd: 0.0045, periods: 3")
+    carried = []
+    for times in (8, 6, 10, 1):
+        spend(guard, times)
+        clock.move(days=1)
+        carried.append(state(guard)[2])
+    assert carried == [Decimal(amount) for amount in ("0.001", "0.003", "0.003", "0.0045")]
+
+
+def test_days_since_which_a_budget_is_there_count_without_a_call(guard_of, clock):
+    guard = guard_of(TEAM % "periods: 2, since: 2026-05-09T00:00:00Z")
+    assert state(guard)[2] == Decimal("0.01"), "the 9th, not the 8th"
+    clock.move(days=1)
+    assert state(guard)[2] == Decimal("0.02")
+
+
+def test_a_new_process_knows_what_was_left_and_late_charges_lower_it(guard_of, clock):
+    policy = TEAM % "share: 1"
+    first = guard_of(policy, max_age=0)
+    spend(first, 4)
+    late = first.call(REQUEST, lease=timedelta(hours=30))
+    clock.move(days=1)
+    fresh = guard_of(policy, max_age=0)
+    held = late.decision.estimate.worst_cost
+    assert state(fresh)[2] == Decimal("0.006") - held, "what is held may still be charged"
+    late.settle({"prompt_tokens": 9000, "completion_tokens": 0})
+    assert state(fresh) == usd("0", "0.01", "0") == state(first), "more than was left: nothing is carried, and not less"
+
+
+def test_every_call_is_held_within_the_limit_with_what_is_carried(guard_of, clock):
+    guard, other = guard_of(TEAM % "share: 1"), guard_of(TEAM % "share: 1")
+    spend(guard, 3)
+    clock.move(days=1)
+    for number in range(16):  # 0.017, and each call is held at 0.0012
+        spend((guard, other)[number % 2])
+    for made in (guard, other):
+        with pytest.raises(DeniedError):
+            spend(made)
+
+
+def test_a_limit_that_people_replace_is_without_what_is_carried(guard_of, clock):
+    store = MemoryStore()
+    guard = guard_of(TEAM % "share: 1", ledger=store)
+    spend(guard, 4)
+    clock.move(days=1)
+    account = Account("p/team", "red", "usd", schedule_of(WINDOW).at(clock()))
+    amount, until = amount_of(Decimal("0.002"), "usd"), clock() + timedelta(hours=1)
+    store.adjust(Adjustment("up", "topup", account, amount, "ann", "more", clock()))
+    assert state(guard) == usd("0", "0.018", "0.006")
+    store.adjust(Adjustment("low", "override", account, amount, "ann", "a test", clock(), until))
+    assert state(guard) == usd("0", "0.004", "0")
+    spend(guard, 3)
+    with pytest.raises(DeniedError):
+        spend(guard)
+
+
+def test_conditions_read_what_is_carried_and_records_repeat_it(guard_of, clock):
+    rule = """
+routes:
+  - {id: rich, when: 'budgets["team"].carried > 0.0', model: thinker}
+"""
+    guard = guard_of(TEAM % "share: 1" + rule)
+    spend(guard)
+    clock.move(days=1)
+    call = guard.call(REQUEST, id="mine", lease=timedelta(hours=2))
+    assert call.model == "thinker"
+    decision = call.decision.to_dict()
+    assert decision["balances_read"][0]["earlier"] == ["0.001"]
+    assert decision["balances"][0]["carried"] == "0.009"
+    clock.move(hours=1)
+    again = guard.call(REQUEST, id="mine")
+    assert again.decision.to_dict() == decision
+
+
+def test_what_an_overflow_counts_is_left_unused_here(guard_of, clock):
+    policy = (TEAM % "share: 1").replace("carry_over", "overflow: pool\n    carry_over")
+    guard = guard_of(policy + "  - {id: pool, hard_limit_usd: 1, window: {calendar: day}}\n")
+    spend(guard, 15)
+    assert state(guard)[0] == Decimal("0.009")
+    clock.move(days=1)
+    assert state(guard)[2] == Decimal("0.001")
