@@ -225,7 +225,7 @@ class Trial(Engine):
             {"budget": item["budget"], "key": item["key"], "used": item["used"]}
             | {
                 name: item[name]
-                for name in ("held", "override", "topup", "started_at", "earlier")
+                for name in ("held", "override", "topup", "started_at", "earlier", "recent", "approvals")
                 if name in item and item[name] != "0"
             }
             for item in shown["balances_read"]

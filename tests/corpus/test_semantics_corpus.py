@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator
 
 from costlens_policy import RequestError
 from costlens_policy.cli.app import app
+from costlens_policy.engine.states import state_of
 from costlens_policy.schema import schema_texts
 from costlens_policy.testing import render, run_suites
 from tests.corpus import test_semantics_in_python, test_semantics_of_invariants, test_semantics_of_the_guard
@@ -84,12 +85,7 @@ def test_the_schema_describes_every_key() -> None:
 def test_the_command_line_gives_the_same_answer(question: Question, tmp_path: Path) -> None:
     (tmp_path / "request.json").write_text(_json(question.request), encoding="utf-8")
     balances = [
-        {"budget": budget, "key": key, "used": f"{balance.used:f}", "held": f"{balance.held:f}"}
-        | {"topup": f"{balance.topup:f}"}
-        | ({} if balance.override is None else {"override": f"{balance.override:f}"})
-        | ({} if not balance.earlier else {"earlier": [f"{amount:f}" for amount in balance.earlier]})
-        | ({} if balance.started_at is None else {"started_at": balance.started_at.isoformat()})
-        for (budget, key), balance in question.balances.items()
+        {"budget": budget, "key": key, **state_of(balance)} for (budget, key), balance in question.balances.items()
     ]
     (tmp_path / "balances.json").write_text(_json(balances), encoding="utf-8")
     result = CliRunner().invoke(
