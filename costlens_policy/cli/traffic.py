@@ -11,7 +11,6 @@ from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from decimal import Decimal
 from difflib import get_close_matches
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,7 +22,7 @@ from costlens_policy.cli.options import TrafficOptions
 from costlens_policy.cli.output import note, write_file
 from costlens_policy.diagnostics.text import printable
 from costlens_policy.frozen import frozen
-from costlens_policy.replay import READY, ColumnMapping, Settings, TrafficError, open_traffic
+from costlens_policy.replay import READY, ColumnMapping, Settings, TrafficError, diff_files
 from costlens_policy.replay.settings import START, Progress, Silent
 from costlens_policy.replay.tables import csv_text, difference_verdict
 from costlens_policy.replay.traffic.places import look_for
@@ -199,24 +198,20 @@ class Comparison:
 
 def compare_plans(before: Plan, after: Plan, options: TrafficOptions, gates: Gates) -> Comparison:
     """Decide the traffic with both plans."""
-    from costlens_policy.replay.difference import diff
-
     asked = understand(options)
     files = asked.files
-    with progress() as shown, open_traffic(after, files, asked.mapping, asked.settings, shown) as traffic:
-        if not traffic.rows and not traffic.rejects:
-            raise no_request(files)
-        shown.start("deciding", len(traffic.rows), "rows")
-        tick = partial(shown.advance, 1)
-        difference = diff(before, after, traffic, asked.settings, asked.mapping.block_tokens, tick)
+    with progress() as shown:
+        difference = diff_files(before, after, files, asked.mapping, asked.settings, shown)
+    if not difference.rows and not difference.rejected:
+        raise no_request(files)
     return Comparison(difference, tuple(gates.failures(difference)))
 
 
 def ended(compared: Comparison, options: TrafficOptions) -> ExitCode:
     """Write the rows that were skipped, and return ``GATE`` where a gate does not hold."""
-    rejects = compared.difference.rejects
-    write_rejects(rejects, options.rejects, len(rejects))
-    return exit_code_for(list(compared.failures), len(rejects), compared.difference.rows, options)
+    rejected = compared.difference.rejected
+    write_rejects(compared.difference.rejects, options.rejects, rejected)
+    return exit_code_for(list(compared.failures), rejected, compared.difference.rows, options)
 
 
 def exit_code_for(failures: list[str], rejects: int, rows: int, options: TrafficOptions) -> ExitCode:

@@ -8,7 +8,7 @@ from costlens_policy.on_demand import on_demand
 
 if TYPE_CHECKING:
     from costlens_policy.replay.columns import Job, State, step
-    from costlens_policy.replay.files import open_traffic, replay_files
+    from costlens_policy.replay.files import diff_files, open_traffic, replay_files
     from costlens_policy.replay.result import Result
     from costlens_policy.replay.settings import Settings
     from costlens_policy.replay.simulation import replay
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from costlens_policy.replay.traffic.row import Row, Traffic, TrafficError
 
 __all__ = [
-    "READY", "ColumnMapping", "Job", "Result", "Row", "Settings", "State", "Traffic", "TrafficError", "find_files",
-    "open_traffic", "read_traffic", "replay", "replay_files", "step",
+    "READY", "ColumnMapping", "Job", "Result", "Row", "Settings", "State", "Traffic", "TrafficError", "diff_files",
+    "find_files", "open_traffic", "read_traffic", "replay", "replay_files", "step",
 ]  # fmt: skip
 
 _MODULES = {
     "columns": ("Job", "State", "step"),
-    "files": ("open_traffic", "replay_files"),
+    "files": ("diff_files", "open_traffic", "replay_files"),
     "result": ("Result",),
     "settings": ("Settings",),
     "simulation": ("replay",),

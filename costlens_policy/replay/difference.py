@@ -20,11 +20,13 @@ from costlens_policy.replay.settings import Settings, assumptions
 from costlens_policy.replay.simulation import Simulation, rejected
 from costlens_policy.replay.traffic.row import Reject, Row, StreamedTraffic, Traffic
 
-__all__ = ["Cause", "Difference", "Example", "Group", "Side", "diff"]
+__all__ = ["Cause", "Difference", "Example", "Group", "Side", "diff", "side_of"]
 
 Cause = Literal["denied now", "allowed now", "another model", "same model at another cost"]
 _EXAMPLES = 3
 _WORST = 10
+_MOST_REJECTS = 100_000
+"""As many rows that were left out are kept with their texts; more are counted."""
 
 
 @frozen(order=True)
@@ -68,6 +70,8 @@ class Difference:
     files: tuple[str, ...]
     notes: tuple[str, ...]
     rejects: list[Reject]
+    """The first of the ``rejected`` rows."""
+    rejected: int = 0
     rows: int = 0
     changed: int = 0
     newly_denied: int = 0
@@ -110,8 +114,7 @@ class Difference:
             _count(self.groups.setdefault((before, after), Group()), example)
         _count(self.causes.setdefault(_cause(old, new), Group()), example)
         if delta is not None and delta > 0:
-            entry = (delta, -self.rows, example)  # of equal ones the first stays
-            (heapq.heappush if len(self._worst) < _WORST else heapq.heappushpop)(self._worst, entry)
+            self.add_worst(delta, self.rows, lambda: example)
 
     def _judge(self, old: Outcome, new: Outcome) -> None:
         if not (old.answers or new.answers):
@@ -131,6 +134,22 @@ class Difference:
                     counts[way] += requests
         self.old_expected, self.new_expected = expected_of(served[0], old), expected_of(served[1], new)
         self.expected_change = expected_change(moved, old, new)
+
+    def reject(self, reject: Reject) -> None:
+        """Count a row that is left out."""
+        self.rejected += 1
+        if len(self.rejects) < _MOST_REJECTS:
+            self.rejects.append(reject)
+
+    def add_worst(self, delta: Decimal, number: int, example: Callable[[], Example]) -> None:
+        """Keep a row that costs more, if it is among those with the largest increases; of equal ones the first stays.
+
+        ``number`` is its place among all rows.
+        """
+        if len(self._worst) < _WORST:
+            heapq.heappush(self._worst, (delta, -number, example()))
+        elif (delta, -number) > self._worst[0][:2]:
+            heapq.heapreplace(self._worst, (delta, -number, example()))
 
     @property
     def delta(self) -> Decimal:
@@ -152,7 +171,7 @@ class Difference:
         """Return the difference as JSON-like data; money is a decimal string."""
         groups = sorted(self.groups.items(), key=lambda item: (-item[1].requests, item[0]))
         return {
-            "files": list(self.files), "rows": self.rows, "rejected": len(self.rejects), "changed": self.changed,
+            "files": list(self.files), "rows": self.rows, "rejected": self.rejected, "changed": self.changed,
             "newly_denied": self.newly_denied, "newly_allowed": self.newly_allowed,
             "old_cost": plain(self.old_cost), "new_cost": plain(self.new_cost), "difference": plain(self.delta),
             "increase": None if self.increase is None else float(self.increase),
@@ -187,14 +206,15 @@ def diff(
     tick: Callable[[], None] | None = None,
 ) -> Difference:
     """Replay traffic through two policy sets side by side, each with its own balances and caches."""
-    difference = Difference(settings, traffic.files, traffic.notes, list(traffic.rejects))
+    rejects = list(traffic.rejects)
+    difference = Difference(settings, traffic.files, traffic.notes, rejects, len(rejects))
     first, second = Simulation(old, settings, block_tokens), Simulation(new, settings, block_tokens)
     moved = Moved()
     for row in traffic.rows:
         try:
             before, after = first.decide(row), second.decide(row)  # a row that either refuses is charged to neither
         except RequestError as error:
-            difference.rejects.append(rejected(row, error))
+            difference.reject(rejected(row, error))
         else:
             outcomes = first.settle(row, before), second.settle(row, after)
             difference.add(row, *outcomes)
@@ -210,8 +230,12 @@ def _way(outcome: Outcome) -> tuple[str, str] | None:
 
 
 def _side(outcome: Outcome) -> Side:
-    effect = "allow" if outcome.allowed else f"deny ({outcome.refused})"
-    return Side(outcome.rule, outcome.model or "", effect)
+    return side_of(outcome.rule, outcome.model, outcome.refused)
+
+
+def side_of(rule: str, model: str | None, refused: str) -> Side:
+    """Return how a request is decided; ``refused`` is as in ``Outcome``."""
+    return Side(rule, model or "", f"deny ({refused})" if refused else "allow")
 
 
 def _cause(old: Outcome, new: Outcome) -> Cause:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from costlens_policy.compiler.plan import Plan
+from costlens_policy.replay.difference import Difference, diff
 from costlens_policy.replay.result import Result
 from costlens_policy.replay.settings import Progress, Settings, Silent
 from costlens_policy.replay.simulation import replay
@@ -20,7 +21,7 @@ from costlens_policy.replay.traffic.reading import read_traffic
 from costlens_policy.replay.traffic.recognition import with_requests
 from costlens_policy.replay.traffic.row import StreamedTraffic, Traffic, TrafficError
 
-__all__ = ["open_traffic", "replay_files"]
+__all__ = ["diff_files", "open_traffic", "replay_files"]
 
 _WHOLE_ROWS: Final = ("prefix", "request.prompt", "request.messages", "request.prompt_tokens")
 """Fields that no batch holds."""
@@ -88,6 +89,57 @@ def _completed(mapping: ColumnMapping, files: Sequence[str], plan: Plan) -> Colu
 def _notes(plan: Plan, mapping: ColumnMapping) -> Iterator[str]:
     yield from _on_signals(plan, mapping)
     yield from unknown_models(mapping, plan.catalogue.find, plan.catalogue.suggest)
+
+
+def diff_files(
+    old: Plan,
+    new: Plan,
+    files: Sequence[str],
+    mapping: ColumnMapping,
+    settings: Settings,
+    progress: Progress | None = None,
+) -> Difference:
+    """Replay files through two policy sets side by side, each with its own balances and caches.
+
+    With Polars, traffic of counted tokens is compared in columns and in bounded memory, other traffic row by row. Both
+    give the same result. Attributes are those that the new policy set declares. Raises ``TrafficError``.
+    """
+    shown = Silent() if progress is None else progress
+    mapping = with_requests(mapping, files, new.attributes)
+    if _in_columns(new, mapping, files) and _alike(old, new, mapping):
+        found = _compared(old, new, files, mapping, settings, shown)
+        if found is not None:
+            return replace(found, notes=(*found.notes, *_on_signals(new, mapping)))
+    with open_traffic(new, files, mapping, settings, shown) as traffic:
+        shown.start("deciding", len(traffic.rows), "rows")
+        return diff(old, new, traffic, settings, mapping.block_tokens, lambda: shown.advance(1))
+
+
+def _alike(old: Plan, new: Plan, mapping: ColumnMapping) -> bool:
+    """Return whether one batch can be the requests of both policy sets."""
+    if any(step.unit == "runs" for _, step in old.budgets.values()):
+        return False
+    names = (*_attributes(mapping), "session")
+    return all(name in old.attributes and old.attributes[name].type == new.attributes[name].type for name in names)
+
+
+def _compared(
+    old: Plan, new: Plan, files: Sequence[str], mapping: ColumnMapping, settings: Settings, progress: Progress
+) -> Difference | None:
+    from costlens_policy.replay.columns.comparing import Comparing  # needs Polars, which not everybody has
+    from costlens_policy.replay.columns.step import Job
+    from costlens_policy.replay.stream.layout import UnfitError
+    from costlens_policy.replay.stream.reading import Files
+    from costlens_policy.replay.stream.run import walk
+
+    names = tuple(files)
+    jobs = [Job(plan, settings, _attributes(mapping), names) for plan in (old, new)]
+    reading = Files(names, mapping, new, settings, jobs[1].attributes)
+    try:
+        comparing, notes = walk(reading, lambda: Comparing(*jobs), progress)
+    except (UnfitError, OverflowError):
+        return None
+    return comparing.result(notes)
 
 
 def _on_signals(plan: Plan, mapping: ColumnMapping) -> Iterator[str]:

@@ -265,8 +265,8 @@ def difference_verdict(difference: Difference) -> str:
     lines.extend(_judged_difference(difference))
     if difference.unpriced:
         lines.append(f"{difference.unpriced} requests lack a price on one side or both and are not in the cost")
-    if difference.rejects:
-        lines.append(f"{len(difference.rejects)} rows were left out")
+    if difference.rejected:
+        lines.append(f"{difference.rejected} rows were left out")
     return "\n".join(lines)
 
 

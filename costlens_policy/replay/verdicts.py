@@ -61,7 +61,7 @@ class Verdicts:
             self.shared += 1
             return known
         decision = decide(self._plan, request, balances, now)
-        if key is not None:
+        if key is not None and decision.model is not None:  # reasons of denials have numbers of their own
             if len(self._known) >= _KEPT:
                 self._known.clear()
             self._known[key] = decision

@@ -33,6 +33,8 @@ _ANSWER: Final = ("output", "reasoning", "output_audio", "output_image")
 _NO_TEXT: Final = ("input_audio", "cache_read_audio", "input_image", "reasoning", "output_audio", "output_image")
 _TOLD: Final = ("tier", "others")
 _NONE: Final = pl.lit(0, pl.Int64)
+_MOST_UNITS: Final = 2**110
+"""Sums over a batch stay within 128 bits, also in the units of another plan."""
 
 
 class Pricing:
@@ -73,8 +75,48 @@ class Pricing:
         if "cost" in frame.columns:
             _count_logged(frame["cost"], sums)
 
+    def costs(self, frame: pl.DataFrame) -> pl.Series:
+        """Return what each call costs in units, null where its model has no price, or no model serves it.
+
+        The batch is as ``settle`` takes it. Raises ``OverflowError`` for costs beyond every call.
+        """
+        buckets = self._buckets(recorded_in(frame.columns), "_chosen", "_sent", "_read")
+        keyed, keys = self._price_keys(frame.with_columns(pl.lit(None, pl.String).alias("_base")))
+        groups = keyed.group_by(keys, maintain_order=True).agg(pl.col("_sent").first()).with_row_index("_group")
+        found = keyed.select(keys).join(groups, on=keys, how="left", nulls_equal=True, maintain_order="left")["_group"]
+        prices = [self._group_price(group) for group in groups.iter_rows(named=True)]
+        longest = int(frame.select(pl.max_horizontal("_sent", "output").max()).item())
+        most = max(
+            (sum(price.per_token.values()) * longest + fixed for price, fixed in filter(None, prices)), default=0
+        )
+        if most >= _MOST_UNITS:
+            raise OverflowError
+        cost = pl.lit(pl.Series([item and item[1] for item in prices], dtype=pl.Int128).gather(found))
+        for name, tokens in buckets.items():
+            each = pl.Series([item and item[0].per_token[name] for item in prices], dtype=pl.Int128)
+            cost = cost + pl.lit(each.gather(found)) * tokens.cast(pl.Int128)
+        return frame.select(cost.alias("_cost"))["_cost"]
+
+    def _group_price(self, group: Mapping[str, Any]) -> tuple[UnitPrice, int] | None:
+        """Return the price of calls that are priced alike, and what each costs beside its tokens."""
+        model = self._facts[group["_code"]].winner
+        price = None if model is None else self._price(model.model, group, group["_sent"])
+        if price is None or model is None:
+            return None
+        others = group.get("others")
+        more = 0
+        if others is not None:
+            day, minute, tier = group["_day"], group.get("_minute", 0), group.get("tier")
+            more = self._prices.of_others(others, model.model, day, minute, tier)
+        return price, price.per_request + more
+
     def _priced_alike(self, frame: pl.DataFrame) -> GroupBy:
         """Group the rows that have the same facts and prices, on both sides."""
+        keyed, keys = self._price_keys(frame)
+        return keyed.group_by(*keys, maintain_order=True)
+
+    def _price_keys(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+        """Add what prices depend on; return the names of these columns, too."""
         limits = pl.Series([facts.winner.limit if facts.winner else 0 for facts in self._facts.rows], dtype=pl.Int64)
         starts = pl.Series(self._prices.starts, dtype=pl.Int64)
         keyed = frame.with_columns(
@@ -92,7 +134,7 @@ class Pricing:
                 pl.concat([pl.Series([0], dtype=pl.Int64), minutes]).gather(past).alias("_minute")
             )
             keys.append("_minute")
-        return keyed.group_by(*keys, maintain_order=True)
+        return keyed, keys
 
     def _with_baseline(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Add the recorded model where it can have served, and what it read from its cache."""

@@ -6,14 +6,16 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import fields
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
+
+import polars as pl
 
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.replay.columns.step import Job, State, step
@@ -24,7 +26,7 @@ from costlens_policy.replay.stream.reading import Files, UnsortedError
 from costlens_policy.replay.traffic.mapping import ColumnMapping
 from costlens_policy.replay.traffic.row import Reject, TrafficError
 
-__all__ = ["Checkpoint", "StreamedReplay", "identity_of"]
+__all__ = ["Checkpoint", "Consumer", "StreamedReplay", "identity_of", "walk"]
 
 _BETWEEN_CHECKPOINTS: Final = 5.0
 """Seconds."""
@@ -97,6 +99,48 @@ class StreamedReplay:
             self._checkpoint.remove()
         job = self._job
         return state.sums.result(job.settings, job.prices, job.files, self._files.notes(late))
+
+
+class Consumer(Protocol):
+    """Takes batches in the order of time."""
+
+    def take(self, batch: pl.DataFrame) -> None:
+        """Take a batch."""
+
+    def reject(self, reject: Reject) -> None:
+        """Take note of a row that is left out."""
+
+
+_Consumer = TypeVar("_Consumer", bound=Consumer)
+
+
+def walk(files: Files, start: Callable[[], _Consumer], progress: Progress) -> tuple[_Consumer, list[str]]:
+    """Give all rows of files to a consumer; return it, and the notes on the traffic.
+
+    ``start`` makes the consumer, a second one where the rows turn out not to be in the order of time as they are.
+    Raises ``TrafficError``, and ``UnfitError`` where a row fits no batch.
+    """
+    if files.in_columns:
+        with suppress(UnsortedError):
+            consumer, read = start(), 0
+            progress.start("deciding", files.rows, "rows")
+            for chunk in _ahead(files.as_they_are((0, 0), None, 0)):
+                for reject in chunk.rejects:
+                    consumer.reject(reject)
+                consumer.take(chunk.frame)
+                progress.advance(chunk.read - read)
+                read = chunk.read
+            return consumer, files.notes(0)
+    with TemporaryDirectory(prefix="costlens-replay-") as folder:
+        copy, rejects = files.copied(Path(folder), progress)
+        consumer = start()
+        for reject in rejects:
+            consumer.reject(reject)
+        progress.start("deciding", copy.rows, "rows")
+        for frame in _ahead(copy.batches()):
+            consumer.take(frame)
+            progress.advance(frame.height)
+        return consumer, files.notes(copy.late)
 
 
 class _Saver:

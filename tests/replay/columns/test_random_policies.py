@@ -11,9 +11,13 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from costlens_policy import load
+from costlens_policy.compiler.plan import Plan
 from costlens_policy.diagnostics.model import PolicyError
 from costlens_policy.replay import Settings, replay
+from costlens_policy.replay.difference import diff
 from tests.engine.generated import COUNTS
+from tests.replay.columns.test_comparing import facts_of
+from tests.replay.columns.test_comparing import in_columns as compared
 from tests.replay.columns.traffic import facts, in_columns, random_traffic
 from tests.replay.conftest import SHARED, folder_of
 
@@ -144,17 +148,31 @@ def _sections(policy) -> str:
     return "\n".join(f"{name}: {json.dumps(rules)}" for name, rules in sections.items() if rules)
 
 
-@settings(max_examples=1_000 if os.environ.get("COSTLENS_SOAK") else 40)
-@given(POLICIES, st.integers(0, 1_000), st.booleans())
-def test_columns_and_rows_agree(policy, seed, cache):
+def _plan(policy) -> Plan:
     with TemporaryDirectory() as folder:
         try:
-            plan = load(folder_of(Path(folder), _sections(policy), SHARED)).plan
+            return load(folder_of(Path(folder), _sections(policy), SHARED)).plan
         except PolicyError as refused:  # a deny that can be skipped or never holds, a set that refuses everything
             if {item.code for item in refused.diagnostics if item.is_error} <= {"CL414", "CL423", "CL425"}:
                 reject()
             raise
+
+
+@settings(max_examples=1_000 if os.environ.get("COSTLENS_SOAK") else 40)
+@given(POLICIES, st.integers(0, 1_000), st.booleans())
+def test_columns_and_rows_agree(policy, seed, cache):
+    plan = _plan(policy)
     traffic = random_traffic(seed, 250, ["large", "small"], ATTRIBUTES, 60_000)
     assumed = Settings(cache=cache)
     got = in_columns(plan, traffic, tuple(ATTRIBUTES), assumed, size=120, written=False)
     assert facts(got) == facts(replay(plan, traffic, assumed))
+
+
+@settings(max_examples=400 if os.environ.get("COSTLENS_SOAK") else 8)
+@given(POLICIES, POLICIES, st.integers(0, 1_000), st.booleans())
+def test_two_policies_differ_alike_in_columns_and_rows(old, new, seed, cache):
+    plans = _plan(old), _plan(new)
+    traffic = random_traffic(seed, 200, ["large", "small"], ATTRIBUTES, 60_000)
+    assumed = Settings(cache=cache)
+    got = compared(*plans, traffic, tuple(ATTRIBUTES), assumed, 90)
+    assert facts_of(got) == facts_of(diff(*plans, traffic, assumed))
