@@ -276,7 +276,7 @@ class _Party:
         return rejects_in(self.job, frame.filter(which))
 
     def settled(self, kept: pl.Series, digits: int) -> pl.DataFrame:
-        """Return the rows that are kept, with ``_allowed``, ``_chosen`` and ``_task``, and ``_cost`` by these digits."""
+        """Return the kept rows with ``_allowed``, ``_chosen``, ``_task``, and ``_cost`` in units of so many digits."""
         state, frame = self.state, self._frame
         if self.rows is not None:
             frame = frame.hstack(self._settled.drop("_problem")).filter(kept)
