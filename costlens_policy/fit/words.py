@@ -33,7 +33,8 @@ def headline(fitted: Fitted) -> str:
     """Return what the cases that were kept aside say, in one sentence."""
     best = fitted.inside.models[fitted.means.best]
     if not fitted.supported:
-        return f"this data does not support a saving over always `{best}`: {fitted.reasons[0]}"
+        what = "this data" if fitted.told is None or not fitted.told.edges else "a signal of difficulty from this data"
+        return f"{what} does not support a saving over always `{best}`: {fitted.reasons[0]}"
     policy = fitted.ways[0]
     return (
         f"saves {percent(policy.saving)} of always `{best}` at {points(policy.gain)}, on {len(fitted.aside):,} cases "

@@ -253,6 +253,26 @@ def _without_models_that_do_as_well(path: Path) -> None:
         table.writerows({**row, "large": at % 20 != 0, "small": at % 3 == 0, "tiny": 0} for at, row in enumerate(rows))
 
 
+def test_a_difficulty_that_saves_nothing_leaves_the_tasks_that_are_named(run: Run, answers: Path) -> None:
+    """Prompts that all read alike tell no difficulty, but their tasks do."""
+    with answers.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    with answers.open("w", newline="") as stream:
+        table = csv.DictWriter(stream, list(rows[0]))
+        table.writeheader()
+        table.writerows({**row, "prompt": f"prompt {at * 7919 % 1009}"} for at, row in enumerate(rows))
+    arguments = ("fit", "answers.csv", *WIDE, "--prices", "models.yaml", "--max-loss", "0.02")
+    by_task = json.loads(run(*arguments, "--format", "json").stdout)
+    done = run(*arguments, "--signal", "difficulty", "--write", "fitted", "--format", "json")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert found["finding"] == by_task["finding"]
+    assert found["finding"].startswith("saves ")
+    (note,) = (note for note in found["notes"] if "without the signal of difficulty" in note)
+    assert "a signal of difficulty from this data does not support a saving" in note
+    _is_a_policy_without_a_signal(run)
+
+
 @pytest.mark.parametrize("signal", ["task", "difficulty"])
 def test_a_signal_that_decides_nothing_is_not_written(run: Run, answers: Path, signal: str) -> None:
     _with_words(answers)

@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
 from click.testing import Result
@@ -115,3 +116,14 @@ def test_prompts_from_standard_input_are_refused(run: Run, prompts: Path) -> Non
     done = run("fit", "--signal", "task", "-", input='{"prompt": "a", "task": "b"}\n')
     assert done.exit_code == 6, done.output
     assert "prompts are read from files" in done.stderr
+
+
+def test_a_signal_that_the_data_does_not_support_is_not_written(run: Run, prompts: Path) -> None:
+    """Nor does it replace one of an earlier run."""
+    rows = [f"{text.format(at)},{Random(at).choice('aab')}" for text in _ASKED.values() for at in range(40)]
+    prompts.write_text("\n".join(["question,kind", *rows]) + "\n")
+    done = run(*LEARN, "--write", "signals")
+    assert done.exit_code == 6
+    assert "by always taking the most frequent task" in done.stdout
+    assert "nothing was written, since this data does not support a signal of the task" in done.stderr
+    assert not Path("signals").exists()

@@ -260,6 +260,7 @@ def _fit(
     from costlens_policy.fit.fitting import fit
     from costlens_policy.fit.outcomes import UnscoredError
     from costlens_policy.fit.summary import summary_of
+    from costlens_policy.fit.words import headline
 
     target, catalogue = _target(wanted), _catalogue(reading)
     try:
@@ -275,9 +276,14 @@ def _fit(
         return
     catalogue = _listed(outcomes.models) if catalogue is None else catalogue
     inside, aside, notes = _parts(outcomes, reading, wanted, catalogue)
-    inside, aside, told = _told(outcomes, inside, aside, reading, wanted)
+    chosen_for, kept_aside, told = _told(outcomes, inside, aside, reading, wanted)
     more = [] if told is None else [f"signal: {text}" for text in told.signal.labeled.notes]
-    fitted = fit(inside, aside, target, wanted.seed, told)
+    fitted = fit(chosen_for, kept_aside, target, wanted.seed, told)
+    if told is not None and told.edges and fitted.against_signal and set(inside.tasks) != {None}:
+        by_task = fit(inside, aside, target, wanted.seed)
+        if by_task.supported:
+            notes.insert(0, f"the policy goes by the task, and is without the signal of difficulty: {headline(fitted)}")
+            fitted = by_task
     summary = summary_of(fitted, [*_notes(outcomes), *notes, *more])
     if html is not None:
         from costlens_policy.fit.html import page_of_fit
@@ -329,7 +335,8 @@ def _learn(
     names = tuple(source.name for source in prompts.sources)
     day = _day(reading)
     signal = train(labeled_tasks(prompts.pairs, ", ".join(names)), str(day), wanted.seed)
-    if folder is not None:
+    against = signal.held_out.verdict
+    if folder is not None and not against:
         words = [*_PROGRAM.split(), "--signal", "task", *files]
         words += [] if reading.mapping is None else ["--mapping", reading.mapping]
         for option, values in (
@@ -340,6 +347,8 @@ def _learn(
         origin = Origin(names, signal.labeled.digest, day, shlex.join(words))
         _write(signal_documents(signal.model, origin), folder, force)
     _FORMATS.print(_Page(None, summary_of_signal(signal, prompts.notes)), output)
+    if folder is not None and against:
+        raise InputError(f"nothing was written, since {against}")
 
 
 def _told(
