@@ -12,6 +12,7 @@ from costlens_policy.catalogue import Usage
 from costlens_policy.engine.decision import Alert
 from costlens_policy.frozen import frozen
 from costlens_policy.money import ZERO, add, multiply, plain, total
+from costlens_policy.replay.alerts import Shown, first_alerts, show_alert
 from costlens_policy.replay.expected import Expected
 from costlens_policy.replay.judged import Answer, Paired, Quality
 from costlens_policy.replay.settings import Settings, assumptions
@@ -59,7 +60,6 @@ class Outcome:
 
 
 _NO_ANSWER: Final = Answer(0.0, ZERO)
-_SHOWN = 50
 
 
 @dataclass(slots=True)
@@ -112,7 +112,7 @@ class Result:
     logged: int = 0
     logged_cost: Decimal = ZERO
     unknown_models: Counter[str] = field(default_factory=Counter)
-    alerts: list[dict[str, str]] = field(default_factory=list)
+    alerts: list[Shown] = field(default_factory=list)
     alert_count: int = 0
     rewrites: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
@@ -143,11 +143,9 @@ class Result:
         self._compare(row, outcome, recorded)
         for alert in outcome.alerts:
             self.alert_count += 1
-            if len(self.alerts) < _SHOWN:
-                at = plain(alert.at)
-                self.alerts.append(
-                    {"budget": alert.budget, "key": alert.key, "at": at, "text": alert.text, "time": _time(row)}
-                )
+            at = plain(alert.at)
+            shown = {"budget": alert.budget, "key": alert.key, "at": at, "text": alert.text, "time": _time(row)}
+            show_alert(self.alerts, shown)
         if outcome.answers:
             self._judge(outcome)
 
@@ -248,7 +246,7 @@ def _export_result(result: Result) -> dict[str, Any]:
         },
         "requests_with_outcomes": result.judged,
         "expected_quality": None if result.expected is None else result.expected.to_dict(),
-        "alerts": {"count": result.alert_count, "first": list(result.alerts)},
+        "alerts": {"count": result.alert_count, "first": first_alerts(result.alerts)},
         "rewrites": dict(result.rewrites.most_common()),
         "errors": dict(result.errors.most_common()),
         "notes": list(result.notes),

@@ -13,6 +13,7 @@ from costlens_policy.diagnostics.text import printable, safe
 from costlens_policy.frozen import frozen
 from costlens_policy.intervals import Estimate
 from costlens_policy.money import ZERO, format_usd, total
+from costlens_policy.replay.alerts import first_alerts
 from costlens_policy.replay.difference import Difference, Example, Side
 from costlens_policy.replay.expected import Expected, ExpectedPart
 from costlens_policy.replay.judged import Quality
@@ -128,7 +129,7 @@ def result_tables(result: Result) -> Iterator[SummaryTable]:
     if result.expected is not None and result.expected.measured:
         yield expected_table(result.expected)
     if result.alerts:
-        rows = [(item["time"], item["budget"], item["key"], item["text"]) for item in result.alerts]
+        rows = [(item["time"], item["budget"], item["key"], item["text"]) for item in first_alerts(result.alerts)]
         yield SummaryTable(f"Alerts ({result.alert_count})", ("first due", "budget", "for", "alert"), rows)
     for title, counts in (
         ("Rewrites", result.rewrites),

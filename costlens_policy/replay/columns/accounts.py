@@ -160,6 +160,11 @@ class Accounts(Mapping[_Key, Balance]):
     def __len__(self) -> int:
         return len(self._known)
 
+    def merge(self, other: Accounts) -> None:
+        """Take over accounts that are not among these."""
+        for (budget, key), account in other._known.items():
+            self.of(budget, key).restore(account.to_list())
+
     def to_list(self) -> list[Any]:
         """Return the state as JSON-like data."""
         return [[budget, key, account.to_list()] for (budget, key), account in self._known.items()]

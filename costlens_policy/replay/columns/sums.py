@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from costlens_policy.engine.decision import Alert
 from costlens_policy.money import ZERO, plain, total
+from costlens_policy.replay.alerts import Shown, first_alerts, show_alert
 from costlens_policy.replay.columns.accounts import Account
 from costlens_policy.replay.columns.batch import instant
 from costlens_policy.replay.columns.units import UnitPrices
@@ -22,7 +23,6 @@ __all__ = ["Sums"]
 
 _MOST_REJECTS: Final = 100_000
 """As many rows that were left out are kept with their texts; more are counted."""
-_MOST_ALERTS: Final = 50
 
 
 @dataclass(slots=True)
@@ -60,7 +60,7 @@ class Sums:
     logged: int = 0
     logged_cost: Decimal = ZERO
     unknown_models: Counter[str] = field(default_factory=Counter)
-    alerts: list[dict[str, str]] = field(default_factory=list)
+    alerts: list[Shown] = field(default_factory=list)
     alert_count: int = 0
     rewrites: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
@@ -81,9 +81,8 @@ class Sums:
         if not account.is_first(at, alert.threshold):
             return
         self.alert_count += 1
-        if len(self.alerts) < _MOST_ALERTS:
-            known = {"budget": alert.budget, "key": alert.key, "at": plain(alert.at), "text": alert.text}
-            self.alerts.append({**known, "time": instant(at).isoformat()})
+        known = {"budget": alert.budget, "key": alert.key, "at": plain(alert.at), "text": alert.text}
+        show_alert(self.alerts, {**known, "time": instant(at).isoformat()})
 
     def reject(self, reject: Reject) -> None:
         """Count a row that is left out."""
@@ -102,9 +101,10 @@ class Sums:
                 self.logged_cost = total((mine, other))
             elif isinstance(mine, Counter):
                 mine.update(other)
-            elif isinstance(mine, list):
-                mine.extend(other)
-                del mine[_MOST_REJECTS if name == "rejects" else _MOST_ALERTS :]
+            elif name == "alerts":
+                mine[:] = first_alerts([*mine, *other])
+            elif name == "rejects":
+                mine[:] = sorted([*mine, *other], key=lambda item: (item.file, item.number))[:_MOST_REJECTS]
             else:
                 setattr(self, name, mine + other)
 
@@ -119,7 +119,7 @@ class Sums:
         return Result(
             settings, tuple(files), list(notes), rows=self.rows, allowed=self.allowed, denied=self.denied,
             models=models, unpriced=self.unpriced, longer=self.longer, compared=self.compared, logged=self.logged,
-            logged_cost=self.logged_cost, unknown_models=self.unknown_models, alerts=self.alerts,
+            logged_cost=self.logged_cost, unknown_models=self.unknown_models, alerts=first_alerts(self.alerts),
             alert_count=self.alert_count, rewrites=self.rewrites, errors=self.errors, rejects=self.rejects,
             rejected=self.rejected, shared=max(self.rows - self.made, 0), cost=usd(self.cost),
             written=usd(self.written), recorded_cost=usd(self.recorded_cost), compared_cost=usd(self.compared_cost),

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from costlens_policy.replay.columns.hashes import Hashes
 from costlens_policy.replay.stream.tables import BATCH
 from costlens_policy.replay.traffic.row import Reject
 
@@ -63,34 +64,18 @@ class Repeats:
 
 
 class FreshIds:
-    """Finds out whether an id may have been there before, in 8 bytes for each: by sorted runs of hashes.
+    """Finds out whether an id may have been there before, in 8 bytes for each."""
 
-    Runs double in length, so that a hash is looked for in few of them and is sorted few times.
-    """
-
-    __slots__ = ("_runs",)
+    __slots__ = ("_known",)
 
     def __init__(self) -> None:
-        self._runs: list[pl.Series] = []
+        self._known = Hashes()
 
     def add(self, frame: pl.DataFrame) -> bool:
         """Add the ids of a batch. Return False where one of them may have been there before."""
         if "id" not in frame.columns or frame["id"].null_count() == frame.height:
             return True
-        run = frame["id"].drop_nulls().hash().sort()
-        if (run == run.shift(1)).any() or any(_has_any(known, run) for known in self._runs):
-            return False
-        while self._runs and len(self._runs[-1]) <= len(run):
-            run = pl.concat([self._runs.pop(), run]).sort()
-        self._runs.append(run)
-        return True
-
-
-def _has_any(known: pl.Series, hashes: pl.Series) -> bool:
-    """Return whether a sorted run has any of these hashes."""
-    places = known.search_sorted(hashes, "left")
-    within = places < len(known)
-    return bool((known.gather(places.filter(within)) == hashes.filter(within)).any())
+        return self._known.add(frame["id"].drop_nulls())
 
 
 _NEVER: Final = -(2**63)

@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol, TypeVar
 import polars as pl
 
 from costlens_policy.compiler.plan import Plan
-from costlens_policy.replay.columns.step import Job, State, step
+from costlens_policy.replay.columns.step import Job, State, settle
 from costlens_policy.replay.result import Result
 from costlens_policy.replay.settings import Progress, Settings
 from costlens_policy.replay.stream.copy import TimedCopy
@@ -71,7 +71,7 @@ class StreamedReplay:
         for chunk in _ahead(chunks):
             for reject in chunk.rejects:
                 state.sums.reject(reject)
-            state = step(self._job, state, chunk.frame)
+            state = settle(self._job, state, chunk.frame)
             self._progress.advance(chunk.read - read)
             read = chunk.read
             saver.save({"place": chunk.place, "read": chunk.read, "reader": chunk.reader}, state)
@@ -89,7 +89,7 @@ class StreamedReplay:
         for number, frame in enumerate(_ahead(copy.batches()), 1):
             if number <= done:
                 continue
-            state = step(self._job, state, frame)
+            state = settle(self._job, state, frame)
             self._progress.advance(frame.height)
             saver.save({"place": [number, 0]}, state)
         return self._ended(state, copy.late)
@@ -171,7 +171,7 @@ def _ahead(items: Iterator[_T]) -> Iterator[_T]:
             yield item  # type: ignore[misc]  # what is not the end is an item
 
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 _EDGE: Final = 1 << 20
 
 
