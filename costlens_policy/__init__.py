@@ -36,16 +36,16 @@ if TYPE_CHECKING:
         UnknownCallError,
     )
     from costlens_policy.live import LivePolicies
-    from costlens_policy.replay import TrafficError
+    from costlens_policy.replay import BatchError, MergeError, TrafficError
     from costlens_policy.report import ReportError
     from costlens_policy.usage import UsageError
 
 __all__ = [
-    "AdjustmentError", "AmountError", "AsyncGuard", "Balance", "BundleError", "CallConflictError",
+    "AdjustmentError", "AmountError", "AsyncGuard", "Balance", "BatchError", "BundleError", "CallConflictError",
     "CostlensPolicyError", "Decision", "DeniedError", "Engine", "Guard", "GuardError", "InputError", "InvoiceError",
-    "LedgerBusyError", "LedgerError", "LedgerUnavailableError", "LivePolicies", "OptimalModel", "OutcomesError",
-    "PolicyError", "ReportError", "RequestError", "Router", "RunDeniedError", "RunEndedError", "RunLimitError",
-    "ServiceDeniedError", "ServiceError", "ServiceUnavailableError", "SettingsError", "TrafficError",
+    "LedgerBusyError", "LedgerError", "LedgerUnavailableError", "LivePolicies", "MergeError", "OptimalModel",
+    "OutcomesError", "PolicyError", "ReportError", "RequestError", "Router", "RunDeniedError", "RunEndedError",
+    "RunLimitError", "ServiceDeniedError", "ServiceError", "ServiceUnavailableError", "SettingsError", "TrafficError",
     "UnguardedCallError", "UnknownCallError", "UsageError", "asking", "load", "load_plan", "run", "wrap",
 ]  # fmt: skip
 
@@ -56,6 +56,7 @@ __getattr__ = on_demand(
         "AmountError": "costlens_policy.ledger",
         "AsyncGuard": "costlens_policy.guard",
         "Balance": "costlens_policy.engine.decision",
+        "BatchError": "costlens_policy.replay",
         "BundleError": "costlens_policy.bundles",
         "CallConflictError": "costlens_policy.ledger",
         "CostlensPolicyError": "costlens_policy.errors",
@@ -70,6 +71,7 @@ __getattr__ = on_demand(
         "LedgerError": "costlens_policy.ledger",
         "LedgerUnavailableError": "costlens_policy.ledger",
         "LivePolicies": "costlens_policy.live",
+        "MergeError": "costlens_policy.replay",
         "OptimalModel": "costlens_policy.api",
         "OutcomesError": "costlens_policy.fit.outcomes",
         "PolicyError": "costlens_policy.diagnostics.model",

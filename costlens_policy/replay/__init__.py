@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from costlens_policy.replay.traffic.places import find_files
     from costlens_policy.replay.traffic.reading import read_traffic
     from costlens_policy.replay.traffic.ready import READY
-    from costlens_policy.replay.traffic.row import Row, Traffic, TrafficError
+    from costlens_policy.replay.traffic.row import BatchError, MergeError, Row, Traffic, TrafficError
 
 __all__ = [
-    "READY", "ColumnMapping", "Job", "Result", "Row", "Settings", "State", "Traffic", "TrafficError", "diff_files",
-    "find_files", "open_traffic", "read_traffic", "replay", "replay_files", "step",
+    "READY", "BatchError", "ColumnMapping", "Job", "MergeError", "Result", "Row", "Settings", "State", "Traffic",
+    "TrafficError", "diff_files", "find_files", "open_traffic", "read_traffic", "replay", "replay_files", "step",
 ]  # fmt: skip
 
 _MODULES = {
@@ -33,7 +33,7 @@ _MODULES = {
     "traffic.places": ("find_files",),
     "traffic.reading": ("read_traffic",),
     "traffic.ready": ("READY",),
-    "traffic.row": ("Row", "Traffic", "TrafficError"),
+    "traffic.row": ("BatchError", "MergeError", "Row", "Traffic", "TrafficError"),
 }
 __getattr__ = on_demand(
     __name__, {name: f"{__name__}.{module}" for module, names in _MODULES.items() for name in names}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from costlens_policy.replay.columns.checking import BatchError
-from costlens_policy.replay.columns.step import Job, MergeError, State, step
+from costlens_policy.replay.columns.step import Job, State, step
 
-__all__ = ["BatchError", "Job", "MergeError", "State", "step"]
+__all__ = ["Job", "State", "step"]

@@ -10,11 +10,11 @@ import polars as pl
 
 from costlens_policy.catalogue.rates import BUCKETS
 from costlens_policy.compiler.plan import Plan
-from costlens_policy.errors import CostlensPolicyError
 from costlens_policy.expressions import BOOL, DOUBLE, INT, STRING, Type
 from costlens_policy.replay.columns.batch import ATTRIBUTE, DAY, MOST_TOKENS, RECORDED, instant
+from costlens_policy.replay.traffic.row import BatchError
 
-__all__ = ["BatchError", "checked_batch"]
+__all__ = ["checked_batch"]
 
 _WHOLE: Final = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64)
 _TEXT: Final = (pl.String, pl.Categorical, pl.Enum)
@@ -26,10 +26,6 @@ _ATTRIBUTES: Final[Mapping[Type, tuple[tuple[Any, ...], Any]]] = {
 _FIRST: Final = 365 * DAY
 _LAST: Final = 7_258_118_400_000_000
 """The year 2200. What is not between 1971 and then is not in microseconds."""
-
-
-class BatchError(CostlensPolicyError):
-    """A batch is not as ``replay/columns/batch.py`` describes: a column is missing, unknown, or of another type."""
 
 
 def checked_batch(frame: pl.DataFrame, plan: Plan, attributes: Sequence[str], after: int | None) -> pl.DataFrame:

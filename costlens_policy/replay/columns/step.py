@@ -10,7 +10,7 @@ import polars as pl
 
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.decide import decide
-from costlens_policy.errors import CostlensPolicyError, RequestError
+from costlens_policy.errors import RequestError
 from costlens_policy.frozen import frozen
 from costlens_policy.replay.columns.accounts import Accounts, Lines
 from costlens_policy.replay.columns.batch import (
@@ -34,13 +34,9 @@ from costlens_policy.replay.columns.sums import Sums
 from costlens_policy.replay.columns.units import UnitPrices
 from costlens_policy.replay.expected import is_measured
 from costlens_policy.replay.settings import Settings, reads_caches
-from costlens_policy.replay.traffic.row import Reject
+from costlens_policy.replay.traffic.row import MergeError, Reject
 
-__all__ = ["ArrowStream", "Job", "MergeError", "State", "settle", "step"]
-
-
-class MergeError(CostlensPolicyError):
-    """Two states cannot be merged: the rows were not shared out as the policy set needs it."""
+__all__ = ["ArrowStream", "Job", "State", "settle", "step"]
 
 
 @frozen

@@ -13,11 +13,19 @@ from costlens_policy.frozen import frozen
 if TYPE_CHECKING:  # help reads the ready mappings, and does without prices
     from costlens_policy.catalogue import Usage
 
-__all__ = ["Reject", "Row", "Rows", "StreamedTraffic", "Traffic", "TrafficError"]
+__all__ = ["BatchError", "MergeError", "Reject", "Row", "Rows", "StreamedTraffic", "Traffic", "TrafficError"]
 
 
 class TrafficError(CostlensPolicyError):
     """The traffic, or the mapping of its columns, is unusable; after a semicolon the message suggests a remedy."""
+
+
+class BatchError(TrafficError):
+    """A batch is not as ``replay/columns/batch.py`` describes: a column is missing, unknown, or of another type."""
+
+
+class MergeError(TrafficError):
+    """Two states cannot be merged: the rows were not shared out as the policy set needs it."""
 
 
 @frozen

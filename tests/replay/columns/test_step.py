@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-from costlens_policy.replay import Settings, replay
-from costlens_policy.replay.columns import BatchError, Job, MergeError, State, step
+from costlens_policy.replay import BatchError, MergeError, Settings, replay
+from costlens_policy.replay.columns import Job, State, step
 from costlens_policy.replay.columns.batch import batch_of
 from tests.replay.columns.traffic import facts, random_traffic
 
