@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from itertools import pairwise
+from itertools import combinations, pairwise, product
 from math import ceil
 from random import Random
 from typing import Any, Final
@@ -16,6 +16,7 @@ from typing import Any, Final
 from costlens_policy.advise.inputs import Range
 from costlens_policy.advise.strategies import HOURS_PER_MONTH
 from costlens_policy.frozen import frozen
+from costlens_policy.intervals import Estimate, of_pairs
 from costlens_policy.tokens import ESTIMATE
 
 __all__ = [
@@ -106,6 +107,8 @@ class Task:
     times: array[int] = field(default_factory=lambda: array("q"))
     prompts: Sample = field(default_factory=Sample)
     _outcomes: dict[str, list[float]] = field(default_factory=dict)
+    _pairs: dict[tuple[str, str], list[float]] = field(default_factory=dict)
+    """How many calls have the outcomes of two models, the sum of the differences, and that of their squares."""
 
     def add(self, call: TaskCall) -> None:
         """Add a call."""
@@ -124,6 +127,11 @@ class Task:
             self.prompts.add(call.prompt)
         for model, outcome in call.outcomes.items():
             self._outcomes.setdefault(model, []).append(outcome)
+        for (one, first), (other, second) in combinations(sorted(call.outcomes.items()), 2):
+            sums = self._pairs.setdefault((one, other), [0, 0.0, 0.0])
+            sums[0] += 1
+            sums[1] += first - second
+            sums[2] += (first - second) ** 2
 
     @property
     def model(self) -> str | None:
@@ -138,6 +146,20 @@ class Task:
     def recorded(self, *names: str | None) -> Sequence[float]:
         """Return the recorded outcomes of a model, by any of its names."""
         return next((self._outcomes[name] for name in names if name in self._outcomes), ())
+
+    def beside(self, one: Collection[str], other: Collection[str]) -> Estimate | None:
+        """Return how much better one model is than another, each by any of its names, on the calls that tell of both.
+
+        None where there are none, or more calls tell of each one alone: then the two are measured on different calls.
+        """
+        for sign, (first, second) in ((1, (one, other)), (-1, (other, one))):
+            for pair in product(first, second):
+                if pair in self._pairs:
+                    cases, total, squares = self._pairs[pair]
+                    if cases < min(len(self._outcomes[name]) for name in pair):
+                        return None
+                    return of_pairs(sign * total, squares, int(cases))
+        return None
 
     def shared(self, block_tokens: int) -> int | None:
         """Return how many tokens at the start nearly all prompts share; None where too few prompts were recorded.

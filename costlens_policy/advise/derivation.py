@@ -13,7 +13,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from costlens_policy.advise.calls import Seen, Task, volume_of
-from costlens_policy.advise.evidence import cannot_tell, measured
+from costlens_policy.advise.evidence import are_alike, finding
 from costlens_policy.advise.inputs import Range
 from costlens_policy.advise.strategies import Contest, Query, Setting, query_cost
 from costlens_policy.catalogue import Model
@@ -60,6 +60,8 @@ class Derived:
     shared: int | None
     unknown: tuple[str, ...]
     assumed: tuple[str, ...]
+    evidence: tuple[str, ...] = ()
+    """What the evidence says against the models that compete with the current one."""
 
 
 class UnpricedError(Exception):
@@ -70,6 +72,7 @@ class UnpricedError(Exception):
 class _Notes:
     unknown: list[str] = field(default_factory=list)
     assumed: list[str] = field(default_factory=list)
+    evidence: list[str] = field(default_factory=list)
 
 
 def derive(task: Task, seen: Seen, market: Market, settings: DerivationSettings) -> Derived:
@@ -89,7 +92,7 @@ def derive(task: Task, seen: Seen, market: Market, settings: DerivationSettings)
     except ValueError as error:
         raise UnpricedError(str(error)) from None
     setting = Setting(document, settings.months, found.current, found.small, found.trained)
-    return Derived(setting, plain, found, shared, tuple(notes.unknown), tuple(notes.assumed))
+    return Derived(setting, plain, found, shared, tuple(notes.unknown), tuple(notes.assumed), tuple(notes.evidence))
 
 
 def _sections(
@@ -221,10 +224,11 @@ def _others(task: Task, found: Contenders, per_month: int, notes: _Notes) -> Ite
     if found.small is None:
         notes.assumed.append("no smaller model, since none is known to be as good; set one with --small")
         if found.undecided is not None:
-            notes.assumed.append(f"{_alike(task, found.undecided, found.current)}, so --small might name it")
+            alike = finding(task, found.undecided.model, found.current.model)
+            notes.assumed.append(f"{alike}, so --small might name it")
     else:
         yield "small", _contender(task, found.small)
-        notes.assumed.extend(_noise(task, found.small, found.current))
+        notes.evidence.extend(_against(task, found.small, found.current))
     if found.trained is None:
         notes.assumed.append("no model to fine-tune, since none is known to cost less; set one with --fine-tuned")
         return
@@ -232,20 +236,14 @@ def _others(task: Task, found: Contenders, per_month: int, notes: _Notes) -> Ite
         notes.assumed.append(f"a fine-tuned model costs as much per token as its base, `{found.base}`")
     notes.assumed.append("a month of recorded answers serves as labels, and checking them costs nothing extra")
     for other in (found.small, found.current):
-        notes.assumed.extend(() if other is None else _noise(task, found.trained, other))
+        notes.evidence.extend(() if other is None else _against(task, found.trained, other))
     labeling = {"at_hand": max(task.calls, per_month), "usd_each": Decimal(0)}
     yield "fine_tuned", {**_contender(task, found.trained), "labeling": labeling}
 
 
-def _noise(task: Task, one: Contest, other: Contest) -> Iterator[str]:
-    """Yield that a comparison of two models rests on a difference within the noise, if so."""
-    if one.model.name != other.model.name and cannot_tell(measured(task, one.model), measured(task, other.model)):
-        yield _alike(task, one, other)
-
-
-def _alike(task: Task, one: Contest, other: Contest) -> str:
-    first, second = (f"`{item.model.name}` ({measured(task, item.model)})" for item in (one, other))
-    return f"the evidence does not tell {first} from {second}"
+def _against(task: Task, one: Contest, other: Contest) -> Iterator[str]:
+    if text := finding(task, one.model, other.model):
+        yield text
 
 
 def _needs(task: Task, found: Contenders, notes: _Notes) -> dict[str, Any]:
@@ -270,6 +268,8 @@ class Market:
     source: str
     small: Model | None = None
     trained: Model | None = None
+    suggest: Callable[[str], str | None] = field(default=lambda _: None, compare=False)
+    """Returns the name that an unknown one probably means."""
 
 
 @frozen
@@ -301,8 +301,7 @@ def contenders(task: Task, current: Model, market: Market, day: date) -> Contend
     trained = _named(market.trained or ready, task, day) or next(iter(cheaper), None)
     named = [model for model in (market.small, market.trained) if model is not None]
     too_small = tuple(dict.fromkeys(model.name for model in named if not _fits(model, task)))
-    wanted = measured(task, serving.model)
-    alike = (item for item in cheaper if small is None and cannot_tell(measured(task, item.model), wanted))
+    alike = (item for item in cheaper if small is None and are_alike(task, item.model, serving.model))
     undecided = next(alike, None)
     if trained is None or trained.model.base is not None:
         return Contenders(serving, small, trained, None, too_small, undecided)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Final
 
 from costlens_policy.advise.calls import Task
 from costlens_policy.catalogue import Model
 from costlens_policy.frozen import frozen
+from costlens_policy.intervals import Estimate
+from costlens_policy.intervals import measured as interval_of
 
-__all__ = ["Measured", "cannot_tell", "measured"]
-
-_Z: Final = 1.959964
-"""Standard normal quantile of 0.975, for intervals of 95 %."""
+__all__ = ["Measured", "are_alike", "cannot_tell", "finding", "measured"]
 
 
 @frozen
@@ -33,7 +31,8 @@ def measured(task: Task, model: Model) -> Measured | None:
     """Return how often a model is right at a task: as recorded, else as the catalogue states, else None."""
     recorded = task.recorded(model.name, *model.aliases)
     if recorded:
-        return _wilson(sum(recorded) / len(recorded), len(recorded))
+        found = interval_of(recorded)
+        return Measured(found.value, found.low, found.high)
     value = None if task.name is None else model.quality.get(task.name)
     if value is None or task.name is None:
         return None
@@ -55,9 +54,34 @@ def cannot_tell(one: Measured | None, other: Measured | None) -> bool:
     return better.value - worse.value <= math.hypot(better.value - better.low, worse.high - worse.value)
 
 
-def _wilson(mean: float, cases: int) -> Measured:
-    """Return the interval of a mean of scores from 0 to 1 (Wilson, 1927); they vary most if all are right or wrong."""
-    spread = 1 + _Z**2 / cases
-    center = (mean + _Z**2 / (2 * cases)) / spread
-    half = _Z * math.sqrt(mean * (1 - mean) / cases + _Z**2 / (4 * cases**2)) / spread
-    return Measured(mean, min(center - half, mean), max(center + half, mean))
+def are_alike(task: Task, one: Model, other: Model) -> bool:
+    """Return whether two models may be equally good: by the calls that tell of both, else by what is known of each."""
+    pair = _beside(task, one, other)
+    if pair is not None:
+        return 0 in pair
+    return cannot_tell(measured(task, one), measured(task, other))
+
+
+def finding(task: Task, one: Model, other: Model) -> str:
+    """Return, of a model and the one that it would replace, that they are not told apart, or that it is worse.
+
+    Empty where it is better, or nothing is known.
+    """
+    found, wanted = measured(task, one), measured(task, other)
+    if found is None or wanted is None or one.name == other.name:
+        return ""
+    first, second = f"`{one.name}` ({found})", f"`{other.name}` ({wanted})"
+    pair = _beside(task, one, other)
+    calls = "" if pair is None else f" on the same {pair.cases:,} calls ({_points(pair)})"
+    if are_alike(task, one, other):
+        return f"the evidence does not tell {first} from {second}{calls}"
+    return f"{first} is measured to be worse than {second}{calls}" if found.value < wanted.value else ""
+
+
+def _beside(task: Task, one: Model, other: Model) -> Estimate | None:
+    return task.beside((one.name, *one.aliases), (other.name, *other.aliases))
+
+
+def _points(estimate: Estimate) -> str:
+    value, low, high = (100 * each + 0.0 for each in (estimate.value, estimate.low, estimate.high))
+    return f"{value:+.1f} points, {low:+.1f} to {high:+.1f}"

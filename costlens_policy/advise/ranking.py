@@ -199,6 +199,7 @@ def _why(ranked: Iterable[Ranked]) -> tuple[str, ...]:
         found = item.advice.recommendation
         considerations = found.considerations if item.is_candidate else ()
         extras = "".join(f"; also, {extra.reason}" for extra in considerations)
+        extras += "".join(f"; {text}" for text in dict.fromkeys(item.derived.evidence))
         tasks.setdefault(f"{found.reason} ({found.rule}){extras}", []).append(_name_of(item.task))
     return tuple(f"{', '.join(names)}: {text}" for text, names in tasks.items())
 
@@ -262,5 +263,6 @@ def _ranked(item: Ranked) -> dict[str, Any]:
         "shared_start_tokens": item.derived.shared,
         "unknown": list(item.derived.unknown),
         "assumed": list(item.derived.assumed),
+        "evidence": list(item.derived.evidence),
         "advice": export_advice(item.advice),
     }

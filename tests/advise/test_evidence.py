@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -9,7 +10,8 @@ import pytest
 
 from costlens_policy.advise.calls import Seen, Task, TaskCall
 from costlens_policy.advise.derivation import DerivationSettings, Market, derive
-from costlens_policy.advise.evidence import Measured, cannot_tell, measured
+from costlens_policy.advise.evidence import Measured, are_alike, cannot_tell, finding, measured
+from costlens_policy.advise.ranking import page_of_ranking, rank
 from costlens_policy.catalogue import Catalogue, Evidence, Model, Period, Rates
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -66,6 +68,48 @@ def test_advice_names_what_the_evidence_does_not_tell_apart(small: Model, says: 
     task, large = task_with({}), model("large", 5, 0.9, 0.86, 0.93)
     catalogue = Catalogue.of([small, large])
     market = Market(catalogue.find, (small, large), "here")
-    assumed = derive(task, Seen(), market, DerivationSettings("task", 12, NOW)).assumed
-    assert any(says in line for line in assumed), assumed
-    assert any("the evidence does not tell" in line for line in assumed) is (small.quality["triage"] > 0.8)
+    derived = derive(task, Seen(), market, DerivationSettings("task", 12, NOW))
+    lines = (*derived.assumed, *derived.evidence)
+    assert any(says in line for line in lines), lines
+    assert any("the evidence does not tell" in line for line in lines) is (small.quality["triage"] > 0.8)
+
+
+def scores(right: int, of: int = 1000) -> list[float]:
+    return [1.0] * right + [0.0] * (of - right)
+
+
+def test_outcomes_of_the_same_calls_are_compared_call_by_call() -> None:
+    """Ten calls that one alone answers rightly, of a thousand, are no noise, though the intervals overlap."""
+    small, large = model("small", 1, 0.5, 0.4, 0.6), model("large", 5, 0.5, 0.4, 0.6)
+    paired = task_with({"large": scores(900), "small": scores(890)})
+    assert cannot_tell(measured(paired, small), measured(paired, large))
+    assert not are_alike(paired, small, large)
+    assert "`small` (0.89, 0.869 to 0.908) is measured to be worse than `large`" in finding(paired, small, large)
+    assert "on the same 1,000 calls (-1.0 points, -1.7 to -0.3)" in finding(paired, small, large)
+    assert finding(paired, large, small) == ""
+    apart = Task("triage")
+    for name, right in (("large", 900), ("small", 890)):
+        for score in scores(right):
+            apart.add(TaskCall("triage", None, name, 1000, 100, outcomes={name: score}))
+    assert are_alike(apart, small, large)
+    assert finding(apart, small, large).endswith("from `large` (0.9, 0.88 to 0.917)")
+    few = task_with({"large": scores(3, 3), "small": scores(3, 3)})
+    assert are_alike(few, small, large)
+
+
+def test_the_reason_says_what_the_evidence_holds_against_a_tuned_model() -> None:
+    large, tuned = (model(name, usd, 0.9, 0.8, 0.95) for name, usd in (("large", 5), ("tuned", 1)))
+    tuned = replace(tuned, base="small")
+    catalogue = Catalogue.of([large, tuned])
+    market = Market(catalogue.find, (large,), "here", trained=tuned)
+    for right, says in (
+        (905, "the evidence does not tell `tuned`"),
+        (850, "`tuned` (0.85, 0.827 to 0.871) is measured"),
+    ):
+        seen = Seen()
+        for at in range(1000):
+            outcomes = {"large": float(at < 900), "tuned": float(at < right)}
+            seen.add(TaskCall("triage", None, "large", 5000, 60, outcomes=outcomes))
+        ranking = rank(seen, market, DerivationSettings("task", 12, NOW))
+        (part,) = (part for part in page_of_ranking(ranking, ()).parts if part.title in ("why", "why not"))
+        assert says in str(part)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -176,9 +177,11 @@ def _advise_on_traffic(
     from costlens_policy.advise.ranking import rank
     from costlens_policy.cli.recorded_calls import read_calls
     from costlens_policy.cli.traffic import no_request, progress, too_many_rejects, understand, write_rejects
+    from costlens_policy.replay.traffic.model_columns import unknown_models, with_models
 
     understood, market = understand(options), _market(wanted)
     files = understood.files
+    understood = replace(understood, mapping=with_models(understood.mapping, market.find))
     with progress() as shown:
         shown.start("reading", None, "rows")
         read = read_calls(files, understood, wanted.by, lambda: shown.advance(1))
@@ -194,7 +197,8 @@ def _advise_on_traffic(
         wanted.by, months, now, settings.cache, settings.cache_lifetime, settings.cache_min_tokens,
         settings.output_range,
     )  # fmt: skip
-    _print(rank(read.seen, market, asked, policy_set), read.notes, output, wanted.write)
+    unknown = unknown_models(understood.mapping, market.find, market.suggest, market.source)
+    _print(rank(read.seen, market, asked, policy_set), (*read.notes, *unknown), output, wanted.write)
     if too_many_rejects(len(read.rejects), calls, options.max_rejects):
         note(f"failed: {len(read.rejects)} rows were skipped, more than {options.max_rejects}")
         return ExitCode.GATE
@@ -231,7 +235,13 @@ def _market(wanted: _Wanted) -> Market:
     else:
         source = ", ".join(f"`{path}`" for path in wanted.prices)
     small, trained = (_named(name, catalogue) for name in (wanted.small, wanted.trained))
-    return Market(find, models, source, small, trained)
+    return Market(find, models, source, small, trained, partial(_near, catalogue))
+
+
+def _near(catalogue: Catalogue | None, name: str) -> str | None:
+    from costlens_policy.catalogue.price_list import nearest_pattern
+
+    return nearest_pattern(name) if catalogue is None else catalogue.suggest(name)
 
 
 def _listed(name: str) -> Model | None:
@@ -242,13 +252,11 @@ def _listed(name: str) -> Model | None:
 
 
 def _named(name: str | None, catalogue: Catalogue | None) -> Model | None:
-    from costlens_policy.catalogue.price_list import nearest_pattern
-
     if name is None:
         return None
     found = _listed(name) if catalogue is None else catalogue.find(name)
     if found is None or not found.periods:
-        near = nearest_pattern(name) if catalogue is None else catalogue.suggest(name)
+        near = _near(catalogue, name)
         hint = f"did you mean `{near}`?" if near else "`costlens-policy catalogue list` lists those of a catalogue"
         raise click.UsageError(f"no price for `{name}`; {hint}")
     return found
