@@ -11,9 +11,10 @@ import pytest
 from langchain_anthropic import ChatAnthropic
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+from langchain_core.runnables import RunnableParallel
 from langchain_openai import ChatOpenAI
 
-from costlens_policy import AsyncGuard, DeniedError, Engine, Guard, GuardError, asking
+from costlens_policy import AsyncGuard, DeniedError, Engine, Guard, GuardError, RunEndedError, asking, run
 from costlens_policy.integrations.langchain import GuardedChatModel
 from tests.conftest import ROOT
 from tests.docs.walkthrough import blocks
@@ -45,6 +46,40 @@ def test_an_answer_is_charged_what_was_served(guard_of: Callable[..., Guard], pr
     assert spent(guard) == (cost_of(provider), 0)
     assert {item.key for item in guard.spend()} == {"red"}
     assert provider.models == ["nano"] * 3
+
+
+RUNS = """
+budgets:
+  - {id: tree, scope: 'runAt(request.?run.orValue("none"), 1)', hard_limit_usd: 1, window: {lifetime: true}}
+  - {id: each, scope: 'request.?run.orValue("none")', hard_limit_requests: 100, window: {lifetime: true}}
+"""
+
+
+def test_sub_agents_belong_to_their_runs(guard_of: Callable[..., Guard], provider: FaultyProvider) -> None:
+    guard = guard_of(RUNS)
+    model = GuardedChatModel(models=models_of(provider), guard=guard)
+
+    def agent(name: str) -> str:
+        with run(name):
+            return text_of(model.invoke("Hello"))
+
+    async def agents() -> None:
+        async def each(name: str) -> None:
+            with run(name):
+                await model.ainvoke("Hello")
+
+        await asyncio.gather(*(each(f"task-{number}") for number in range(3)))
+
+    with guard.run("fix"):
+        model.batch(["Hello"] * 3)
+        RunnableParallel(left=lambda _: agent("left"), right=lambda _: agent("right")).invoke({})
+        asyncio.run(agents())
+    counted = {item.key: int(item.used) for item in guard.spend("each")}
+    assert counted == {"fix": 3, "fix/left": 1, "fix/right": 1, **{f"fix/task-{number}": 1 for number in range(3)}}
+    (tree,) = guard.spend("tree")
+    assert (tree.key, tree.used, tree.held) == ("fix", cost_of(provider), 0)
+    with pytest.raises(RunEndedError), run("fix"):
+        model.invoke("Hello")
 
 
 @pytest.mark.parametrize("fault", [503, 429, "reset"])

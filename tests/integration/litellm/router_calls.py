@@ -9,9 +9,12 @@ from typing import Any
 
 import litellm
 
-from costlens_policy import GuardError
+from costlens_policy import GuardError, run
+from costlens_policy.clock import system_now
+from costlens_policy.guard.run_tree import spend_of_runs
 from costlens_policy.integrations.identity import asking
 from costlens_policy.integrations.litellm.router import guard_router
+from costlens_policy.ledger import open_ledger
 
 SAID = [{"role": "user", "content": "hello"}]
 
@@ -59,6 +62,18 @@ async def main(upstream: str, policies: str, ledger: str) -> None:
     await note("denied", router.acompletion(model="fast", messages=SAID, costlens={"feature": "forbidden"}))
     await note("keyword", router.acompletion(model="fast", messages=SAID, costlens={"team": "other"}))
     done["other"] = await used("other")
+
+    async def agent(name: str) -> None:
+        with run(name):
+            await router.acompletion("fast", messages=SAID)
+            await router.acompletion(model="fast", messages=[{"role": "user", "content": "fail 500 on gpt-nano"}])
+
+    with run("tree"):
+        await asyncio.gather(agent("a"), agent("b"))
+        await asyncio.to_thread(lambda: asyncio.run(agent("c")))
+    store = open_ledger(ledger)
+    done["runs"] = [[item.run, item.calls] for item in spend_of_runs(store, "tree", system_now())]
+    store.close()
     try:
         router.completion(model="fast", messages=SAID)
     except GuardError as error:

@@ -34,6 +34,7 @@ def test_a_guarded_router_counts_every_call(python: Path, upstream: str, tmp_pat
     assert cost("denied") == ("DeniedError", 0, 0)
     assert cost("keyword") == (True, 0, 0)  # the keyword wins
     assert [float(part) for part in done["other"]] == [30, 0]
+    assert done["runs"] == [["tree", 0], ["tree/a", 2], ["tree/b", 2], ["tree/c", 2]]
     assert "asynchronous" in done["synchronous"]
     assert cost("image") == ("RefusedError", 0, 0)
     assert done["plain"]
