@@ -196,6 +196,7 @@ _MEANING: Final = (
     Code("CL483", "noisy-quality", "difference of quality within the noise"),
     Code("CL484", "unmeasured-task", "quality that was not measured"),
     Code("CL485", "empty-list", "access rule that holds for an empty list"),
+    Code("CL486", "cold-session", "rule about what is warm of a session that may be missing"),
     Code("CL490", "searched-condition", "condition that is searched, not decided"),
     Code("CL491", "unfinished-examination", "examination ended at its limit"),
 )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from costlens_policy.checker.checks.budget_scopes import check_budget_scopes
+from costlens_policy.checker.checks.cold_sessions import check_cold_sessions
 from costlens_policy.checker.checks.constant_conditions import check_constant_conditions
 from costlens_policy.checker.checks.dead_thresholds import check_dead_thresholds
 from costlens_policy.checker.checks.denied_by_default import check_denied_by_default
@@ -66,6 +67,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     check_shadowed_rules,
     check_skipped_denies,
     check_unmeetable_choices,
+    check_cold_sessions,
     check_unused_catalogues,
     check_unused_keys,
     check_patterns,
