@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test unit integration lint types imports schemas docs bench soak constraints clean
+.PHONY: help install demo test unit integration lint types imports schemas docs bench fixture soak constraints clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ schemas: $(STAMP) ## write schemas/ from the document types
 
 docs: $(STAMP) ## write the pages of docs/ that are made from the program: commands, exit codes, attributes, documents, api
 	@$(BIN)/python -m costlens_policy.cli.reference docs
+
+fixture: $(STAMP) ## 100 calls of $0.18 against $1.00: in sequence, at once, as streams, with a stalled store; ours beside LiteLLM's proxy
+	@$(BIN)/python -m benchmarks.fixture
 
 bench: $(STAMP) ## decisions, starts, guarded calls, clients, LiteLLM, the service, ledgers and replay, beside the peers
 	@$(BIN)/python -m benchmarks.run
