@@ -13,7 +13,7 @@ from typing import Any, Final
 from costlens_policy.diagnostics.model import Diagnostic, PolicyError, Related, Severity, Span
 from costlens_policy.documents import KINDS, Document
 from costlens_policy.frozen import frozen
-from costlens_policy.schema import read_document
+from costlens_policy.schema import read_document, with_windows_apart
 from costlens_policy.source.compose import Composed, compose
 from costlens_policy.source.located import LocatedDocument, SourceText
 from costlens_policy.source.read import checkout_of, is_yaml, read_source, yaml_files
@@ -94,7 +94,7 @@ class File:
     def readings(self) -> tuple[Reading, ...]:
         if any(item.is_error for item in self.diagnostics):
             return ()
-        return tuple(Reading(located) for located in self._composed.documents)
+        return tuple(Reading(with_windows_apart(located)) for located in self._composed.documents)
 
 
 @dataclass

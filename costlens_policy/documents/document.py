@@ -194,6 +194,7 @@ def _alternatives(schema: dict[str, Any], section: type[Section]) -> None:
     if section.exactly_one:
         schema["oneOf"] = [{"required": [key]} for key in section.exactly_one]
     if section.at_least_one:
+        schema["required"] = [key for key in schema.get("required", ()) if key not in section.at_least_one]
         schema["anyOf"] = [{"required": [key]} for key in section.at_least_one]
 
 

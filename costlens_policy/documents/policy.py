@@ -38,9 +38,9 @@ from costlens_policy.quantiles import MOST_CASES
 from costlens_policy.units import Kind, Unit, base_of, unit_of_kinds
 
 __all__ = [
-    "AccessRule", "Budget", "BurnRate", "CalendarWindow", "CallWindow", "CarryOver", "Choice", "Downgrade",
-    "FirstUseWindow", "FixedWindow", "LifetimeWindow", "Limits", "PolicyDocument", "QuantileHold", "RollingWindow",
-    "Route", "Split", "SplitTarget", "Target", "Threshold", "Waived", "Window", "Within",
+    "AccessRule", "Budget", "BudgetWindow", "BurnRate", "CalendarWindow", "CallWindow", "CarryOver", "Choice",
+    "Downgrade", "FirstUseWindow", "FixedWindow", "LifetimeWindow", "Limits", "PolicyDocument", "QuantileHold",
+    "RollingWindow", "Route", "Split", "SplitTarget", "Target", "Threshold", "Waived", "Window", "Within",
 ]  # fmt: skip
 
 _WHEN_ASKED = Field(
@@ -488,13 +488,57 @@ class QuantileHold(Section):
     """How many calls of the kind have to be in the ledger; with fewer, the worst case is held."""
 
 
-class Budget(Section):
-    """A limit on what calls may cost, with thresholds before it. Every budget that applies must have room.
+class BudgetWindow(Section):
+    """One of several windows of a budget, with a limit of its own.
 
-    Exactly one hard limit; its unit is part of the key. A limit is a number or an expression.
+    It is a budget by itself, named ``budget.window``, and all other keys are those of the budget.
     """
 
     exactly_one: ClassVar = ("hard_limit_usd", "hard_limit_tokens", "hard_limit_requests", "hard_limit_runs")
+
+    id: Identifier
+    """Name of the window, unique within the budget."""
+    window: Window
+    """The period that the limit covers."""
+    hard_limit_usd: Annotated[Usd, Field(examples=[250])] | _Limit | None = None
+    """US dollars that may be spent in one window."""
+    hard_limit_tokens: Annotated[int, Field(ge=0, examples=[5_000_000])] | _Limit | None = None
+    """Tokens that may be used in one window."""
+    hard_limit_requests: Annotated[int, Field(ge=0, examples=[10_000])] | _Limit | None = None
+    """Calls that may be made in one window."""
+    hard_limit_runs: Annotated[int, Field(ge=0, examples=[20])] | _Limit | None = None
+    """Runs that may make calls in one window."""
+    soft_limit_usd: Annotated[Usd, Field(examples=[200])] | None = None
+    """Raises an alert when it is reached; below the hard limit."""
+    soft_limit_tokens: Annotated[int, Field(ge=0)] | None = None
+    """Raises an alert when it is reached; below the hard limit."""
+    soft_limit_requests: Annotated[int, Field(ge=0)] | None = None
+    """Raises an alert when it is reached; below the hard limit."""
+    soft_limit_runs: Annotated[int, Field(ge=0)] | None = None
+    """Raises an alert when it is reached; below the hard limit."""
+    carry_over: CarryOver | None = None
+    """What is left unused at the end of a calendar period is added to the limit of the next ones."""
+    thresholds: tuple[Threshold, ...] = ()
+    """What happens before the limit is reached; absent means the thresholds of the budget."""
+    reason: Annotated[str, Field(examples=["the five hours' allowance is used up"])] = ""
+    """Shown to whoever is refused because of it; absent means the reason of the budget."""
+
+
+class Budget(Section):
+    """A limit on what calls may cost, with thresholds before it. Every budget that applies must have room.
+
+    Exactly one hard limit; its unit is part of the key. A limit is a number or an expression. With ``windows``, each of
+    them has limits of its own.
+    """
+
+    exactly_one: ClassVar = (
+        "hard_limit_usd",
+        "hard_limit_tokens",
+        "hard_limit_requests",
+        "hard_limit_runs",
+        "windows",
+    )
+    at_least_one: ClassVar = ("window", "windows")
 
     id: Identifier
     """Name of the budget, unique within the policy."""
@@ -551,6 +595,8 @@ class Budget(Section):
     """What is held for a call until it is settled: its worst case, so that what is spent never exceeds the limit; or a
     quantile of what such calls have cost, so that calls under way take no more of the limit than they are likely to
     spend. Then the limit can be exceeded, by the bound that ``budget bound`` prints."""
+    windows: tuple[BudgetWindow, ...] = ()
+    """Several windows with a limit for each, in place of one: all of them must have room."""
     window: Window
     """The period that the limit covers: of the calendar, rolling, from first use, one fixed span, or forever."""
     carry_over: CarryOver | None = None
@@ -565,6 +611,8 @@ class Budget(Section):
 
     @model_validator(mode="after")
     def _one_unit(self) -> Budget:
+        if self.windows:  # else each is read as a budget of its own
+            raise ValueError("`windows` stands in place of `window`, and limits stand in each of them")
         base = base_of(self.unit)
         for unit in ("usd", "tokens", "requests", "runs"):
             if unit != base and getattr(self, f"soft_limit_{unit}") is not None:
