@@ -47,6 +47,7 @@ _BUDGET: Final = """
   - id: budget-%d
     scope: %s
     hard_limit_usd: 1000000000
+    hold: %s
     window: {calendar: day, zone: UTC}
     thresholds: [{at_ratio: 0.8, alert: most of it is gone}]
 """
@@ -54,7 +55,7 @@ _LEASE: Final = timedelta(minutes=10)
 
 
 def section(*, quick: bool) -> Section:
-    """Measure a guarded call by the number of budgets that it counts against, and in a run whose root they are for."""
+    """Measure a guarded call by the number of its budgets: by itself, in a run, and where budgets hold quantiles."""
     effort = QUICK if quick else FULL
     rows: list[tuple[Cell, ...]] = []
     for budgets in _BUDGETS:
@@ -62,21 +63,25 @@ def section(*, quick: bool) -> Section:
             engine = company(Path(folder), budgets)
         with TemporaryDirectory() as folder:
             of_runs = company(Path(folder), budgets, "runAt(request.run, 1)")
+        with TemporaryDirectory() as folder:
+            quantiles = company(Path(folder), budgets, hold="{quantile: 0.95, cases: 20}")
         alone = [microseconds(step, (None,), effort) for step in (_decide(engine), _store(budgets))]
-        settled, inside = by_turns((partial(_guarded(engine), None), _in_run(_guarded(of_runs))), effort)
+        ways = (partial(_guarded(engine), None), _in_run(_guarded(of_runs)), partial(_guarded(quantiles, 30), None))
+        settled, inside, measured = by_turns(ways, effort)
         given_back = microseconds(_given_back(engine), (None,), effort)
         rows.append((
-            f"{budgets} budgets", *alone, settled, given_back, inside, settled / alone[0], inside / settled,
+            f"{budgets} budgets", *alone, settled, given_back, inside, measured, settled / alone[0], inside / settled,
+            measured / settled,
         ))  # fmt: skip
     columns = (
         "a call that counts against", "decide", "store", "call + settle", "call + release", "in a run of depth 3",
-        "settled / decide", "in a run / settled",
+        "of a quantile", "settled / decide", "in a run / settled", "of a quantile / settled",
     )  # fmt: skip
     return Section("guard", "Guarded calls in memory, µs of CPU each", columns, tuple(rows))
 
 
-def company(folder: Path, budgets: int, scope: str = "request.team") -> Engine:
-    rules = "".join(_BUDGET % (number, scope) for number in range(budgets))
+def company(folder: Path, budgets: int, scope: str = "request.team", hold: str = "worst_case") -> Engine:
+    rules = "".join(_BUDGET % (number, scope, hold) for number in range(budgets))
     policy = "kind: Policy\n" + (f"budgets:{rules}" if budgets else "")
     texts = {"policy-set": _POLICY_SET, "policy": policy, "catalogue": _CATALOGUE}
     for name, text in texts.items():
@@ -104,7 +109,8 @@ def _store(budgets: int) -> Callable[[None], Any]:
     return pair
 
 
-def _guarded(engine: Engine) -> Callable[[None], Any]:
+def _guarded(engine: Engine, measured: int = 0) -> Callable[[None], Any]:
+    """Hold and settle a call; what so many calls have come to is known before."""
     guard = Guard(engine, alert_sinks=[])
 
     def call(_: None) -> None:
@@ -112,6 +118,9 @@ def _guarded(engine: Engine) -> Callable[[None], Any]:
             assert held.model
             held.settle(_USAGE)
 
+    for _ in range(measured):
+        call(None)
+    guard.measure()
     return call
 
 

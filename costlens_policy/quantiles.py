@@ -9,13 +9,15 @@ in place of ``q (n + 1)`` it would fall short of that.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import Iterable, Mapping
 from decimal import ROUND_CEILING, Context, Decimal
 from typing import Final, NamedTuple, TypeAlias
 
 __all__ = [
-    "LONGEST_TASK", "MOST_CASES", "RATIO_DIGITS", "WHOLE", "CallKind", "Measured", "Measures", "band_of", "least_cases",
-    "lowest_of", "measured_of", "ratio_of",
+    "LONGEST_TASK", "MOST_CASES", "RATIO_DIGITS", "WHOLE", "CallKind", "Measured", "Measures", "Ratios",
+    "band_of", "least_cases", "lowest_of", "ratio_of",
 ]  # fmt: skip
 
 WHOLE: Final = Decimal(1)
@@ -73,10 +75,27 @@ def ratio_of(amount: int, worst: int) -> int:
     return min(_UNITS, -(-amount * _UNITS // worst)) if worst > 0 else _UNITS
 
 
-def measured_of(ratios: Sequence[int], quantile: Decimal) -> Measured:
-    """Return what is known of a kind from the ratios of its cases, in millionths."""
-    cases = len(ratios)
-    place = int((quantile * (cases + 1)).to_integral_value(ROUND_CEILING, _EXACT))
-    if place > cases:
-        return Measured(cases, WHOLE)
-    return Measured(cases, Decimal(sorted(ratios)[place - 1]).scaleb(-RATIO_DIGITS, _EXACT))
+class Ratios:
+    """The ratios of one kind of calls, in millionths, of at most the ``MOST_CASES`` that were added last."""
+
+    __slots__ = ("_last", "_sorted")
+
+    def __init__(self, ratios: Iterable[int] = ()) -> None:
+        self._last: deque[int] = deque()
+        self._sorted: list[int] = []
+        for ratio in ratios:
+            self.add(ratio)
+
+    def add(self, ratio: int) -> None:
+        if len(self._last) == MOST_CASES:
+            del self._sorted[bisect_left(self._sorted, self._last.popleft())]
+        self._last.append(ratio)
+        insort(self._sorted, ratio)
+
+    def measured(self, quantile: Decimal) -> Measured:
+        """Return what is known of the kind."""
+        cases = len(self._sorted)
+        place = int((quantile * (cases + 1)).to_integral_value(ROUND_CEILING, _EXACT))
+        if place > cases:
+            return Measured(cases, WHOLE)
+        return Measured(cases, Decimal(self._sorted[place - 1]).scaleb(-RATIO_DIGITS, _EXACT))

@@ -75,6 +75,8 @@ class Measure:
     per_token: Mapping[str, int]
     by_kind: bool
     """Whether tokens of different kinds count differently."""
+    quantum: Decimal = field(init=False, repr=False, compare=False)
+    """One of the last digit."""
     _heaviest: dict[tuple[str, ...], int] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def heaviest(self, kinds: tuple[str, ...]) -> int:
@@ -90,7 +92,10 @@ class Measure:
 
     def rounded_up(self, amount: Decimal) -> Decimal:
         """Return an amount in as many digits as amounts of the unit can have, never less than it was."""
-        return amount.quantize(Decimal(1).scaleb(-self.digits), ROUND_CEILING, _ROUNDING)
+        return amount.quantize(self.quantum, ROUND_CEILING, _ROUNDING)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "quantum", Decimal(1).scaleb(-self.digits))
 
 
 _PLAIN: Final[Mapping[Unit, Measure]] = {

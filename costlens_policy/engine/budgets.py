@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
 from costlens_policy.compiler.formula import Formula
@@ -22,13 +23,38 @@ from costlens_policy.runs import RUN
 from costlens_policy.units import Measure, Unit, show_amount
 
 __all__ = [
-    "FREE", "NOTHING", "NO_RATIOS", "SURELY", "ActiveThreshold", "AppliedBudget", "BudgetStage", "Costs", "Verdict",
-    "added", "held", "held_for", "no_room", "taken", "why_worst",
-    "worst_by_unit",
+    "FREE", "NOTHING", "NO_RATIOS", "SURELY", "ActiveThreshold", "AppliedBudget", "BudgetStage", "Costs", "Ratios",
+    "Verdict", "added", "held", "held_for", "no_room", "taken", "why_worst", "worst_by_unit",
 ]  # fmt: skip
 
 _ONE: Final = Decimal(1)
-NO_RATIOS: Final[Mapping[str, Decimal]] = {}
+
+
+class Ratios(dict[str, Decimal]):
+    """By budget (``policy/budget``), which part of the worst case of one call is held, where that is not all of it.
+
+    Most budgets of a call hold the very same part of the very same amount, which is worked out once.
+    """
+
+    __slots__ = ("_last",)
+
+    def __init__(self, ratios: Mapping[str, Decimal] = MappingProxyType({})) -> None:
+        super().__init__(ratios)
+        self._last = ZERO, ZERO, "", ZERO
+
+    def part(self, step: BudgetStep, call: Decimal) -> Decimal | None:
+        """Return what a budget holds for the call, which may add so much; None where all of it is held."""
+        ratio, unit = self.get(step.id), step.unit
+        if ratio is None:
+            return None
+        amount, part, of_unit, hold = self._last
+        if amount is not call or part != ratio or of_unit != unit:
+            hold = step.measure.rounded_up(multiply(call, ratio))
+            self._last = call, ratio, unit, hold
+        return hold
+
+
+NO_RATIOS: Final = Ratios()
 """Where all of the worst case is held, on every budget."""
 SURELY: Final = 1 - 1e-12
 """What takes a double below the amount that it was rounded from."""
@@ -112,7 +138,7 @@ class Costs(Protocol):
     @property
     def output_tokens(self) -> int: ...
     @property
-    def ratios(self) -> Mapping[str, Decimal]: ...
+    def ratios(self) -> Ratios: ...
     @property
     def lacks(self) -> str:
         """What is not known where the worst cost is not, for people."""
@@ -125,7 +151,7 @@ class PricedCall(Costs, Protocol):
     """A candidate, which knows quickly whether its worst cost stays below an amount."""
 
     priced: PricedModel
-    ratios: Mapping[str, Decimal]
+    ratios: Ratios
 
     def surely_below(self, usd: float) -> bool: ...
 
@@ -142,8 +168,7 @@ def added(step: BudgetStep, costs: Costs) -> Decimal | None:
 
 def held(step: BudgetStep, costs: Costs, call: Decimal) -> Decimal | None:
     """Return what a budget holds for a call that may add so much; None where all of it is held."""
-    ratio = costs.ratios.get(step.id) if costs.ratios else None
-    return None if ratio is None else step.measure.rounded_up(multiply(call, ratio))
+    return costs.ratios.part(step, call) if costs.ratios else None
 
 
 def taken(step: BudgetStep, costs: Costs) -> Decimal | None:
@@ -308,7 +333,7 @@ class _Most(NamedTuple):
     prompt_tokens: int
     output_tokens: int = 0
     calls: Sequence[Costs] = ()
-    ratios: Mapping[str, Decimal] = NO_RATIOS
+    ratios: Ratios = NO_RATIOS
     lacks: str = "it has no price"
 
     def weighed(self, measure: Measure) -> int:
@@ -390,7 +415,7 @@ class BudgetStage:
             return verdict  # as nearly always
         return self.judge_each(call.priced, call)
 
-    def _ratios(self, call: PricedCall) -> Mapping[str, Decimal]:
+    def _ratios(self, call: PricedCall) -> Ratios:
         """Return which part of its worst case is held for a call, by budget, where that is known.
 
         Where the worst case has room, so has any part of it: then nothing else is asked.
@@ -399,7 +424,7 @@ class BudgetStage:
         task = task_of(context)
         if not 0 < len(task) <= LONGEST_TASK:
             return NO_RATIOS
-        ratios = {}
+        ratios = Ratios()
         for step in self._quantiles:
             known = context.known_of(step, model, task, output)
             if known is not None and step.hold is not None and known.cases >= step.hold.cases:

@@ -125,7 +125,7 @@ class Candidate:
         self.verdict = FREE
         self.added_by = ""
         self.kinds: TokenKinds | None = None
-        self.ratios: Mapping[str, Decimal] = NO_RATIOS
+        self.ratios = NO_RATIOS
 
     @property
     def name(self) -> str:

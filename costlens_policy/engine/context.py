@@ -21,7 +21,7 @@ from costlens_policy.errors import RequestError
 from costlens_policy.expressions import Value
 from costlens_policy.expressions.runtime import CelError, from_python
 from costlens_policy.money import ZERO, total
-from costlens_policy.quantiles import CallKind, Measured, Measures, band_of
+from costlens_policy.quantiles import Measured, Measures, band_of
 from costlens_policy.rewrites.steps import RewriteStep
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Context:
         self.failures: dict[Failure, None] = {}
         self.read: dict[tuple[str, str], Balance] = {}
         self.measures = measures
-        self.measured: dict[CallKind, Measured] = {}
+        self.measured: dict[tuple[str, str, str, int], Measured] = {}
         if plan.reads_more:
             self._open()
 
@@ -213,8 +213,8 @@ class Context:
 
     def known_of(self, step: BudgetStep, model: str, task: str, output_tokens: int) -> Measured | None:
         """Return what is known of such calls on a budget, and remember that the decision saw it."""
-        kind = CallKind(step.id, model, task, band_of(output_tokens))
-        known = self.measures.get(kind)
+        kind = (step.id, model, task, band_of(output_tokens))  # as good as a ``CallKind``, and quicker
+        known: Measured | None = self.measures.get(kind)  # type: ignore[call-overload]
         if known is not None:
             self.measured[kind] = known
         return known
@@ -401,10 +401,10 @@ def _closed(
     now: datetime,
     counted: tuple[int, str] | None,
     failures: tuple[Failure, ...],
-    measured: dict[CallKind, Measured],
+    measured: dict[tuple[str, str, str, int], Measured],
 ) -> Context:
     """Return a context as a decision keeps it."""
-    context = Context(plan, request, read, now, counted, measured)
+    context = Context(plan, request, read, now, counted)
     context.read, context.failures, context.measured = read, dict.fromkeys(failures), measured
     context.close()
     return context

@@ -24,7 +24,7 @@ from costlens_policy.engine.facts import (
     Overflowed,
     WayOut,
 )
-from costlens_policy.quantiles import Measures
+from costlens_policy.quantiles import CallKind, Measures
 from costlens_policy.rewrites import Change
 from costlens_policy.units import Unit
 
@@ -318,7 +318,8 @@ class Decided:
     @property
     def measured(self) -> Measures:
         """What was known of such calls, as far as any budget that holds a quantile of what they cost looked at it."""
-        return self._context.measured
+        known = self._context.measured
+        return {CallKind(*kind): found for kind, found in known.items()} if known else known  # type: ignore[return-value]
 
     @property
     def plan(self) -> Plan:

@@ -7,7 +7,6 @@ what nobody knows must not make later holds smaller. A call that was given back 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from itertools import takewhile
@@ -19,16 +18,7 @@ from costlens_policy.ledger.calls import Facts
 from costlens_policy.ledger.errors import AmountError
 from costlens_policy.ledger.history import Entry, EntryQuery, Page, Reservation
 from costlens_policy.money import plain
-from costlens_policy.quantiles import (
-    LONGEST_TASK,
-    MOST_CASES,
-    CallKind,
-    Measured,
-    Measures,
-    band_of,
-    measured_of,
-    ratio_of,
-)
+from costlens_policy.quantiles import LONGEST_TASK, CallKind, Measures, Ratios, band_of, ratio_of
 
 __all__ = ["CallHistory", "beyond_hold", "worst_facts", "worst_held"]
 
@@ -37,6 +27,9 @@ _WORST: Final = "worst"
 _MOST_MODELS: Final = 16
 _MOST_KINDS: Final = 2_000
 _MOST_READ: Final = 10_000
+"""Entries that are read at first."""
+_MOST_NEW: Final = 2_000
+"""Entries that are read each time after that."""
 _PAGE: Final = 500
 _WHOLE: Final = ratio_of(1, 1)
 
@@ -103,8 +96,7 @@ class CallHistory:
 
     def __init__(self, units: Mapping[str, Unit]) -> None:
         self.units: Final = dict(units)
-        self._ratios: dict[CallKind, deque[int]] = {}
-        self._known: dict[CallKind, Measured] = {}
+        self._ratios: dict[CallKind, Ratios] = {}
         self._last = ""
         """The latest entry that was read."""
 
@@ -114,8 +106,8 @@ class CallHistory:
         ``entries`` is that of a store; what it raises, if it cannot be reached, leaves all as it was.
         """
         found: list[Entry] = []
-        query = EntryQuery(newest_first=True, limit=_PAGE)
-        while len(found) < _MOST_READ:
+        query, most = EntryQuery(newest_first=True, limit=_PAGE), _MOST_NEW if self._last else _MOST_READ
+        while len(found) < most:
             page = entries(query)
             new = list(takewhile(lambda entry: entry.id != self._last, page.items))
             found += new
@@ -131,17 +123,12 @@ class CallHistory:
         if case is None:
             return
         kind, ratio = case
-        ratios = self._ratios.pop(kind, None) or deque(maxlen=MOST_CASES)
-        ratios.append(ratio)
+        ratios = self._ratios.pop(kind, None) or Ratios()
+        ratios.add(ratio)
         self._ratios[kind] = ratios  # behind all others: the kinds that were not seen for longest go first
-        self._known.pop(kind, None)
         if len(self._ratios) > _MOST_KINDS:
-            gone = next(iter(self._ratios))
-            del self._ratios[gone]
-            self._known.pop(gone, None)
+            del self._ratios[next(iter(self._ratios))]
 
     def measures(self, quantiles: Mapping[str, Decimal]) -> Measures:
         """Return what is known of each kind, by the quantile of its budget. The mapping is never changed."""
-        for kind in [kind for kind in self._ratios if kind not in self._known and kind.budget in quantiles]:
-            self._known[kind] = measured_of(list(self._ratios[kind]), quantiles[kind.budget])
-        return dict(self._known)
+        return {kind: ratios.measured(quantiles[kind.budget]) for kind, ratios in self._ratios.items()}

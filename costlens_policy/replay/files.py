@@ -88,6 +88,7 @@ def _completed(mapping: ColumnMapping, files: Sequence[str], plan: Plan) -> Colu
 
 def _notes(plan: Plan, mapping: ColumnMapping) -> Iterator[str]:
     yield from _on_signals(plan, mapping)
+    yield from _on_holds(plan)
     yield from unknown_models(mapping, plan.catalogue.find, plan.catalogue.suggest)
 
 
@@ -149,6 +150,13 @@ def _on_signals(plan: Plan, mapping: ColumnMapping) -> Iterator[str]:
         yield f"rules read {names}, and the traffic has no texts: each of them is absent, or has its default"
 
 
+def _on_holds(plan: Plan) -> Iterator[str]:
+    """Report from what budgets that hold a quantile know what calls have cost."""
+    if plan.stages.quantiles:
+        names = ", ".join(f"`{step.id}`" for step in plan.stages.quantiles)
+        yield f"{names}: the quantile is that of the replayed calls so far, each of which is known at once"
+
+
 def _read(plan: Plan, files: Sequence[str], mapping: ColumnMapping, settings: Settings, progress: Progress) -> Traffic:
     progress.start("reading", None, "rows")
     return read_traffic(files, mapping, plan, settings.start, lambda: progress.advance(1))
@@ -164,6 +172,8 @@ def _in_columns(plan: Plan, mapping: ColumnMapping, files: Sequence[str]) -> boo
         return False  # what was charged lately, too
     if any(step.carry_over is not None for _, step in plan.budgets.values()):
         return False  # what earlier periods left is worked out by the balances of rows
+    if plan.stages.quantiles:
+        return False  # what calls have come to, too
     names = {*mapping.columns, *mapping.constants}
     return not names.intersection(_WHOLE_ROWS) and _scalars(plan, _attributes(mapping))
 

@@ -18,6 +18,7 @@ from costlens_policy.engine.facts import Exclusion
 from costlens_policy.errors import RequestError
 from costlens_policy.money import ZERO, subtract, total
 from costlens_policy.periods import Period, periods_before, schedule_of
+from costlens_policy.quantiles import LONGEST_TASK, CallKind, Measured, Ratios, band_of, ratio_of
 from costlens_policy.replay.expected import Served, expected_of, is_measured
 from costlens_policy.replay.judged import Answer
 from costlens_policy.replay.result import Outcome, Refused, Result
@@ -71,13 +72,14 @@ def rejected(row: Row, error: RequestError) -> Reject:
 class Simulation:
     """The state of a replay: balances, caches, and decisions that can be shared."""
 
-    __slots__ = ("_asks_caches", "_book", "_budgets", "_caches", "_measured", "_plan", "verdicts")
+    __slots__ = ("_asks_caches", "_book", "_budgets", "_caches", "_history", "_measured", "_plan", "verdicts")
 
     def __init__(self, plan: Plan, settings: Settings, block_tokens: int = 0) -> None:
         self._plan = plan
         self._budgets = bool(plan.budgets)
         self._measured = is_measured(plan)
         self._book = _BalanceBook(plan)
+        self._history = _History(plan)
         self._caches = _PromptCaches(settings, block_tokens)
         self._asks_caches = reads_caches(plan, settings)
         self.verdicts = Verdicts(plan)
@@ -92,7 +94,7 @@ class Simulation:
         request = request_of(row, self._plan)
         if self._asks_caches and WARM_TOKENS not in request and (warm := self._caches.warm(row)):
             request[WARM_TOKENS] = warm
-        return self.verdicts.decide(request, self._book, row.time)
+        return self.verdicts.decide(request, self._book, row.time, self._history.known)
 
     def settle(self, row: Row, decision: Decision) -> Outcome:
         """Price and charge the request that was decided last."""
@@ -105,6 +107,8 @@ class Simulation:
         alerts = tuple(self._book.first_alerts(decision)) if decision.alerts else ()
         if self._budgets:
             self._book.charge(decision, usages_of(usage, row), cost)
+        if self._plan.stages.quantiles:
+            self._history.add(decision, usages_of(usage, row), cost)
         assert decision.estimate is not None
         return Outcome(
             model, decision.rule, "", "", usage, cost, written, alerts, decision.rewrites, errors_of(decision),
@@ -380,6 +384,33 @@ class _BalanceBook(Mapping[_Key, Balance]):
         start = self.now - period.rolling
         while charges and charges[0][0] <= start:
             self._accounts[account] = total((self._accounts[account], -charges.popleft()[1]))
+
+
+class _History:
+    """What the replayed calls have come to, for budgets that hold a quantile of that."""
+
+    __slots__ = ("_plan", "_ratios", "known")
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._ratios: dict[CallKind, Ratios] = {}
+        self.known: dict[CallKind, Measured] = {}
+
+    def add(self, decision: Decision, usages: Sequence[Usage], cost: Decimal | None) -> None:
+        """Take in what a call has cost: all of its worst case where that is not known."""
+        assert decision.model is not None, "what is charged was allowed"
+        assert decision.estimate is not None, "what is charged was allowed"
+        band = band_of(decision.estimate.output_tokens)
+        for seen in decision.balances:
+            step = self._plan.budgets[seen.budget][1]
+            if step.hold is None or not 0 < len(decision.task) <= LONGEST_TASK:
+                continue
+            amount = seen.call if cost is None and seen.unit == "usd" else _amount(seen.unit, usages, cost)
+            whole = [int(step.measure.rounded_up(item).scaleb(step.measure.digits)) for item in (amount, seen.call)]
+            kind = CallKind(seen.budget, decision.model, decision.task, band)
+            ratios = self._ratios.setdefault(kind, Ratios())
+            ratios.add(ratio_of(*whole))
+            self.known[kind] = ratios.measured(step.hold.quantile)
 
 
 def _amount(unit: Unit, usages: Sequence[Usage], cost: Decimal | None) -> Decimal:

@@ -16,6 +16,7 @@ from costlens_policy.engine.context import Balances
 from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Decision
 from costlens_policy.expressions import STRING
+from costlens_policy.quantiles import Measures
 
 __all__ = ["Verdicts", "parts"]
 
@@ -50,7 +51,9 @@ class Verdicts:
         self._known: dict[Hashable, Decision] = {}
         self.shared = 0
 
-    def decide(self, request: Mapping[str, Any], balances: Balances, now: datetime) -> Decision:
+    def decide(
+        self, request: Mapping[str, Any], balances: Balances, now: datetime, measures: Measures | None = None
+    ) -> Decision:
         """Return the decision. Where it is shared, only its own request, time and token counts are not this one's.
 
         Raises ``RequestError``.
@@ -60,7 +63,7 @@ class Verdicts:
         if known is not None:
             self.shared += 1
             return known
-        decision = decide(self._plan, request, balances, now)
+        decision = decide(self._plan, request, balances, now, measures)
         if key is not None and decision.model is not None:  # reasons of denials have numbers of their own
             if len(self._known) >= _KEPT:
                 self._known.clear()

@@ -26,7 +26,7 @@ from costlens_policy.decision_log import decide_again
 from costlens_policy.decision_log.entries import decision_entry
 from costlens_policy.engine.mask import Mask
 from costlens_policy.engine.routes import split_position
-from costlens_policy.quantiles import CallKind, Measured, measured_of, ratio_of
+from costlens_policy.quantiles import MOST_CASES, CallKind, Measured, Ratios, ratio_of
 from costlens_policy.rewrites.redaction import RedactStep
 from costlens_policy.schema import schema_texts
 from tests.corpus.semantic_cases import CATALOGUE, SETS, engine_of
@@ -95,9 +95,10 @@ def test_s_bud_40_no_policy_takes_a_limit_of_another_out_of_force(tmp_path: Path
 
 def test_s_hld_4_the_ratio_is_that_of_the_kth_case() -> None:
     hundredths = [10_000 * part for part in range(1, 20)]
-    assert measured_of(hundredths, Decimal("0.95")) == (19, Decimal("0.19"))  # the 19th of 19: 0.95 * 20
-    assert measured_of(hundredths[:18], Decimal("0.95")) == (18, 1)  # there is no 19th of 18
-    assert measured_of(hundredths, Decimal("0.5")) == (19, Decimal("0.1"))
+    assert Ratios(hundredths).measured(Decimal("0.95")) == (19, Decimal("0.19"))  # the 19th of 19: 0.95 * 20
+    assert Ratios(hundredths[:0:-1]).measured(Decimal("0.95")) == (18, 1)  # there is no 19th of 18
+    assert Ratios(reversed(hundredths)).measured(Decimal("0.5")) == (19, Decimal("0.1"))
+    assert Ratios([10**6, *[5] * MOST_CASES]).measured(Decimal("0.999")) == (MOST_CASES, Decimal("0.000005"))
     assert [ratio_of(1, 3), ratio_of(2, 1), ratio_of(0, 7), ratio_of(0, 0)] == [333_334, 10**6, 0, 10**6]
 
 

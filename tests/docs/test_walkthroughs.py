@@ -1,4 +1,4 @@
-"""The tutorial, the guide to fitting and the pages about signals, agents and carry-over do what they say."""
+"""The tutorial, the guide to fitting and the pages about signals, agents, carry-over and holds do what they say."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ FITTING = ROOT / "docs" / "fit.md"
 SIGNALS = ROOT / "docs" / "signals.md"
 AGENTS = ROOT / "docs" / "agents.md"
 CARRY_OVER = ROOT / "docs" / "carry-over.md"
+HOLDS = ROOT / "docs" / "holds.md"
 MEASURED = ROOT / "examples" / "measured-quality"
 PROMPTS = ROOT / "examples" / "learned-signal" / "prompts.csv"
 
@@ -40,6 +41,10 @@ def test_the_allowance_of_agents(tmp_path: Path, request: pytest.FixtureRequest)
 
 def test_a_team_with_carry_over(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     _follow(CARRY_OVER, tmp_path, request)
+
+
+def test_holds_of_agents(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    _follow(HOLDS, tmp_path, request)
 
 
 def _follow(page: Path, folder: Path, request: pytest.FixtureRequest, heading: str = "") -> None:

@@ -26,7 +26,7 @@ from costlens_policy.compiler.rules import (
 from costlens_policy.compiler.thresholds import BurnRate, Forecast, Outlook
 from costlens_policy.engine import budgets, decide, preparation, request, routes
 from costlens_policy.engine.access import refused_model
-from costlens_policy.engine.budgets import BudgetStage
+from costlens_policy.engine.budgets import BudgetStage, Ratios
 from costlens_policy.engine.candidate import Candidate, obstacle
 from costlens_policy.engine.context import Context
 from costlens_policy.engine.facts import Exclusion
@@ -141,16 +141,16 @@ def _ratio(one: timedelta, other: timedelta) -> Fraction:
     return Fraction(one // timedelta.resolution, other // timedelta.resolution)
 
 
-def _ratios(stage: BudgetStage, call: Any) -> Mapping[str, Decimal]:
+def _ratios(stage: BudgetStage, call: Any) -> Ratios:
     """Find what is known of such calls as S-HLD-2 and S-HLD-3 say, for every budget of the plan."""
     context, task, band = stage._context, _task(stage._context), 0
     while 2**band <= call.output_tokens:
         band += 1
-    found = {}
+    found = Ratios()
     for step in (step for layer in context.plan.layers for step in layer.budgets):
         for kind, known in context.measures.items():
             if step.hold and task and kind == (step.id, call.priced.model.name, task, band):
-                context.measured[kind] = known
+                context.measured[tuple(kind)] = known
                 if known.cases >= step.hold.cases:
                     found[step.id] = known.ratio
     return found

@@ -43,6 +43,8 @@ __all__ = ["ArrowStream", "Job", "State", "settle", "step"]
 class Job:
     """A plan and the assumptions. ``attributes`` are the request attributes for which batches have columns.
 
+    Raises ``ValueError`` for a plan with a budget that holds a quantile, which is replayed row by row.
+
     ``files`` are the names to which the column ``file`` refers by index, for rows that are left out. ``split`` says
     that the rows are shared out over several states, which are merged: each then remembers its sessions.
     """
@@ -59,6 +61,8 @@ class Job:
     """Whether the catalogue knows the quality of any model."""
 
     def __post_init__(self) -> None:
+        if self.plan.stages.quantiles:
+            raise ValueError(f"`{self.plan.stages.quantiles[0].id}` holds a quantile, and is replayed row by row")
         names = dict.fromkeys((*self.attributes, "session", "model", *(("id",) if self.plan.reads_id else ())))
         known = tuple(name for name in names if name in self.plan.attributes)
         object.__setattr__(self, "needed", self.attributes)
