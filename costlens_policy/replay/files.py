@@ -145,8 +145,12 @@ def _compared(
 
 def _on_signals(plan: Plan, mapping: ColumnMapping) -> Iterator[str]:
     """Report that rules read signals of which the traffic shows nothing."""
-    if plan.reads_signals and not {*mapping.columns, *mapping.constants}.intersection(_SHOW_SIGNALS):
-        names = ", ".join(f"`signals.{name}`" for name in sorted(plan.reads_signals))
+    fields = {*mapping.columns, *mapping.constants}
+    if fields.intersection(_SHOW_SIGNALS):
+        return
+    unknown = [name for name in sorted(plan.reads_signals) if f"request.signals.{name}" not in fields]
+    if unknown:
+        names = ", ".join(f"`signals.{name}`" for name in unknown)
         yield f"rules read {names}, and the traffic has no texts: each of them is absent, or has its default"
 
 

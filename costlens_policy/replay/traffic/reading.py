@@ -13,9 +13,10 @@ from itertools import pairwise
 from typing import Any, Final, Protocol
 
 from costlens_policy.catalogue import Usage
+from costlens_policy.checker.attributes import SIGNALS
 from costlens_policy.compiler.attributes import RequestAttribute
 from costlens_policy.compiler.plan import Plan
-from costlens_policy.expressions import ANY_LIST, STRING
+from costlens_policy.expressions import ANY_LIST, DYN, STRING
 from costlens_policy.frozen import frozen
 from costlens_policy.replay.traffic.cells import (
     Counted,
@@ -196,13 +197,21 @@ class RowReader:
     costs_alone: bool = False
     usage_notes: Counter[str] = field(default_factory=Counter)
     attributes: list[tuple[str, str]] = field(init=False)
+    signals: list[tuple[str, str]] = field(init=False)
+    """Fields that hold one signal each."""
     counts: tuple[str, ...] = field(init=False)
+    _types_of_signals: dict[str, str] = field(init=False)
     _shaper: Spans | Transcripts | None = None
     _once: dict[str, list[RawRow]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         names = dict.fromkeys((*self.mapping.columns, *self.mapping.constants))
-        self.attributes = [(name, name.removeprefix("request.")) for name in names if name.startswith("request.")]
+        fields = [(name, name.removeprefix("request.")) for name in names if name.startswith("request.")]
+        of_signals = f"{SIGNALS}."
+        self.attributes = [field for field in fields if not field[1].startswith(of_signals)]
+        self.signals = [(name, of.removeprefix(of_signals)) for name, of in fields if of.startswith(of_signals)]
+        declared = self.shape.attributes.get(SIGNALS)
+        self._types_of_signals = {} if declared is None else {item.name: item.type for item in declared.signals}
         self.counts = tuple(name for name in COUNTS if name in names)
 
     def column_check(self, file: str) -> ColumnCheck:
@@ -234,10 +243,15 @@ class RowReader:
                 self._shaper.survey(raw)
 
     def examine(self) -> None:
-        """Refuse a mapping whose attributes the policy set does not have."""
+        """Refuse a mapping whose attributes or signals the policy set does not have."""
         for _, name in self.attributes:
             if name not in self.shape.attributes:
                 raise TrafficError(self._no_attribute(name))
+        for _, name in self.signals:
+            if name not in self._types_of_signals:
+                close = get_close_matches(name, self._types_of_signals, n=1)
+                hint = f"did you mean `{close[0]}`?" if close else "declare it in a document of `kind: Signals`"
+                raise TrafficError(f"the policy set has no signal `{name}`; {hint}")
 
     def note_unread(self, columns: ColumnCheck) -> None:
         """Record the columns of a file that look like tokens, money or attributes but are not read, and a sample."""
@@ -378,6 +392,14 @@ class RowReader:
         for name, attribute in self.attributes:
             if (value := self._value(fields, name)) is not None:
                 found[attribute] = attribute_of(value, self.shape.attributes[attribute].type)
+        signals = {
+            signal: attribute_of(value, STRING if self._types_of_signals[signal] == "string" else DYN)
+            for name, signal in self.signals
+            if (value := self._value(fields, name)) is not None
+        }
+        if signals:
+            given = found.get(SIGNALS)
+            found[SIGNALS] = {**given, **signals} if isinstance(given, Mapping) else signals
         session = self._value(fields, "session")
         if session is not None:
             found.setdefault("session", text_of(session))

@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from itertools import islice
 from typing import Any, Final
 
+from costlens_policy.checker.attributes import SIGNALS
 from costlens_policy.replay.traffic.cells import cell, has_cell
 from costlens_policy.replay.traffic.mapping import FIELDS, TEXTS, ColumnMapping
 from costlens_policy.replay.traffic.places import rereadable
@@ -61,13 +62,16 @@ def recognized(files: Sequence[str], columns: Mapping[str, str], constants: Mapp
 def with_requests(mapping: ColumnMapping, files: Sequence[str], attributes: Collection[str]) -> ColumnMapping:
     """Return the mapping with the columns ``request.NAME`` of attributes, where it reads them unmapped.
 
+    Signals can have a column each, ``request.signals.NAME``, where no column has them all.
+
     They are those of the first rows of the first file with rows, unless a log masked them there, since no rule would
     match what stands for a text; of what can be read only once, they are all that there may be.
     Raises ``TrafficError`` for a file that cannot be read.
     """
     if not mapping.requests:
         return mapping
-    named = [f"{_REQUEST}{name}" for name in attributes]
+    signals = attributes[SIGNALS].signals if isinstance(attributes, Mapping) and SIGNALS in attributes else ()
+    named = [f"{_REQUEST}{name}" for name in (*attributes, *(f"{SIGNALS}.{signal.name}" for signal in signals))]
     columns = [
         name for name in named
         if name not in mapping.columns and name not in mapping.constants and name not in mapping.repeated
@@ -75,6 +79,8 @@ def with_requests(mapping: ColumnMapping, files: Sequence[str], attributes: Coll
     if all(map(rereadable, files)):
         rows = next(filter(None, map(_first_rows, files)), [])
         columns = [name for name in columns if any(has_cell(row, name) for row in rows) and not _masked(rows, name)]
+        if f"{_REQUEST}{SIGNALS}" in columns:
+            columns = [name for name in columns if not name.startswith(f"{_REQUEST}{SIGNALS}.")]
     return replace(mapping, columns={**mapping.columns, **{name: name for name in columns}}) if columns else mapping
 
 
