@@ -300,7 +300,7 @@ class _BalanceBook(Mapping[_Key, Balance]):
             lately = tuple(self._lately(account)) if key[0] in self._measured else ()
             return Balance(self._accounts.get(account, ZERO), started_at=started_at, recent=lately)
         used = self._accounts.get(account, ZERO)
-        if self.run is not None and (account, self.run) in self._begun:
+        if used and self.run is not None and (account, self.run) in self._begun:
             used = subtract(used, _ONE)  # a run counts once
         earlier = self._earlier(key, period) if key[0] in self._steps else ()
         if not used and not earlier:

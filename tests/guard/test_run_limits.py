@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,11 @@ from costlens_policy.decision_log import decide_again
 from costlens_policy.decision_log.entries import decision_entry
 from costlens_policy.engine.mask import Mask
 from costlens_policy.ledger import MemoryStore
-from costlens_policy.replay import Settings
+from costlens_policy.replay import Result, Settings
 from costlens_policy.replay.files import replay_files
 from costlens_policy.replay.traffic.mapping import ColumnMapping
 from tests.conftest import ROOT
-from tests.guard.company import REQUEST, Breakable, write_company
+from tests.guard.company import REQUEST, START, Breakable, Clock, write_company
 
 SOAK = bool(os.environ.get("COSTLENS_SOAK"))
 USAGE = {"prompt_tokens": 1000, "completion_tokens": 100}
@@ -152,16 +153,35 @@ def test_a_ledger_that_is_lost_between_a_hold_and_its_run(company: Callable[...,
         assert {(line.used, line.held) for line in again.spend()} <= {(0, 0)}
 
 
+def replayed(engine: Engine, file: Path) -> Result:
+    fields = ("time", "model", "prompt_tokens", "output_tokens")
+    mapping = ColumnMapping("calls", {"request.run": "run"} | {name: name for name in fields})
+    return replay_files(engine.plan, [str(file)], mapping, Settings())
+
+
 def test_a_replay_counts_each_run_once(engine_of_runs: Engine, tmp_path: Path) -> None:
     rows = ["a/1", "a/2", "a/1", "a/3", "a/4", "b/1", "a/2", ""]
     file = tmp_path / "calls.csv"
     lines = [f"2026-05-01T00:00:0{number}Z,{run},nano,1000,100" for number, run in enumerate(rows)]
     file.write_text("time,run,model,prompt_tokens,output_tokens\n" + "\n".join(lines) + "\n", encoding="utf-8")
-    fields = ("time", "model", "prompt_tokens", "output_tokens")
-    mapping = ColumnMapping("calls", {"request.run": "run"} | {name: name for name in fields})
-    result = replay_files(engine_of_runs.plan, [str(file)], mapping, Settings())
+    result = replayed(engine_of_runs, file)
     assert dict(result.allowed) == {"default": 7}
     assert [rule for rule, _ in result.denied] == ["p/runs"]
+
+
+def test_a_run_goes_on_when_its_beginning_has_left_a_window(company: Callable[..., Engine], tmp_path: Path) -> None:
+    engine, clock = company("budgets: [{id: runs, hard_limit_runs: 1, window: {rolling: 1h}}]"), Clock()
+    file = tmp_path / "calls.csv"
+    hours = [(0, "a"), (2, "a"), (2, "b"), (2, "c"), (4, "b")]
+    with Guard(engine, MemoryStore(), alert_sinks=[], clock=clock) as guard:
+        for at, run in hours:
+            clock.now = START + timedelta(hours=at)
+            assert guard.decide({**REQUEST, "run": run}).allowed is (run != "c")
+            if run != "c":
+                guard.call({**REQUEST, "run": run}).settle(USAGE)
+    lines = [f"2026-05-01T0{at}:00:00Z,{run},nano,1000,100" for at, run in hours]
+    file.write_text("time,run,model,prompt_tokens,output_tokens\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    assert replayed(engine, file).allowed.total() == 4
 
 
 def test_a_log_is_decided_again(engine_of_runs: Engine) -> None:
