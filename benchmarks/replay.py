@@ -3,7 +3,7 @@
     python -m benchmarks.replay [--quick] [--json]
 
 The traffic is made up and written as Parquet, CSV and JSON lines; each contestant reads it from there, from Parquet
-where nothing else is said, and ends with its sums, all in one run. Rates are by the clock and by CPU time: Polars uses
+where nothing else is said, and ends with its sums, all in one run. A diff decides each row twice. Rates are by the clock and by CPU time: Polars uses
 all cores, and other work on the machine counts in the former only. The memory is that of a process of its own which
 replays 10 million rows (1 million with ``--quick``) with caches and two budgets.
 """
@@ -28,13 +28,18 @@ from benchmarks.replay_traffic import BUDGETS, MAPPING, ROUTES, TIGHT, by_hand, 
 from benchmarks.section import Section, run_section
 from costlens_policy import Engine, load
 from costlens_policy.engine.decide import decide
-from costlens_policy.replay import Settings, read_traffic, replay, replay_files
+from costlens_policy.replay import READY, Settings, diff_files, read_traffic, replay, replay_files
+from costlens_policy.report import Prices, report_on
+from costlens_policy.report import Settings as Summary
 
 __all__ = ["Figures", "Rate", "measure_replay", "section"]
 
 OURS: Final = "routes"
-_ROWS: Final = {False: 3_000_000, True: 300_000}
-_ROWS_ONE_BY_ONE: Final = {False: 100_000, True: 20_000}
+_ROWS: Final = {
+    "many": {False: 3_000_000, True: 300_000}, "text": {False: 1_000_000, True: 100_000},
+    "few": {False: 100_000, True: 20_000},
+}  # fmt: skip
+"""Rows of columnar files, of text, and of what goes row by row; with ``--quick``, fewer."""
 _ROWS_IN_MEMORY: Final = {False: 10_000_000, True: 1_000_000}
 
 
@@ -64,17 +69,17 @@ def measure_replay(*, quick: bool) -> Figures:
     """Run every contestant once over the same traffic."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        rows, few = _ROWS[quick], _ROWS_ONE_BY_ONE[quick]
         sets = {key: load(write_policies(folder / key, text)) for key, text in _SETS.items()}
-        many, some = (folder / "many.parquet", rows), (folder / "few.parquet", few)
-        for file, length in (many, some):
-            write_traffic(file, length)
-        frame = pl.read_parquet(some[0])
-        frame.write_csv(some[0].with_suffix(".csv"))
-        frame.write_ndjson(some[0].with_suffix(".jsonl"))
+        files = {key: (folder / f"{key}.parquet", rows[quick]) for key, rows in _ROWS.items()}
+        for key, (file, rows) in files.items():
+            write_traffic(file, rows)
+            if key != "many":
+                frame = pl.read_parquet(file)
+                frame.write_csv(file.with_suffix(".csv"))
+                frame.write_ndjson(file.with_suffix(".jsonl"))
         measured = [
-            _measure(key, title, some if one_by_one else many, partial(run, sets=sets), some[0])
-            for key, title, one_by_one, run in _CONTESTANTS
+            _measure(key, title, files[which], partial(run, sets=sets), files["few"][0])
+            for key, title, which, run in _CONTESTANTS
         ]
         ours = next(rate.by_cpu for rate in measured if rate.key == OURS)
         rates = tuple(replace(rate, ratio=rate.by_cpu / ours) for rate in measured)
@@ -107,6 +112,25 @@ def _row_by_row(policy: str) -> Callable[[Path, _Sets], Any]:
     return run
 
 
+def _differs(policy: str, other: str) -> Callable[[Path, _Sets], Any]:
+    def run(file: Path, sets: _Sets) -> Any:
+        return diff_files(sets[policy].plan, sets[other].plan, [str(file)], MAPPING, Settings())
+
+    return run
+
+
+def _reports(suffix: str) -> Callable[[Path, _Sets], Any]:
+    """Report on the calls as those of one model, by model, team and task."""
+
+    def run(file: Path, sets: _Sets) -> Any:
+        prices = Prices(sets["routes"].plan.catalogue, "the catalogue")
+        mapping = READY["plain"].with_columns({}, {"model": "large"})
+        settings = Summary(by=("model", "team", "task"))
+        return report_on([str(file.with_suffix(suffix))], mapping=mapping, settings=settings, prices=prices)
+
+    return run
+
+
 def _decide_alone(file: Path, sets: _Sets) -> None:
     plan = sets["routes"].plan
     names = ("team", "task", "session", "prompt_tokens")
@@ -115,16 +139,21 @@ def _decide_alone(file: Path, sets: _Sets) -> None:
 
 
 _CONTESTANTS: Final = (
-    (OURS, "ours in columns: routes", False, _columns("routes", cache=False)),
-    ("routes-caches", "ours in columns: routes, caches", False, _columns("routes", cache=True)),
-    ("budgets", "ours in columns: routes, caches, two budgets", False, _columns("budgets", cache=True)),
-    ("tight", "ours in columns: the same, and the budgets run out", False, _columns("tight", cache=True)),
-    ("csv", "ours from CSV: routes, caches", True, _columns("routes", cache=True, suffix=".csv")),
-    ("json", "ours from JSON lines: routes, caches", True, _columns("routes", cache=True, suffix=".jsonl")),
-    ("decide", "ours row by row: `decide` alone", True, _decide_alone),
-    ("row-by-row", "ours row by row: routes, caches", True, _row_by_row("routes")),
-    ("row-by-row-budgets", "ours row by row: routes, caches, two budgets", True, _row_by_row("budgets")),
-    ("polars", "Polars by hand: routes and sums in doubles", False, lambda file, sets: by_hand(file)),
+    (OURS, "ours in columns: routes", "many", _columns("routes", cache=False)),
+    ("routes-caches", "ours in columns: routes, caches", "many", _columns("routes", cache=True)),
+    ("budgets", "ours in columns: routes, caches, two budgets", "many", _columns("budgets", cache=True)),
+    ("tight", "ours in columns: the same, and the budgets run out", "many", _columns("tight", cache=True)),
+    ("csv", "ours from CSV: routes, caches", "text", _columns("routes", cache=True, suffix=".csv")),
+    ("json", "ours from JSON lines: routes, caches", "text", _columns("routes", cache=True, suffix=".jsonl")),
+    ("diff", "ours in columns: diff of routes, caches", "many", _differs("routes", "routes")),
+    ("diff-budgets", "ours in columns: diff of routes and two budgets", "few", _differs("routes", "budgets")),
+    ("report", "ours in columns: report by three labels", "many", _reports(".parquet")),
+    ("report-csv", "ours from CSV: report by three labels", "text", _reports(".csv")),
+    ("report-json", "ours from JSON lines: report by three labels", "text", _reports(".jsonl")),
+    ("decide", "ours row by row: `decide` alone", "few", _decide_alone),
+    ("row-by-row", "ours row by row: routes, caches", "few", _row_by_row("routes")),
+    ("row-by-row-budgets", "ours row by row: routes, caches, two budgets", "few", _row_by_row("budgets")),
+    ("polars", "Polars by hand: routes and sums in doubles", "many", lambda file, sets: by_hand(file)),
 )  # fmt: skip
 
 _REPLAYS: Final = "import sys; from benchmarks.replay import replay_once; replay_once(sys.argv[1], sys.argv[2])"
