@@ -20,7 +20,8 @@ from costlens_policy.intervals import Estimate, of_pairs
 from costlens_policy.tokens import ESTIMATE
 
 __all__ = [
-    "EPOCH", "MICROSECOND", "RecordedSpan", "Sample", "Seen", "Task", "TaskCall", "Volume", "shared_start", "volume_of",
+    "EPOCH", "MICROSECOND", "CallSums", "RecordedSpan", "Sample", "Seen", "Task", "TaskCall", "Volume", "shared_start",
+    "volume_of",
 ]  # fmt: skip
 
 
@@ -42,6 +43,20 @@ class TaskCall:
     written_tokens: int | None = None
     prompt: str | Sequence[Hashable] = ""
     outcomes: Mapping[str, float] = field(default_factory=dict)
+
+
+@frozen
+class CallSums:
+    """Sums over recorded calls of one task, without prompts or outcomes, as ``Task`` has them."""
+
+    calls: int
+    prompt_tokens: int
+    output_tokens: int
+    cache_known_tokens: int
+    cached_tokens: int
+    written_tokens: int
+    models: Mapping[str, int]
+    times: Sequence[int]
 
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -133,6 +148,17 @@ class Task:
             sums[1] += first - second
             sums[2] += (first - second) ** 2
 
+    def add_sums(self, sums: CallSums) -> None:
+        """Add calls that were summed up."""
+        self.calls += sums.calls
+        self.prompt_tokens += sums.prompt_tokens
+        self.output_tokens += sums.output_tokens
+        self.cache_known_tokens += sums.cache_known_tokens
+        self.cached_tokens += sums.cached_tokens
+        self.written_tokens += sums.written_tokens
+        self.models.update(sums.models)
+        self.times.extend(sums.times)
+
     @property
     def model(self) -> str | None:
         """The model that served most calls; of two, the first by name."""
@@ -199,10 +225,14 @@ class Seen:
 
     def add(self, call: TaskCall) -> None:
         """Add a call."""
-        task = self.tasks.get(call.task)
+        self.task(call.task).add(call)
+
+    def task(self, name: str | None) -> Task:
+        """Return the task of a label, which is new where no call had the label."""
+        task = self.tasks.get(name)
         if task is None:
-            task = self.tasks[call.task] = Task(call.task)
-        task.add(call)
+            task = self.tasks[name] = Task(name)
+        return task
 
     @property
     def calls(self) -> int:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from typing import Any, Final
 
 from costlens_policy.advise.calls import Seen, TaskCall
@@ -15,6 +16,7 @@ from costlens_policy.replay import ColumnMapping, Row, TrafficError
 from costlens_policy.replay.traffic.cells import cell, text_of
 from costlens_policy.replay.traffic.reading import TEXTS_ONLY, RowReader, raw_rows
 from costlens_policy.replay.traffic.row import Reject
+from costlens_policy.replay.traffic.sources import RawRow
 
 __all__ = ["CallReader", "ReadCalls", "read_calls"]
 
@@ -31,7 +33,7 @@ class ReadCalls:
 
 
 def read_calls(files: Sequence[str], asked: TrafficInput, by: str, tick: Callable[[], None]) -> ReadCalls:
-    """Read all files, row by row; of prompts only a sample is kept. Raises ``TrafficError``."""
+    """Read all files, in columns where that is possible; of prompts only a sample is kept. Raises ``TrafficError``."""
     kept = {name: column for name, column in asked.mapping.columns.items() if _is_read(name)}
     constants = {name: value for name, value in asked.mapping.constants.items() if _is_read(name)}
     named = tuple(name for name in asked.mapping.named if name in kept)
@@ -41,15 +43,28 @@ def read_calls(files: Sequence[str], asked: TrafficInput, by: str, tick: Callabl
             raise TrafficError(f"advice does not read `{name}`; remove it, or group by it with `--by`")
     mapping = replace(asked.mapping, columns=kept, constants=constants, named=named)
     more = {by: asked.mapping.columns[label]} if label in asked.mapping.named else {}
-    rows = RowReader(mapping, TEXTS_ONLY, asked.settings.start, files=tuple(files), more=more)
-    reader = CallReader(asked.mapping, by, rows)
+
+    def start() -> CallReader:
+        rows = RowReader(mapping, TEXTS_ONLY, asked.settings.start, files=tuple(files), more=more)
+        return CallReader(asked.mapping, by, rows)
+
+    reader = None
+    if find_spec("polars") is not None:
+        from costlens_policy.cli.call_columns import read_in_columns  # needs Polars, which not everybody has
+
+        reader = read_in_columns(files, mapping, asked.settings.start, start, tick)
+    reader = reader or _row_by_row(files, start(), tick)
+    return ReadCalls(reader.seen, reader.rows.rejects, tuple(reader.notes()))
+
+
+def _row_by_row(files: Sequence[str], reader: CallReader, tick: Callable[[], None]) -> CallReader:
     for name in files:
         for raw in raw_rows(name, reader.rows):
-            reader.rows.take(raw)
-            if reader.rows.rows:
-                reader.take(reader.rows.rows.pop(), raw.fields)
+            found = reader.read(raw)
+            if found is not None:
+                reader.seen.add(found)
             tick()
-    return ReadCalls(reader.seen, reader.rows.rejects, tuple(reader.notes()))
+    return reader
 
 
 def _is_read(name: str) -> bool:
@@ -70,8 +85,27 @@ class CallReader:
     def __post_init__(self) -> None:
         self.seen.block_tokens = self.mapping.block_tokens
 
-    def take(self, row: Row, fields: Mapping[str, Any]) -> None:
-        """Add the call of a row."""
+    def read(self, raw: RawRow) -> TaskCall | None:
+        """Return the call of a row; None where it is left out."""
+        self.rows.take(raw)
+        return self._call(self.rows.rows.pop(), raw.fields) if self.rows.rows else None
+
+    @property
+    def label(self) -> str:
+        """The column of the label, with its alternatives."""
+        return self.mapping.columns.get(f"request.{self.by}", self.by)
+
+    @property
+    def constant(self) -> str | None:
+        """The label of calls that have none in the column."""
+        found = self.mapping.constants.get(f"request.{self.by}")
+        return None if found is None else text_of(found)
+
+    def count(self, unlabeled: int) -> None:
+        """Count calls without a label that were read elsewhere."""
+        self._unlabeled += unlabeled
+
+    def _call(self, row: Row, fields: Mapping[str, Any]) -> TaskCall:
         label, prompt = self._value(fields, self.by), self._prompt(row, fields)
         self._unlabeled += label is None
         tokens = row.prompt_tokens
@@ -82,18 +116,16 @@ class CallReader:
         if output is None:
             output = row.answers.get(row.model or "") or max(row.answers.values())
         timeless = "time" not in self.mapping.columns or (self.mapping.relative and row.session is not None)
-        self.seen.add(
-            TaskCall(
-                None if label is None else text_of(label),
-                None if timeless else row.time,
-                row.model,
-                max(tokens, 1),
-                output,
-                usage.cache_read + usage.cache_read_audio if usage is not None and row.cache_known else None,
-                usage.cache_write + usage.cache_write_1h if usage is not None and row.cache_known else None,
-                prompt,
-                row.outcomes,
-            )
+        return TaskCall(
+            None if label is None else text_of(label),
+            None if timeless else row.time,
+            row.model,
+            max(tokens, 1),
+            output,
+            usage.cache_read + usage.cache_read_audio if usage is not None and row.cache_known else None,
+            usage.cache_write + usage.cache_write_1h if usage is not None and row.cache_known else None,
+            prompt,
+            row.outcomes,
         )
 
     def notes(self) -> list[str]:

@@ -20,7 +20,7 @@ from costlens_policy.report.calls import HIGH, LABEL, LIMB, LOW
 from costlens_policy.report.prices import Prices
 from costlens_policy.usage import USUAL_TERMS, Rate, ServiceTerms, period_of, rate_of
 
-__all__ = ["REFUSED", "CallColumns", "PlainCalls", "SeenIds"]
+__all__ = ["REFUSED", "CallColumns", "PlainCalls"]
 
 REFUSED: Final = frozenset({"1", "true", "yes", "deny", "denied", "refused", "blocked", "rejected"})
 _PER_MICROSECOND: Final = {"latency_ms": 10**12, "latency_s": 10**9}
@@ -317,30 +317,3 @@ def _limbs_of(text: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
     digits = fraction.str.pad_end(MAX_FRACTION_DIGITS, "0")
     high = whole.cast(pl.Int128) * LIMB + digits.str.slice(0, 15).cast(pl.Int128)
     return high, pl.when(text.is_not_null()).then(digits.str.slice(15, 15).cast(pl.Int64))
-
-
-class SeenIds(dict[str, str]):
-    """Takes all ids for new, and says at the end which were not, by their hashes.
-
-    A reader of rows may ask it as what it remembers ids by.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._hashes: list[pl.Series] = []
-        self._texts: list[str] = []
-
-    def setdefault(self, id: str, place: str = "") -> str:
-        """Note an id; return its place, as if it had not been there before."""
-        self._texts.append(id)
-        return place
-
-    def add(self, hashes: pl.Series) -> None:
-        """Add ids by their hashes."""
-        if len(hashes):
-            self._hashes.append(hashes)
-
-    def repeated(self) -> pl.Series:
-        """Return the hashes that occur twice or more."""
-        every = pl.concat([*self._hashes, pl.Series(self._texts, dtype=pl.String).hash()], rechunk=True).sort()
-        return every.filter(every == every.shift(1)).unique()

@@ -19,8 +19,10 @@ from costlens_policy.catalogue import Model, Usage
 from costlens_policy.replay import READY, ColumnMapping, Row, TrafficError, find_files
 from costlens_policy.replay.judged import Answer, Quality
 from costlens_policy.replay.settings import START
+from costlens_policy.replay.stream.copy import SeenIds
 from costlens_policy.replay.stream.layout import odd_rows
-from costlens_policy.replay.stream.tables import Table
+from costlens_policy.replay.stream.tables import Kind, Table
+from costlens_policy.replay.stream.wider import OwnColumn, wider_tables
 from costlens_policy.replay.traffic.cells import cell, cost_of, text_of, timestamp_of
 from costlens_policy.replay.traffic.mapping import FIELDS, TEXTS
 from costlens_policy.replay.traffic.model_columns import unknown_models, with_models
@@ -28,10 +30,9 @@ from costlens_policy.replay.traffic.reading import TEXTS_ONLY, FileCheck, RowRea
 from costlens_policy.replay.traffic.row import Reject
 from costlens_policy.replay.traffic.sources import RawRow
 from costlens_policy.report.calls import CallQuery, Columns, Read, ReportedCall, ReportError, micros, shown_calls
-from costlens_policy.report.columns import REFUSED, CallColumns, SeenIds
+from costlens_policy.report.columns import REFUSED, CallColumns
 from costlens_policy.report.prices import Prices
 from costlens_policy.report.summarize import Report, Settings, summarize
-from costlens_policy.report.tables import columns_of, tables_for
 from costlens_policy.usage import USUAL_TERMS, ServiceTerms
 
 __all__ = ["Costs", "Extras", "TrafficSource", "report_on", "split_columns"]
@@ -102,7 +103,8 @@ class TrafficSource:
         Rows with repeated ids are left to the reader of rows. Which these are shows once all rows were read, and then
         everything is read again.
         """
-        tables = tables_for(self.files, self.mapping, self.extras, self.start)
+        own = self.extras.own_columns
+        tables = None if own is None else wider_tables(self.files, self.mapping, own, self.start)
         if tables is None:
             return None
         repeated: pl.Series | None = None
@@ -110,10 +112,10 @@ class TrafficSource:
             columns, reader, ids = Columns(query.dimensions), self._reader({}), SeenIds()
             if repeated is None:
                 reader.ids = ids
-            for table, layout in tables:
-                found = CallColumns(layout, columns_of(table, self.extras), self._constants(), query.dimensions,
-                                    self.prices, self.costs, self.baseline)  # fmt: skip
-                self._take_table(table, found, columns, reader, query, repeated, ids, tick)
+            for table in tables:
+                found = CallColumns(table.layout, table.own, self._constants(), query.dimensions, self.prices,
+                                    self.costs, self.baseline)  # fmt: skip
+                self._take_table(table.table, found, columns, reader, query, repeated, ids, tick)
             if repeated is not None:
                 return self._read(columns, reader, query)
             repeated = ids.repeated()
@@ -381,6 +383,10 @@ def report_on(
 
 _EXTRAS: Final = ("latency_ms", "latency_s", "end_time", "denied", "baseline_cost")
 """Fields that only a report reads. ``end_time`` is in the unit of ``time``."""
+_KINDS: Final[Mapping[str, Kind | Literal["time"]]] = {
+    "latency_ms": "amount", "latency_s": "amount", "end_time": "time", "denied": "word", "baseline_cost": "amount",
+}  # fmt: skip
+"""As what columns ask for them; labels are texts."""
 
 
 def split_columns(
@@ -450,6 +456,14 @@ class Extras:
     def must_be_there(self) -> dict[str, str]:
         """Return the columns that the caller specified, by field."""
         return {name: self.columns[name] for name in self.named}
+
+    @property
+    def own_columns(self) -> dict[str, OwnColumn] | None:
+        """Return the columns that only reports read, by field; None where these have a value without a column."""
+        if not self.constants.keys().isdisjoint(_EXTRAS):
+            return None
+        names = {*_EXTRAS, *self.dimensions} - {"model"}
+        return {name: (column, _KINDS.get(name, "text")) for name, column in self.columns.items() if name in names}
 
     @property
     def denials_seen(self) -> bool:

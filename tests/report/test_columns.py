@@ -34,7 +34,7 @@ COLUMNS = {
 }  # fmt: skip
 
 
-def _rows(chance: random.Random, number: int) -> list[dict[str, Any]]:
+def random_rows(chance: random.Random, number: int) -> list[dict[str, Any]]:
     """Return rows with gaps and mistakes, in any order of time."""
     rows = []
     for place in range(number):
@@ -64,7 +64,7 @@ def _rows(chance: random.Random, number: int) -> list[dict[str, Any]]:
     return rows
 
 
-def _written(rows: list[dict[str, Any]], path: Path, gone: set[str]) -> str:
+def write_rows(rows: list[dict[str, Any]], path: Path, gone: set[str]) -> str:
     frame = pl.DataFrame(rows, schema=COLUMNS).drop(gone)
     if path.suffix == ".parquet":
         frame.write_parquet(path, row_group_size=100)
@@ -86,7 +86,9 @@ def test_columns_and_rows_agree(plan_of, tmp_path, monkeypatch, seed):
         name for name in COLUMNS if name not in ("time", "prompt_tokens", "output_tokens") and chance.random() < 0.2
     }
     kinds = chance.sample(["parquet", "csv", "jsonl"], chance.choice([1, 1, 2]))
-    files = [_written(_rows(chance, 300), tmp_path / f"{place}.{kind}", gone) for place, kind in enumerate(kinds)]
+    files = [
+        write_rows(random_rows(chance, 300), tmp_path / f"{place}.{kind}", gone) for place, kind in enumerate(kinds)
+    ]
     catalogue = plan_of().catalogue
     mapping = READY["plain"].with_columns({}, {"model": "large"} if chance.random() < 0.2 else {})
     query = CallQuery(BY, datetime(2026, 6, 30, 13, tzinfo=UTC), None) if chance.random() < 0.3 else CallQuery(BY)
@@ -114,7 +116,7 @@ def test_columns_and_rows_agree(plan_of, tmp_path, monkeypatch, seed):
 
 
 def test_a_column_that_is_asked_for_has_to_be_there_in_columns_too(tmp_path):
-    path = _written(_rows(random.Random(1), 5), tmp_path / "t.csv", set())
+    path = write_rows(random_rows(random.Random(1), 5), tmp_path / "t.csv", set())
     extras = Extras.of(READY["plain"], {"team": "teem"}, {}, BY, START)
     with pytest.raises(TrafficError, match="has no column `teem` for `team`; did you mean `team`"):
         TrafficSource([path], extras.reader_mapping, extras, Prices(), START).read(CallQuery(BY))

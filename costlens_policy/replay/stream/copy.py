@@ -12,7 +12,7 @@ from costlens_policy.replay.columns.hashes import Hashes
 from costlens_policy.replay.stream.tables import BATCH
 from costlens_policy.replay.traffic.row import Reject
 
-__all__ = ["FreshIds", "Repeats", "TimedCopy", "repeated_hashes"]
+__all__ = ["FreshIds", "Repeats", "SeenIds", "TimedCopy", "repeated_hashes"]
 
 
 def repeated_hashes(ids: Sequence[pl.LazyFrame]) -> pl.Series:
@@ -76,6 +76,33 @@ class FreshIds:
         if "id" not in frame.columns or frame["id"].null_count() == frame.height:
             return True
         return self._known.add(frame["id"].drop_nulls())
+
+
+class SeenIds(dict[str, str]):
+    """Takes all ids for new, and says at the end which were not, by their hashes.
+
+    A reader of rows may ask it as what it remembers ids by.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._hashes: list[pl.Series] = []
+        self._texts: list[str] = []
+
+    def setdefault(self, id: str, place: str = "") -> str:
+        """Note an id; return its place, as if it had not been there before."""
+        self._texts.append(id)
+        return place
+
+    def add(self, hashes: pl.Series) -> None:
+        """Add ids by their hashes."""
+        if len(hashes):
+            self._hashes.append(hashes)
+
+    def repeated(self) -> pl.Series:
+        """Return the hashes that occur twice or more."""
+        every = pl.concat([*self._hashes, pl.Series(self._texts, dtype=pl.String).hash()], rechunk=True).sort()
+        return every.filter(every == every.shift(1)).unique()
 
 
 _NEVER: Final = -(2**63)
