@@ -3,9 +3,9 @@
     python -m benchmarks.replay [--quick] [--json]
 
 The traffic is made up and written as Parquet, CSV and JSON lines; each contestant reads it from there, from Parquet
-where nothing else is said, and ends with its sums, all in one run. A diff decides each row twice. Rates are by the clock
-and by CPU time: Polars uses all cores, and other work on the machine counts in the former only. The memory is that of a
-process of its own which replays 10 million rows (1 million with ``--quick``) with caches and two budgets.
+where nothing else is said, and ends with its sums, all in one run. A diff decides each row twice. Rates are by the
+clock and by CPU time: Polars uses all cores, and other work on the machine counts in the former only. The memory is
+that of a process of its own which replays 10 million rows (1 million with ``--quick``) with caches and two budgets.
 """
 
 from __future__ import annotations
