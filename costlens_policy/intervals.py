@@ -15,7 +15,7 @@ from typing import Final
 
 from costlens_policy.frozen import frozen
 
-__all__ = ["LEVEL", "Estimate", "difference", "measured", "of_pairs", "of_sums", "student", "wilson"]
+__all__ = ["LEVEL", "Estimate", "difference", "measured", "of_pairs", "of_sums", "student", "widened", "wilson"]
 
 LEVEL: Final = 0.95
 """Of all intervals."""
@@ -102,6 +102,15 @@ def difference(new: Estimate, old: Estimate) -> Estimate:
     below = math.hypot(new.value - new.low, old.high - old.value)
     above = math.hypot(new.high - new.value, old.value - old.low)
     return Estimate(value, value - below, value + above, min(new.cases, old.cases))
+
+
+def widened(estimate: Estimate, level: float) -> Estimate:
+    """Return an estimate whose interval is of a level with the one that it has at the usual level."""
+    if level == LEVEL:
+        return estimate
+    ratio = NormalDist().inv_cdf((1 + LEVEL) / 2) / NormalDist().inv_cdf((1 + level) / 2)
+    low, high = (estimate.value + (end - estimate.value) * ratio for end in (estimate.low, estimate.high))
+    return Estimate(estimate.value, max(low, 0.0), min(high, 1.0), estimate.cases)
 
 
 def _t(freedom: int, level: float) -> float:

@@ -38,10 +38,14 @@ from costlens_policy.quantiles import MOST_CASES
 from costlens_policy.units import Kind, Unit, base_of, unit_of_kinds
 
 __all__ = [
-    "AccessRule", "Budget", "BudgetWindow", "BurnRate", "CalendarWindow", "CallWindow", "CarryOver", "Choice",
-    "Downgrade", "FirstUseWindow", "FixedWindow", "LifetimeWindow", "Limits", "PolicyDocument", "QuantileHold",
-    "RollingWindow", "Route", "Split", "SplitTarget", "Target", "Threshold", "Waived", "Window", "Within",
+    "FIT_DATA", "AccessRule", "Budget", "BudgetWindow", "BurnRate", "CalendarWindow", "CallWindow", "CarryOver",
+    "Choice", "Downgrade", "FirstUseWindow", "FixedWindow", "LifetimeWindow", "Limits", "PolicyDocument",
+    "QuantileHold", "RollingWindow", "Route", "Split", "SplitTarget", "Target", "Threshold", "Waived", "Window",
+    "Within",
 ]  # fmt: skip
+
+FIT_DATA: Final = "costlens-policy/fit-data"
+"""Label of a policy that `fit` wrote, with the digest of the outcomes that it was fitted to."""
 
 _WHEN_ASKED = Field(
     examples=[

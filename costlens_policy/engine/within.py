@@ -37,8 +37,8 @@ def too_low(priced: PricedModel, limits: ChoiceLimits, task: str) -> str:
     quality = quality_of(priced, limits, task)
     if limits.min_quality is None or (quality is not None and quality >= limits.min_quality):
         return ""
-    known = f"not known{not_its_own(priced.model, task)}" if quality is None else f"{quality:g}"
-    return f"{_NAMES[limits.quality]} is {known}, the choice asks for {limits.min_quality:g}"
+    known = f"not known{not_its_own(priced.model, task)}" if quality is None else _written(quality)
+    return f"{_NAMES[limits.quality]} is {known}, the choice asks for {_written(limits.min_quality)}"
 
 
 def too_far_behind(priced: PricedModel, best: float | None, limits: ChoiceLimits, task: str) -> str:
@@ -54,8 +54,14 @@ def too_far_behind(priced: PricedModel, best: float | None, limits: ChoiceLimits
     if best is None or not _exceeds(best, quality, limits.within):
         return ""
     return (
-        f"{_NAMES[limits.quality]} is {quality:g}, the best has {best:g}, and the choice allows {limits.within:g} less"
+        f"{_NAMES[limits.quality]} is {_written(quality)}, the best has {_written(best)}, and the choice allows "
+        f"{_written(limits.within)} less"
     )
+
+
+def _written(number: float) -> str:
+    """Return a number with all its digits: fewer might say that what is too low is not."""
+    return repr(number).removesuffix(".0")
 
 
 @lru_cache(4096)

@@ -20,6 +20,7 @@ import numpy as np
 
 from costlens_policy.catalogue import Catalogue, Model
 from costlens_policy.catalogue.writing import Value, comment, document_text, flow, quoted, yaml_lines
+from costlens_policy.documents.policy import FIT_DATA
 from costlens_policy.expressions.limits import DEFAULT_LIMITS
 from costlens_policy.fit.choosing import FEWEST, means_of
 from costlens_policy.fit.fitting import Fitted
@@ -32,7 +33,6 @@ from costlens_policy.signals.learned import LearnedModel, written
 from costlens_policy.source.formatting import format_text
 
 __all__ = [
-    "DATA_LABEL",
     "MADE_BY",
     "MAX_LOSS_LABEL",
     "Origin",
@@ -47,8 +47,6 @@ __all__ = [
 MAX_LOSS_LABEL: Final = "costlens-policy/fit-max-loss"
 """Label of a policy with the loss, in score, that it was fitted to; ``fit --check`` reads it."""
 
-DATA_LABEL: Final = "costlens-policy/fit-data"
-"""Label of a policy with the digest of the outcomes that it was fitted to."""
 MADE_BY: Final = "Made by `"
 """How the comment begins that heads each document, before the command that made it."""
 _SEAL: Final = "# As written by `fit`: sha256:"
@@ -173,7 +171,7 @@ def _policy_set(fitted: Fitted, catalogues: Sequence[str], origin: Origin) -> st
 
 
 def _policy(fitted: Fitted, qualities: _Qualities, origin: Origin) -> str:
-    labels: dict[str, Value] = {DATA_LABEL: f"sha256:{origin.digest}"}
+    labels: dict[str, Value] = {FIT_DATA: f"sha256:{origin.digest}"}
     if fitted.target.max_loss is not None:
         labels[MAX_LOSS_LABEL] = f"{fitted.target.max_loss:g}"
     head: dict[str, Value] = {

@@ -19,7 +19,7 @@ from costlens_policy.diagnostics.suggestion import listed
 from costlens_policy.fit.choosing import FEWEST
 from costlens_policy.fit.outcomes import Outcomes, OutcomesError
 from costlens_policy.frozen import frozen
-from costlens_policy.intervals import LEVEL, Estimate, difference, measured, wilson
+from costlens_policy.intervals import LEVEL, Estimate, difference, measured, widened, wilson
 
 __all__ = ["MOST_ALARMS", "Quality", "moved_qualities", "stated_quality"]
 
@@ -132,9 +132,7 @@ def stated_quality(catalogue: Catalogue, name: str, task: str | None) -> Estimat
         return None
     value, evidence = model.quality[task], model.evidence.get(task, Stated())
     if evidence.low is not None and evidence.high is not None:
-        usual, own = (NormalDist().inv_cdf((1 + level) / 2) for level in (LEVEL, evidence.level))
-        low, high = (value + (end - value) * usual / own for end in (evidence.low, evidence.high))
-        return Estimate(value, max(low, 0.0), min(high, 1.0), evidence.cases or 0)
+        return widened(Estimate(value, evidence.low, evidence.high, evidence.cases or 0), evidence.level)
     return wilson(value, evidence.cases) if evidence.cases else Estimate(value, value, value, 0)
 
 

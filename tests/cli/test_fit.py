@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -193,6 +194,23 @@ def test_a_check_takes_no_option_of_a_choice(run: Run, answers: Path, option: tu
     refused = run("fit", "answers.csv", *WIDE, "--check", "models.yaml", *option)
     assert refused.exit_code == 2
     assert f"`{option[0]}`" in refused.stderr
+
+
+def _days(folder: str) -> set[str]:
+    return set(re.findall(r"measured: ([0-9-]+)", Path(folder, "quality.yaml").read_text()))
+
+
+def test_scores_are_dated_by_their_time_and_never_by_a_day_to_come(run: Run, answers: Path) -> None:
+    arguments = ("fit", "answers.csv", *WIDE, "--prices", "models.yaml", "--write", "fitted")
+    assert run(*arguments, "--on", "2020-01-01", "--set", "time=2026-01-02").exit_code == 0
+    assert _days("fitted") == {"2026-01-02"}
+    assert run(*arguments, "--on", "2099-01-01").exit_code == 0
+    (day,) = _days("fitted")
+    assert day < "2099"
+    assert run("check", "--strict", "fitted").exit_code == 0
+    refused = run(*arguments, "--set", "time=2099-01-01")
+    assert refused.exit_code == 6
+    assert "scores must not be of the future, got the day `2099-01-01`" in refused.stderr
 
 
 def test_a_mapping_of_replay_names_the_columns_of_models(run: Run, answers: Path) -> None:

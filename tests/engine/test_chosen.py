@@ -40,3 +40,10 @@ def test_a_task_that_nobody_measured_is_named(company: Write) -> None:
     decision = decide(company(ANY + f"routes: [{{id: a, choose: {choose}}}]"), task="x")
     (stage,) = (stage for stage in decision.record().stages if stage.stage == "candidates")
     assert stage.notes[-1] == "`mini` has no measured quality for the task"
+
+
+def test_the_reason_has_all_digits_of_a_quality(company: Write) -> None:
+    choose = "{models: [nano, mini], minimize: estimate.cost_usd, limits: {min_quality: 0.700000000000001}}"
+    decision = decide(company(ANY + f"routes: [{{id: a, choose: {choose}}}]"), task="chat")
+    (nano,) = (item for item in decision.excluded if item.model == "nano")
+    assert nano.reason == "its quality for the task is 0.7, the choice asks for 0.700000000000001"

@@ -1,4 +1,4 @@
-"""CL481: a choice that leans on a quality measured on few cases."""
+"""CL481: a rule that leans on a quality measured on few cases."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from costlens_policy.diagnostics.model import Diagnostic
 __all__ = ["check_few_cases"]
 
 _FOUND: Final = Finding("CL481")
+_FIXED: Final = ("model", "models")
 
 
 def check_few_cases(subject: Subject) -> Iterator[Diagnostic]:
-    """Warn of choices by qualities that rest on fewer cases than the policy set asks for."""
+    """Warn of rules by qualities that rest on fewer cases than the policy set asks for."""
     least = subject.bundle.policy_set.document.evidence.min_cases
     for leaning in leanings(subject):
+        if leaning.key in _FIXED and not leaning.told:  # its route has cases of all tasks together
+            continue
         few = [
             f"`{model.name}` has {known.cases} for `{task}`"
             for model, task in leaning.measured

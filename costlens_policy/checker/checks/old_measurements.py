@@ -17,7 +17,7 @@ _FOUND: Final = Finding("CL482")
 
 
 def check_old_measurements(subject: Subject) -> Iterator[Diagnostic]:
-    """Warn of choices by old measurements; report those of the future as mistakes."""
+    """Warn of rules by old measurements; report those of the future as mistakes."""
     yield from _of_the_future(subject)
     days = subject.bundle.policy_set.document.evidence.max_age_days
     first = subject.day - timedelta(days=days)

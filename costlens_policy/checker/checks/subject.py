@@ -28,6 +28,9 @@ __all__ = [
 ]  # fmt: skip
 
 
+T = TypeVar("T")
+
+
 @frozen
 class Place:
     """A value of a document; reports are made at it."""
@@ -79,6 +82,7 @@ class Subject:
     day: date
     _variables: dict[LinkedDocument[Document], Mapping[str, TypedExpr]] = field(default_factory=dict, repr=False)
     _conditions: dict[Place, Condition] = field(default_factory=dict, repr=False)
+    _found: dict[object, Sequence[object]] = field(default_factory=dict, repr=False)
 
     def documents(self) -> tuple[LinkedDocument[Document], ...]:
         """Return the documents with rules: the policy set and its policies, in order."""
@@ -96,6 +100,12 @@ class Subject:
                 str(path[1]): found for typed in both for path, found in typed.items() if path[0] == "variables"
             }
         return self._variables[document]
+
+    def once(self, find: Callable[[Subject], Iterator[T]]) -> Sequence[T]:
+        """Return what is found in the subject; several checks go by it, and look for it once."""
+        if find not in self._found:
+            self._found[find] = tuple(find(self))
+        return self._found[find]  # type: ignore[return-value]  # what this function found
 
     def condition(self, place: Place) -> Condition:
         """Return the condition at a place; a missing one always holds."""

@@ -9,6 +9,7 @@ from costlens_policy.catalogue import Model
 from costlens_policy.checker.checks.quality import Leaning, leanings, some_of
 from costlens_policy.checker.checks.subject import Finding, Subject
 from costlens_policy.diagnostics.model import Diagnostic
+from costlens_policy.documents.policy import Choice
 
 __all__ = ["check_unmeasured_tasks"]
 
@@ -18,7 +19,7 @@ _FOUND: Final = Finding("CL484")
 def check_unmeasured_tasks(subject: Subject) -> Iterator[Diagnostic]:
     """Warn of tasks that come to a choice and that nobody measured, and of listed models that were not measured."""
     for leaning in leanings(subject):
-        missing = [] if leaning.guarded else list(_missing(leaning))
+        missing = [] if leaning.guarded or leaning.choice is None else list(_missing(leaning, leaning.choice))
         if missing:
             yield _FOUND.warning(
                 f"`{leaning.key}` asks for a quality that was not measured: {some_of(missing)}",
@@ -28,13 +29,13 @@ def check_unmeasured_tasks(subject: Subject) -> Iterator[Diagnostic]:
             )
 
 
-def _missing(leaning: Leaning) -> Iterator[str]:
+def _missing(leaning: Leaning, choice: Choice) -> Iterator[str]:
     for task in leaning.tasks:
         known = [model for model in leaning.models if _is_known(leaning, model, task)]
         if not known:
-            if leaning.told and leaning.choice.on_none == "refuse":
+            if leaning.told and choice.on_none == "refuse":
                 yield f"of no model for `{task}`"
-        elif leaning.choice.models:
+        elif choice.models:
             yield from (_told(model, task) for model in leaning.models if model not in known)
 
 
@@ -44,7 +45,7 @@ def _told(model: Model, task: str) -> str:
 
 
 def _is_known(leaning: Leaning, model: Model, task: str) -> bool:
-    if leaning.choice.quality == "value" or leaning.key not in ("within", "min_quality"):
+    if not leaning.low:
         return task in model.quality
     evidence = model.evidence.get(task)
     return evidence is not None and evidence.low is not None

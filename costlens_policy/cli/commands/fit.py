@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -108,7 +108,10 @@ _reading_options = gathered(
             "--prices", multiple=True, type=click.Path(path_type=Path), metavar="PATH",
             help="A policy set, or catalogues, with models and prices. Default: the installed price list.",
         ),
-        click.option("--on", "day", metavar="DAY", type=Day(), help="Day of the prices. Default: today."),
+        click.option(
+            "--on", "day", metavar="DAY", type=Day(),
+            help="Day of the prices, and of scores that no `time` dates. Default: today.",
+        ),
         click.option(
             "--output-tokens", type=click.IntRange(min=0), default=200, show_default=True, metavar="N",
             help="Tokens of an answer whose length is not recorded.",
@@ -333,7 +336,7 @@ def _learn(
     mapping = None if reading.mapping is None else mapping_for(reading.mapping, (), {}, {})
     prompts = read_prompts(files, _settings(reading), mapping)
     names = tuple(source.name for source in prompts.sources)
-    day = _day(reading)
+    day = _measured(None, reading)
     signal = train(labeled_tasks(prompts.pairs, ", ".join(names)), str(day), wanted.seed)
     against = signal.held_out.verdict
     if folder is not None and not against:
@@ -360,7 +363,7 @@ def _told(
     from costlens_policy.fit.told import by_difficulty, told_of
 
     source = ", ".join(item.name for item in outcomes.sources)
-    day = str(outcomes.measured or _day(reading))
+    day = str(_measured(outcomes.measured, reading))
     if wanted.signal == "difficulty":
         return by_difficulty(inside, aside, source, day, wanted.seed)
     return inside, aside, told_of(inside, aside, source, day, wanted.seed)
@@ -386,7 +389,7 @@ def _check(files: tuple[str, ...], reading: _Reading, wanted: _Wanted, policies:
     """Print whether deployed policies still hold. Returns ``GATE`` where they do not."""
     from costlens_policy.api import load
     from costlens_policy.checker import check
-    from costlens_policy.fit.documents import DATA_LABEL
+    from costlens_policy.documents.policy import FIT_DATA
     from costlens_policy.fit.drift import compare
     from costlens_policy.fit.summary import summary_of_drift
 
@@ -401,7 +404,7 @@ def _check(files: tuple[str, ...], reading: _Reading, wanted: _Wanted, policies:
 
     drift = compare(outcomes, linked.catalogue, decide, _max_loss(wanted, linked), _assumed(reading))
     notes = [*_notes(outcomes), *drift.notes]
-    if f"sha256:{outcomes.digest}" in _labels(linked, DATA_LABEL):
+    if f"sha256:{outcomes.digest}" in _labels(linked, FIT_DATA):
         notes.insert(0, "these are the outcomes that the policies were fitted to, and no news of them")
     _FORMATS.print(_Page(None, summary_of_drift(drift, str(policies), notes)), output)
     return ExitCode.OK if drift.holds else ExitCode.GATE
@@ -545,7 +548,24 @@ def _share(text: str) -> float | None:
 
 
 def _day(reading: _Reading) -> date:
-    return reading.day or system_now().astimezone(UTC).date()
+    return reading.day or _today()
+
+
+def _today() -> date:
+    return system_now().astimezone(UTC).date()
+
+
+def _measured(newest: date | None, reading: _Reading) -> date:
+    """Return the day of the scores: the newest that a file gives, else that of the prices, unless it has not come.
+
+    Raises ``InputError`` where scores are of the future; a day that has begun elsewhere counts as today.
+    """
+    today = _today()
+    if newest is not None and newest > today + timedelta(days=1):
+        raise InputError(
+            f"scores must not be of the future, got the day `{newest}`; correct `time`, or map another column"
+        )
+    return min(newest or _day(reading), today)
 
 
 def _notes(outcomes: Outcomes) -> Iterator[str]:
@@ -570,7 +590,7 @@ def _origin(files: Sequence[str], outcomes: Outcomes, reading: _Reading, wanted:
     return Origin(
         tuple(source.name for source in outcomes.sources),
         outcomes.digest,
-        outcomes.measured or _day(reading),
+        _measured(outcomes.measured, reading),
         shlex.join([*_PROGRAM.split(), *words]),
         _referable(reading.prices, folder),
     )
