@@ -105,7 +105,7 @@ def _without_prompts(answers: Path, name: str, renamed: Callable[[str], str]) ->
         (["--holdout", "1.5"], 2, "a share must be more than 0 and less than 1, got `1.5`"),
         (["--holdout", "none.csv"], 6, "none.csv"),
         (["--models", "larg", "--models", "small"], 6, "no outcomes of `larg`"),
-        (["--models", "large"], 6, "a choice needs outcomes of at least two models, got 1"),
+        (["--models", "large"], 6, "a choice needs outcomes of at least two models, got `large`"),
         (["--scale", "5..1"], 6, "a scale must be its worst and its best score"),
         (["--set", "tsk=chat"], 6, "unknown field `tsk`"),
     ],

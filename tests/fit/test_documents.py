@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from costlens_policy import load
-from costlens_policy.fit import documents
-from costlens_policy.fit.documents import Origin, documents_of, qualities_of
+from costlens_policy.fit.documents import Origin, documents_of, qualities_of, routing
 from costlens_policy.fit.fitting import Fitted, fit, parts_of
 from costlens_policy.fit.target import Target
 from costlens_policy.source.formatting import format_text
@@ -79,16 +78,16 @@ def test_names_of_tasks_may_be_anything(tmp_path: Path) -> None:
 def test_more_tasks_than_a_list_may_have_become_several_routes(fitted: Fitted) -> None:
     names = [f"task-{at}" for at in range(2_500)]
     many = replace(fitted, inside=replace(fitted.inside, tasks=tuple(names)))
-    parts = list(documents._listable(many, range(len(names))))
+    parts = list(routing._listable(many, range(len(names))))
     assert [task for part in parts for task in part] == list(range(len(names)))
     assert [len(part) for part in parts] == [1024, 1024, 452]
     long = replace(fitted, inside=replace(fitted.inside, tasks=tuple(name.ljust(900, "x") for name in names[:40])))
-    assert max(len(part) for part in documents._listable(long, range(40))) == 16
+    assert max(len(part) for part in routing._listable(long, range(40))) == 16
 
 
 def test_models_of_one_id_have_routes_of_their_own(fitted: Fitted) -> None:
     alike = replace(fitted, inside=replace(fitted.inside, models=("a.b", "a-b", "a_b")))
-    ids = [id for id, *_ in documents._routes(alike)]
+    ids = [id for id, *_ in routing.routes_of(alike)]
     assert ids == ["to-a-b", "to-a-b-2"]
 
 

@@ -15,7 +15,17 @@ from costlens_policy.checker.checks.subject import Place, Subject, holds_for
 from costlens_policy.checker.reads import nodes_of
 from costlens_policy.documents.policy import FIT_DATA, Choice, PolicyDocument, Target
 from costlens_policy.expressions import Node, TypedExpr
-from costlens_policy.expressions.tree import Call, Index, ListLiteral, Literal, Logic, Name, Presence, Select
+from costlens_policy.expressions.tree import (
+    Call,
+    Conditional,
+    Index,
+    ListLiteral,
+    Literal,
+    Logic,
+    Name,
+    Presence,
+    Select,
+)
 from costlens_policy.frozen import frozen
 
 __all__ = ["Leaning", "Limit", "Read", "leanings", "some_of"]
@@ -268,6 +278,8 @@ def _is_task(node: Node, variables: Mapping[str, TypedExpr]) -> bool:
     """Whether a node is the task of the request, or a variable that stands for it."""
     if isinstance(node, Call) and node.function == "orValue" and node.target is not None:
         return _is_task(node.target, variables)
+    if isinstance(node, Conditional):
+        return _is_task(node.accepted, variables) or _is_task(node.rejected, variables)
     if not isinstance(node, Select) or not isinstance(node.operand, Name):
         return False
     if node.operand.name == "variables" and node.field in variables:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +13,7 @@ import click
 
 from costlens_policy.cli.command import Command
 from costlens_policy.cli.exit_codes import ExitCode
+from costlens_policy.cli.fitted_files import PROGRAM, note_earlier, referable, write_documents
 from costlens_policy.cli.formats import Formats
 from costlens_policy.cli.options import Day, Number, gathered
 from costlens_policy.cli.output import note, write_file
@@ -41,10 +41,9 @@ _FORMATS: Final = Formats(
     json="costlens_policy.cli.commands.fit:as_json",
     markdown="costlens_policy.cli.commands.fit:as_markdown",
 )
-_PROGRAM: Final = "costlens-policy fit"
-_MODEL: Final = '{\n  "format": "costlens-policy/learned-signal'
-"""How the file of a learned signal begins."""
 _SHARE: Final = "0.2"
+_REFUSE: Final = "refuse"
+_OUTPUT_TOKENS: Final = 200
 _MAX_LOSS: Final = 0.01
 
 
@@ -98,7 +97,7 @@ _reading_options = gathered(
             "--scale", metavar="LOW..HIGH|thumbs", help="What scores lie between, if not 0 and 1, such as 0..100.",
         ),
         click.option(
-            "--conflicts", type=click.Choice(["refuse", "mean", "drop"]), default="refuse", show_default=True,
+            "--conflicts", type=click.Choice([_REFUSE, "mean", "drop"]), default=_REFUSE, show_default=True,
             metavar="refuse|mean|drop", help="What to do with different scores of one model on one case.",
         ),
         click.option(
@@ -113,7 +112,7 @@ _reading_options = gathered(
             help="Day of the prices, and of scores that no `time` dates. Default: today.",
         ),
         click.option(
-            "--output-tokens", type=click.IntRange(min=0), default=200, show_default=True, metavar="N",
+            "--output-tokens", type=click.IntRange(min=0), default=_OUTPUT_TOKENS, show_default=True, metavar="N",
             help="Tokens of an answer whose length is not recorded.",
         ),
     ),
@@ -297,8 +296,8 @@ def _fit(
         from costlens_policy.fit.documents import documents_of
 
         documents = documents_of(fitted, catalogue, _origin(files, outcomes, reading, wanted, folder))
-        _write(documents, folder, force)
-        _note_earlier(documents, folder)
+        write_documents(documents, folder, force)
+        note_earlier(documents, folder)
     _FORMATS.print(_Page(fitted, summary), output)  # at the end: who reads it may stop after a line
 
 
@@ -340,15 +339,8 @@ def _learn(
     signal = train(labeled_tasks(prompts.pairs, ", ".join(names)), str(day), wanted.seed)
     against = signal.held_out.verdict
     if folder is not None and not against:
-        words = [*_PROGRAM.split(), "--signal", "task", *files]
-        words += [] if reading.mapping is None else ["--mapping", reading.mapping]
-        for option, values in (
-            ("--column", reading.columns), ("--set", reading.constants), ("--only", reading.only),
-            ("--drop", reading.drop), ("--seed", (str(wanted.seed),) if wanted.seed else ()),
-        ):  # fmt: skip
-            words += [word for value in values for word in (option, value)]
-        origin = Origin(names, signal.labeled.digest, day, shlex.join(words))
-        _write(signal_documents(signal.model, origin), folder, force)
+        origin = Origin(names, signal.labeled.digest, day, _command(files, reading, wanted))
+        write_documents(signal_documents(signal.model, origin), folder, force)
     _FORMATS.print(_Page(None, summary_of_signal(signal, prompts.notes)), output)
     if folder is not None and against:
         raise InputError(f"nothing was written, since {against}")
@@ -381,7 +373,7 @@ def _show_strengths(outcomes: Outcomes, origin: Origin, folder: Path | None, for
         if not estimates:
             raise InputError("no model has a quality to write; comparisons need a task, such as `--set task=chat`")
         description = f"Shares of wins by task, from {len(outcomes.cases):,} comparisons, with 95% intervals."
-        _write({"quality.yaml": quality_of(estimates, description, origin)}, folder, force)
+        write_documents({"quality.yaml": quality_of(estimates, description, origin)}, folder, force)
     _FORMATS.print(_Page(None, summary_of_strengths(found, [*_notes(outcomes)])), output)
 
 
@@ -579,79 +571,29 @@ def _notes(outcomes: Outcomes) -> Iterator[str]:
 def _origin(files: Sequence[str], outcomes: Outcomes, reading: _Reading, wanted: _Wanted, folder: Path) -> Origin:
     from costlens_policy.fit.documents import Origin
 
-    words = [*files]
-    for option, value in (
-        ("--max-loss", wanted.max_loss), ("--max-spend", wanted.max_spend), ("--calls", wanted.calls),
-        ("--strong-share", wanted.strong_share), ("--seed", wanted.seed or None),
-        ("--signal", wanted.signal),
-        ("--holdout", None if wanted.holdout == _SHARE else wanted.holdout),
-    ):  # fmt: skip
-        words += [] if value is None else [option, f"{value:g}" if isinstance(value, float) else str(value)]
     return Origin(
         tuple(source.name for source in outcomes.sources),
         outcomes.digest,
         _measured(outcomes.measured, reading),
-        shlex.join([*_PROGRAM.split(), *words]),
-        _referable(reading.prices, folder),
+        _command(files, reading, wanted),
+        referable(reading.prices, folder),
     )
 
 
-def _referable(prices: Sequence[Path], folder: Path) -> tuple[str, ...]:
-    """Return catalogues as a policy set in the folder can name them; nothing where it cannot name all of them."""
-    import os
-
-    from costlens_policy.source.read import checkout_of
-
-    checkout = checkout_of(folder.resolve() / "policy-set.yaml")
-    for path in prices:
-        if path.is_dir() or checkout is None or not path.resolve().is_relative_to(checkout):
-            return ()
-    return tuple(Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix() for path in prices)
-
-
-def _beginnings() -> tuple[str, ...]:
-    """Return how the files begin that a fit writes."""
-    from costlens_policy.fit.documents import MADE_BY
-
-    return f"# {MADE_BY}{_PROGRAM}", _MODEL
-
-
-def _note_earlier(documents: Mapping[str, str], folder: Path) -> None:
-    """Name the files of an earlier fit that the policy set no longer has, such as those of a signal."""
-    begins = _beginnings()
-    for name in ("models.yaml", "quality.yaml", "signals.yaml", "task.json", "difficulty.json"):
-        path = folder / name
-        if name not in documents and path.is_file() and path.read_text("utf-8", "replace").startswith(begins):
-            note(f"`{path}` is of an earlier fit, and no part of the policy set any more")
-
-
-def _write(documents: Mapping[str, str], folder: Path, force: bool) -> None:
-    """Write the documents. What a fit wrote before is replaced, what a person wrote or edited is not.
-
-    Files that were edited are replaced by ``force``. Raises ``InputError``.
-    """
-    from costlens_policy.fit.documents import is_as_written
-
-    begins = _beginnings()
-    texts = {folder / name: text for name, text in documents.items()}
-    for path in texts:
-        if not path.exists():
-            continue
-        there = path.read_text(encoding="utf-8", errors="replace")
-        if not there.startswith(begins):
-            raise InputError(f"`{path}` was not written by `fit` and is not replaced; name another directory")
-        if not force and not (_is_named(path, folder) if there.startswith(_MODEL) else is_as_written(there)):
-            raise InputError(
-                f"`{path}` was edited after `fit` wrote it and is not replaced; name another directory, or replace it "
-                "with `--force`"
-            )
-    for path, text in texts.items():
-        write_file(path, text.encode())
-        note(f"wrote `{path}`")
-
-
-def _is_named(model: Path, folder: Path) -> bool:
-    """Whether the signals in a folder name a model file by the digest that it has, as `fit` wrote both."""
-    signals = folder / "signals.yaml"
-    digest = hashlib.sha256(model.read_bytes()).hexdigest()
-    return signals.exists() and digest in signals.read_text(encoding="utf-8", errors="replace")
+def _command(files: Sequence[str], reading: _Reading, wanted: _Wanted) -> str:
+    """Return the command that makes the documents: the files, and every option that decides what is in them."""
+    words = [*PROGRAM.split(), *files]
+    for option, given in (
+        ("--mapping", reading.mapping), ("--column", reading.columns), ("--set", reading.constants),
+        ("--only", reading.only), ("--model", reading.named), ("--models", reading.models),
+        ("--scale", reading.scale), ("--conflicts", None if reading.conflicts == _REFUSE else reading.conflicts),
+        ("--drop", reading.drop), ("--prices", reading.prices), ("--on", reading.day),
+        ("--output-tokens", None if reading.output_tokens == _OUTPUT_TOKENS else reading.output_tokens),
+        ("--max-loss", wanted.max_loss), ("--max-spend", wanted.max_spend), ("--calls", wanted.calls),
+        ("--strong-share", wanted.strong_share), ("--holdout", None if wanted.holdout == _SHARE else wanted.holdout),
+        ("--signal", wanted.signal), ("--seed", wanted.seed or None),
+    ):  # fmt: skip
+        values = () if given is None else given if isinstance(given, tuple) else (given,)
+        for value in values:
+            words += [option, f"{value:g}" if isinstance(value, float) else str(value)]
+    return shlex.join(words)
