@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import isnan
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -29,6 +29,9 @@ from costlens_policy.intervals import Estimate
 __all__ = ["Drift", "Standing", "compare"]
 
 _Decide = Callable[[Case], str | None]
+_UNTOLD: Final = (
+    "these outcomes name no task, so the qualities that are stated by task were not compared, and only the policy was"
+)
 
 
 @frozen
@@ -115,7 +118,8 @@ def _of_policy(
             f"{judged.groups}"
         )
     pairs = {(case.task, name) for case, name in serving.items() if name is not None}
-    qualities = moved_qualities(outcomes, names, catalogue, pairs)
+    untold = _names_no_task(serving)
+    qualities = () if untold else moved_qualities(outcomes, names, catalogue, pairs)
     before = _best(judged, catalogue)
     best = _best_now(judged, before)
     standing = Standing(len(judged), judged.models[best], *_beside(judged, served, best))
@@ -130,9 +134,21 @@ def _of_policy(
         qualities,
         (*_lost(standing, max_loss), *_fallen(qualities)),
         unshown,
-        (*_new_best(judged, before, best), *_remarks(names, serving, qualities, standing, max_loss, catalogue)),
+        (
+            *([_UNTOLD] if untold else []),
+            *_new_best(judged, before, best),
+            *_remarks(names, serving, qualities, standing, max_loss, catalogue),
+        ),
         measurements.notes,
     )
+
+
+def _names_no_task(serving: Mapping[Case, str | None]) -> bool:
+    """Whether no case names a task and yet the policy tells them apart, as by a signal that recognizes tasks.
+
+    Qualities are stated by the task itself, so that those of recognized tasks would be those of others in part.
+    """
+    return all(case.task is None for case in serving) and len({*serving.values()} - {None}) > 1
 
 
 def _own_name(name: str, catalogue: Catalogue) -> str:

@@ -257,7 +257,9 @@ def summary_of_drift(drift: Drift, policies: str, notes: Sequence[str] = ()) -> 
     moved = sum(item.moved for item in drift.qualities)
     lines = [
         _verdict_on(drift, policies),
-        f"{moved} of {len(drift.qualities)} stated qualities have moved beyond chance",
+        f"{moved} of {len(drift.qualities)} stated qualities have moved beyond chance"
+        if drift.qualities
+        else "no stated quality was compared",
         *(f"failed: {text}" for text in drift.failures),
         *(f"not shown: {text}" for text in drift.unshown),
     ]

@@ -115,6 +115,24 @@ def test_why_no_quality_can_be_compared_is_told() -> None:
         _on(unnamed, decide=lambda case: "large")
 
 
+def test_a_policy_that_recognizes_tasks_is_checked_by_cases_that_name_none() -> None:
+    """What it saves and loses is measured all the same; qualities are stated by the task itself."""
+    named = outcomes(CHANCES, 200, 3)
+    untold = replace(named, cases=tuple(replace(case, task=None) for case in named.cases))
+    told = {case.prompt: case.task for case in named.cases}
+
+    def recognize(case: Case) -> str | None:
+        return _serve(replace(case, task=told[case.prompt]))
+
+    drift = _on(untold, decide=recognize)
+    assert drift.qualities == ()
+    assert drift.holds
+    assert _standing(drift).saving == _standing(_on(named)).saving
+    assert any("these outcomes name no task" in text for text in drift.remarks)
+    with pytest.raises(OutcomesError, match="name no task"):
+        _on(untold, decide=lambda _: "large")
+
+
 def test_a_policy_that_sends_everything_to_the_best_model_holds() -> None:
     for given in (outcomes(), _of_task("code")):
         drift = _on(given, decide=lambda case: "large")
