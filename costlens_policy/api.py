@@ -63,13 +63,13 @@ class Engine:
         ``now`` is aware, and defaults to the current time. ``measured`` has what calls of a kind have come to, for
         budgets that hold a quantile of that; of a kind that is not listed, nothing is known, and the worst case is
         held. Raises ``RequestError`` when the request is not acceptable, ``ValueError`` for a balance of a budget that
-        there is none of: taken for zero, it would open the budget.
+        there is none of: taken for zero, it would open the budget; and for a measured ratio that is not from 0 to 1.
         """
         plan = self.plan  # once: it may be replaced meanwhile
         if balances:
             _examine(plan, [budget for budget, _ in balances])
         if measured:
-            _examine(plan, [kind[0] for kind in measured])
+            _examine_measured(plan, measured)
         decision = self._decide(plan, request, balances, system_now() if now is None else now, measured)
         if self.log is not None:
             self.log.decided(decision)
@@ -93,7 +93,7 @@ class Engine:
         if balances:
             _examine(plan, [budget for budget, _ in balances])
         if measured:
-            _examine(plan, [kind[0] for kind in measured])
+            _examine_measured(plan, measured)
         return models_for(plan, request, balances, system_now() if now is None else now, measured)
 
     def plan_for(self, request: Mapping[str, Any]) -> Plan:
@@ -112,6 +112,15 @@ def _examine(plan: Plan, budgets: Iterable[str]) -> None:
         if budget not in plan.budget_ids:
             meant = did_you_mean(budget, sorted(plan.budget_ids))
             raise ValueError(f"there is no budget `{budget}` (name it as `policy/budget`); {meant}".rstrip("; "))
+
+
+def _examine_measured(plan: Plan, measured: Measures) -> None:
+    _examine(plan, [kind[0] for kind in measured])
+    for cases, ratio in measured.values():
+        if not (isinstance(cases, int) and cases >= 0 and 0 <= ratio <= 1):
+            raise ValueError(
+                f"what is measured must be a number of cases and a ratio from 0 to 1, got `{cases}, {ratio}`"
+            )
 
 
 def load(

@@ -320,6 +320,8 @@ class AnyGuard:
                 call.leave(None)
             except LedgerError as error:
                 _LOG.error("the streams of call `%s` are not charged: %s", call.id, error)
+        for version in self._versions:
+            version.measuring.close(_CLOSING)
         shared.delivery.close(_CLOSING)
         lost = shared.link.close(store_too=self._opens_ledger, patience=_CLOSING)
         if lost:

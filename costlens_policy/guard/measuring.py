@@ -30,7 +30,18 @@ class Measuring:
     policies (``before``) has read is taken over where the budgets are the same.
     """
 
-    __slots__ = ("_due", "_history", "_link", "_lock", "_process", "_quantiles", "_reading", "_timer", "known")
+    __slots__ = (
+        "_closed",
+        "_due",
+        "_history",
+        "_link",
+        "_lock",
+        "_process",
+        "_quantiles",
+        "_reading",
+        "_timer",
+        "known",
+    )
 
     def __init__(self, plan: Plan, link: Link, timer: Callable[[], float], before: Measuring | None = None) -> None:
         steps = plan.stages.quantiles
@@ -45,7 +56,7 @@ class Measuring:
         self._link = link
         self._timer = timer
         self._due = float("-inf")
-        self._reading = False
+        self._reading = self._closed = False
         self._process = os.getpid()
         self.known: Measures = _NOTHING
         """Replaced as a whole."""
@@ -63,6 +74,8 @@ class Measuring:
         if not self._quantiles:
             return
         with self._lock:
+            if self._closed:
+                return
             self._due = self._timer() + _EVERY
             self._history.read(lambda query: self._link.ask(lambda store: store.entries(query)))
             self.known = self._history.measures(self._quantiles)
@@ -75,6 +88,12 @@ class Measuring:
         self._reading = True
         self._due = self._timer() + _EVERY
         threading.Thread(target=self.read_if_possible, name="costlens-policy-measures", daemon=True).start()
+
+    def close(self, patience: float) -> None:
+        """Read nothing any more, and wait for the thread that reads, so that the ledger can be closed."""
+        self._closed = True
+        if self._quantiles and self._lock.acquire(timeout=patience):
+            self._lock.release()
 
     def read_if_possible(self) -> None:
         """Read the history now; what was known stays where the ledger does not answer."""

@@ -130,6 +130,16 @@ def test_s_hld_6_what_cannot_be_held_for_less(tmp_path: Path) -> None:
             load(changed(tmp_path, "holds", holds=head + budget % (unit, window)))
 
 
+@pytest.mark.parametrize(
+    "known", [(20, Decimal("-0.1")), (20, Decimal("1.1")), (-1, Decimal(1)), (True + 0.5, Decimal(1))]
+)
+def test_what_is_measured_must_be_a_ratio(known: Any) -> None:
+    kind = CallKind("holds/dollars", "nano", "chat", 10)
+    for wrong in ({kind: known}, {kind._replace(budget="holds/dolars"): (20, Decimal(1))}):
+        with pytest.raises(ValueError, match=r"from 0 to 1|did you mean `holds/dollars`"):
+            engine_of(SETS / "holds").decide({"prompt_tokens": 1000}, now=NOW, measured=wrong)
+
+
 def test_s_hld_7_the_same_is_decided_again() -> None:
     kind = CallKind("holds/dollars", "nano", "chat", 10)
     measured = {kind: Measured(20, Decimal("0.5")), kind._replace(model="large"): Measured(1, Decimal(1))}

@@ -102,8 +102,9 @@ def work_until_killed(url: str, task: Task, worker: str, journal: str) -> None:
             amount = numbers.randint(1, task.dearest)
             chosen = numbers.sample(accounts, task.lines)
             call = f"{worker}/{number}"
+            held = amount // 4 if numbers.random() < 0.3 else amount  # a quantile, or the worst case
             answer = store.reserve(
-                hold_lines(call, *((each, amount, task.limit) for each in chosen), now=system_now(), lease=_LEASE)
+                hold_lines(call, *((each, held, task.limit) for each in chosen), now=system_now(), lease=_LEASE)
             )
             if isinstance(answer, Refused):
                 continue

@@ -7,9 +7,10 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from costlens_policy.ledger import Adjustment, EntryQuery, Held, MemoryStore
+from costlens_policy.ledger import Adjustment, EntryQuery, Held, MemoryStore, decimal_of
 from costlens_policy.ledger.laws.build import NOW, account, hold, settlement
-from costlens_policy.ledger.overspend import overspends
+from costlens_policy.ledger.measured import worst_facts
+from costlens_policy.ledger.overspend import beyond_holds, overspends
 
 TEAM = account()
 LATER = NOW + timedelta(minutes=5)
@@ -47,3 +48,24 @@ def test_what_is_used_never_exceeds_the_limit_by_more(calls):
         store.settle(settlement(call, TEAM, charge, now))
     found = overspends(store, EntryQuery(), LATER)
     assert store.balances([TEAM], now)[0].used - limit <= sum(item.bound for item in found)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 60), st.booleans()), max_size=30))
+def test_calls_under_way_add_no_more_than_their_worst_cases_exceed_their_holds_by(calls):
+    """Calls of random holds below their worst cases, some settled meanwhile; then all others come to their worst."""
+    store, limit, open_calls = MemoryStore(), 100, []
+    for number, (amount, beyond, settles) in enumerate(calls):
+        facts = worst_facts("coding", [("nano", 100, {"usd": decimal_of(amount + beyond, "usd")})])
+        if isinstance(store.reserve(hold(f"{number}", TEAM, amount, limit, NOW, **facts)), Held):
+            open_calls.append((f"{number}", amount + beyond))
+        if settles and open_calls:
+            call, worst = open_calls.pop(0)
+            store.settle(settlement(call, TEAM, worst if number % 2 else worst // 2, NOW))
+    before = sum(item.bound for item in overspends(store, EntryQuery(), NOW))
+    assert beyond_holds(store, None, None, NOW).get(TEAM, 0) == sum(
+        item.open for item in overspends(store, EntryQuery(), NOW)
+    )
+    for call, worst in open_calls:
+        store.settle(settlement(call, TEAM, worst, NOW))
+    assert store.balances([TEAM], NOW)[0].used - limit <= before

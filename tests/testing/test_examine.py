@@ -220,3 +220,12 @@ def test_what_changes_nothing(run_text: RunText, body: str, codes: list[str]) ->
     assert [item.code for item in run.diagnostics] == codes
     assert not any(item.is_error for item in run.diagnostics)
     assert run.suites, "a warning keeps no suite from running"
+
+
+def test_what_is_measured_is_examined(run_text: RunText) -> None:
+    entry = "{budget: %s, model: %s, task: review, output_tokens: 100, cases: 9, ratio: 0.5}"
+    text = "cases: [{name: a, measured: [%s], expect: {effect: allow}}]"
+    for named, code in ((("team-montly", "small"), "CL604"), (("team-monthly", "smal"), "CL603")):
+        assert code in {item.code for item in run_text(text % (entry % named)).diagnostics}
+    (idle,) = run_text(text % (entry % ("team-monthly", "small"))).diagnostics
+    assert (idle.code, "holds the worst case of each call" in idle.message) == ("CL618", True)
