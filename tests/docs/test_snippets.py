@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from costlens_policy.expressions import parse
-from costlens_policy.schema import read_document
+from costlens_policy.schema import read_document, with_windows_apart
 from costlens_policy.source.compose import compose
 from costlens_policy.source.located import SourceText, line_starts
 from tests.conftest import ROOT
@@ -74,7 +74,7 @@ def test_yaml_fits_its_schema(block: Block) -> None:
     composed = compose(SourceText("part.yaml", whole, line_starts(whole)))
     assert not composed.diagnostics
     for located in composed.documents:
-        document, problems = read_document(located)
+        document, problems = read_document(with_windows_apart(located))
         assert document is not None, "\n".join(problem.message for problem in problems)
 
 

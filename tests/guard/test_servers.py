@@ -79,6 +79,41 @@ def test_a_call_is_settled_by_its_id_anywhere(guards):
     }  # fmt: skip
 
 
+def test_windows_and_what_is_carried_over(server, tmp_path):
+    """Guards that know nothing of each other see the same windows, and carry the same over."""
+    policy = """
+budgets:
+  - id: plan
+    scope: request.?team.orValue("nobody")
+    windows:
+      - {id: session, window: {from_first_use: 5h}, hard_limit_usd: 0.004}
+      - {id: day, window: {calendar: day}, hard_limit_usd: 0.005, carry_over: {}}
+"""
+    engine, url, clock = write_company(tmp_path / "p", policy), server.url(f"guard_{next(_NUMBERS)}"), Clock()
+    here, there = (Guard(engine, url, clock=clock, alert_sinks=[], max_age=0) for _ in range(2))
+    start = clock()
+    for guard in (here, there, here):
+        guard.call(REQUEST).settle(USAGE)
+    with pytest.raises(DeniedError, match="session") as refused:
+        there.call(REQUEST)
+    assert refused.value.resets_at == start + timedelta(hours=5)
+    clock.move(days=1)
+    for guard in (here, there):
+        lines = {line.budget: line for line in guard.spend()}
+        assert lines["p/plan.session"].starts_at is None
+        (day,) = guard.spend("plan.day", "red")
+        assert (day.limit, day.carried) == (Decimal("0.0064"), Decimal("0.0014"))
+    for guard in (here, there, here):
+        guard.call(REQUEST).settle(USAGE)
+    clock.move(hours=5)
+    for guard in (there, here):
+        guard.call(REQUEST).settle(USAGE)
+    with pytest.raises(DeniedError, match="day"):
+        there.call(REQUEST)
+    for guard in (here, there):
+        guard.close()
+
+
 def test_a_stall_holds_nothing_and_is_over_when_it_is_over(server, tmp_path):
     """A crowd meets a server that says nothing for a while: refused, served soon afterwards, and nothing stays held."""
     engine = write_company(tmp_path / "p", POLICY.replace("0.0125", "1"))

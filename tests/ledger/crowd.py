@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 
 from costlens_policy.clock import system_now
 from costlens_policy.ledger import Account, Adjustment, Held, LineState, Refused, Store, open_ledger
-from costlens_policy.ledger.laws.build import account, hold_lines, settlement_lines
+from costlens_policy.ledger.laws.build import account, from_first_use, hold_lines, settlement_lines
 
 __all__ = [
     "CORRECTED", "PROCESSES", "Outcome", "Task", "accounts_of", "correction", "run_crowd", "work", "work_until_killed",
@@ -48,7 +48,11 @@ class Outcome:
 
 
 def accounts_of(task: Task) -> list[Account]:
-    return [account("crowd/budget", f"{number}") for number in range(task.accounts)]
+    """Return accounts for ever and, at every other place, of a window that begins with their first use."""
+    return [
+        from_first_use(86_400, "crowd/budget", f"{number}") if number % 2 else account("crowd/budget", f"{number}")
+        for number in range(task.accounts)
+    ]
 
 
 def work(store: Store, task: Task, worker: str) -> list[Outcome]:
