@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from costlens_policy.client import ServiceDeniedError, ServiceError, ServiceUnavailableError
     from costlens_policy.diagnostics.model import PolicyError
     from costlens_policy.engine.decision import Balance, Decision, DeniedError
-    from costlens_policy.engine.denial import RunDeniedError, RunEndedError, RunLimitError
+    from costlens_policy.engine.denial import ApprovalNeededError, RunDeniedError, RunEndedError, RunLimitError
     from costlens_policy.errors import CostlensPolicyError, InputError, RequestError, SettingsError
     from costlens_policy.fit.outcomes import OutcomesError
     from costlens_policy.guard import AsyncGuard, Guard, GuardError, run
@@ -41,12 +41,13 @@ if TYPE_CHECKING:
     from costlens_policy.usage import UsageError
 
 __all__ = [
-    "AdjustmentError", "AmountError", "AsyncGuard", "Balance", "BatchError", "BundleError", "CallConflictError",
-    "CostlensPolicyError", "Decision", "DeniedError", "Engine", "Guard", "GuardError", "InputError", "InvoiceError",
-    "LedgerBusyError", "LedgerError", "LedgerUnavailableError", "LivePolicies", "MergeError", "OptimalModel",
-    "OutcomesError", "PolicyError", "ReportError", "RequestError", "Router", "RunDeniedError", "RunEndedError",
-    "RunLimitError", "ServiceDeniedError", "ServiceError", "ServiceUnavailableError", "SettingsError", "TrafficError",
-    "UnguardedCallError", "UnknownCallError", "UsageError", "asking", "load", "load_plan", "run", "wrap",
+    "AdjustmentError", "AmountError", "ApprovalNeededError", "AsyncGuard", "Balance", "BatchError", "BundleError",
+    "CallConflictError", "CostlensPolicyError", "Decision", "DeniedError", "Engine", "Guard", "GuardError",
+    "InputError", "InvoiceError", "LedgerBusyError", "LedgerError", "LedgerUnavailableError", "LivePolicies",
+    "MergeError", "OptimalModel", "OutcomesError", "PolicyError", "ReportError", "RequestError", "Router",
+    "RunDeniedError", "RunEndedError", "RunLimitError", "ServiceDeniedError", "ServiceError",
+    "ServiceUnavailableError", "SettingsError", "TrafficError", "UnguardedCallError", "UnknownCallError", "UsageError",
+    "asking", "load", "load_plan", "run", "wrap",
 ]  # fmt: skip
 
 __getattr__ = on_demand(
@@ -54,6 +55,7 @@ __getattr__ = on_demand(
     {
         "AdjustmentError": "costlens_policy.ledger",
         "AmountError": "costlens_policy.ledger",
+        "ApprovalNeededError": "costlens_policy.engine.denial",
         "AsyncGuard": "costlens_policy.guard",
         "Balance": "costlens_policy.engine.decision",
         "BatchError": "costlens_policy.replay",

@@ -212,6 +212,8 @@ export class DeniedError extends ServiceError {
   readonly holdEndsAt: Date | null;
   /** The run that is over, if the call was refused for that. */
   readonly over: string | null;
+  /** The id of the approval that the call needs; `costlens-policy budget approve ID` answers it. */
+  readonly approval: string | null;
   readonly reasons: string[];
 }
 

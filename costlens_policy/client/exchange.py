@@ -61,6 +61,7 @@ class ServiceDeniedError(ServiceError):
 
     That share had ``used`` and ``held`` so much of ``limit``, in ``unit``; the next of its holds ends by itself at
     ``hold_ends_at``. ``over`` is the run that is over, if that is why: ``code`` is ``run_ended`` where it has ended.
+    ``approval`` is the id of the approval that the call needs, where ``code`` is ``approval_needed``.
     """
 
     def __init__(self, status: int, facts: wire.ProblemFacts) -> None:
@@ -75,6 +76,7 @@ class ServiceDeniedError(ServiceError):
         self.limit = None if facts.limit is None else Decimal(facts.limit)
         self.hold_ends_at: datetime | None = facts.hold_ends_at
         self.over = facts.over
+        self.approval = facts.approval
 
 
 class ServiceUnavailableError(ServiceError):

@@ -415,7 +415,8 @@ class Ready(Told):
 class ProblemFacts(Told):
     """What is wrong. ``type`` is one of the names that the SDKs of OpenAI and Anthropic know; ``code`` is ours.
 
-    ``over`` is the run that is over, if the call was refused for that.
+    ``over`` is the run that is over, if the call was refused for that, and ``approval`` the id of the approval that it
+    needs, if it was refused for want of one.
     """
 
     message: str
@@ -432,6 +433,7 @@ class ProblemFacts(Told):
     limit: Amount | None = None
     hold_ends_at: datetime | None = None
     over: str | None = None
+    approval: str | None = None
 
 
 class Problem(Told):

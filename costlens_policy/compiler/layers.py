@@ -14,7 +14,7 @@ from costlens_policy.compiler.operations import compile_operations, read_model
 from costlens_policy.compiler.plan import Layer
 from costlens_policy.compiler.routes import canonical, compile_route
 from costlens_policy.compiler.rules import AccessStep, BudgetStep, QuantileStep, RewriteRule, RouteStep, ThresholdStep
-from costlens_policy.compiler.thresholds import USUAL_ELAPSED, BurnRate, Forecast
+from costlens_policy.compiler.thresholds import USUAL_ELAPSED, BurnRate, Forecast, NeedsApproval
 from costlens_policy.documents.policy import Budget, Downgrade, PolicyDocument, Threshold
 from costlens_policy.documents.rewrites import Operation
 from costlens_policy.rewrites import RewriteStep
@@ -130,6 +130,7 @@ class _LayerCompiler:
             models=canonical(downgrade.models, self._catalogue),
             name=threshold.name,
             expects=_expected(threshold) if threshold.looks_ahead else None,
+            approval=_approval(threshold),
         )
 
     def _steps(self, operations: tuple[Operation, ...], at: Path) -> tuple[RewriteStep, ...]:
@@ -159,6 +160,11 @@ def _place(threshold: ThresholdStep) -> tuple[bool, bool, Decimal]:
     if threshold.expects is not None:
         return True, True, Decimal(0)
     return False, threshold.at_amount is not None, threshold.starts_at(Decimal(1))
+
+
+def _approval(threshold: Threshold) -> NeedsApproval | None:
+    needs = threshold.needs_approval
+    return None if needs is None else NeedsApproval(needs.reason, needs.longest_wait, needs.approvers)
 
 
 def _expected(threshold: Threshold) -> Forecast | BurnRate:

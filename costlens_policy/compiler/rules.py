@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from costlens_policy.compiler.carry_over import CarryOver
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.priced_models import Shortlists
-from costlens_policy.compiler.thresholds import BurnRate, Forecast
+from costlens_policy.compiler.thresholds import BurnRate, Forecast, NeedsApproval
 from costlens_policy.expressions.tree import Select
 from costlens_policy.frozen import frozen, rebuilt
 from costlens_policy.money import multiply
@@ -303,6 +303,8 @@ class ThresholdStep:
     name: str = ""
     expects: Forecast | BurnRate | None = None
     """What is to be expected of the budget while it is active; None where it is active from an amount on."""
+    approval: NeedsApproval | None = None
+    """The approval without which it excludes every model."""
 
     @property
     def is_soft_limit(self) -> bool:

@@ -12,12 +12,21 @@ from costlens_policy.frozen import frozen
 if TYPE_CHECKING:
     from costlens_policy.periods import Period
 
-__all__ = ["USUAL_ELAPSED", "BurnRate", "Forecast", "Outlook"]
+__all__ = ["USUAL_ELAPSED", "BurnRate", "Forecast", "NeedsApproval", "Outlook"]
 
 USUAL_ELAPSED: Final = Decimal("0.05")
 """Share of a window that must have passed before a forecast counts: 36 hours of a month, 72 minutes of a day."""
 _EXACT: Final = Context(prec=120)
 _MICROSECOND: Final = timedelta(microseconds=1)
+
+
+@frozen
+class NeedsApproval:
+    """What has to be approved, why, and by whom; ``wait`` is how long the guard waits for it."""
+
+    reason: str
+    wait: timedelta
+    approvers: tuple[str, ...] = ()
 
 
 @frozen(eq=False)

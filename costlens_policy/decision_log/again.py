@@ -25,7 +25,7 @@ __all__ = ["Redecided", "decide_again", "find_entry"]
 
 _COMPARED: Final = (
     "effect", "model", "fallbacks", "rule", "reasons", "prompt", "system", "messages", "params", "rewrites", "changes",
-    "estimate", "fallback_calls", "excluded", "alerts", "balances", "overflowed", "shadowed", "errors",
+    "estimate", "fallback_calls", "excluded", "alerts", "approvals", "balances", "overflowed", "shadowed", "errors",
 )  # fmt: skip
 """What a decision came to. The rest of an entry is what it was made on."""
 _OUTLINE: Final = ("effect", "model", "fallbacks", "rule")

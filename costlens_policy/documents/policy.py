@@ -39,9 +39,9 @@ from costlens_policy.units import Kind, Unit, base_of, unit_of_kinds
 
 __all__ = [
     "FIT_DATA", "AccessRule", "Budget", "BudgetWindow", "BurnRate", "CalendarWindow", "CallWindow", "CarryOver",
-    "Choice", "Downgrade", "FirstUseWindow", "FixedWindow", "LifetimeWindow", "Limits", "PolicyDocument",
-    "QuantileHold", "RollingWindow", "Route", "Split", "SplitTarget", "Target", "Threshold", "Waived", "Window",
-    "Within",
+    "Choice", "Downgrade", "FirstUseWindow", "FixedWindow", "LifetimeWindow", "Limits", "NeedsApproval",
+    "PolicyDocument", "QuantileHold", "RollingWindow", "Route", "Split", "SplitTarget", "Target", "Threshold",
+    "Waived", "Window", "Within",
 ]  # fmt: skip
 
 FIT_DATA: Final = "costlens-policy/fit-data"
@@ -391,6 +391,28 @@ class BurnRate(Section):
         return (self.long, duration_of(self.long)), (self.short, duration_of(self.short))
 
 
+class NeedsApproval(Section):
+    """Lets no call past a threshold before somebody has approved it, with ``costlens-policy budget approve``."""
+
+    reason: Annotated[str, Field(min_length=1, examples=["above 90 % the platform team decides"])]
+    """Shown to whoever has to wait, and to whoever decides."""
+    wait: DurationText = "0s"
+    """How long the guard waits for an answer before it refuses the call, at most ``10m``; absent means not at all."""
+    approvers: Annotated[tuple[str, ...], Field(examples=[["ada", "grace"]])] = ()
+    """Who may approve, as the authors of approvals; absent means anybody who may change the ledger."""
+
+    @model_validator(mode="after")
+    def _waits_not_too_long(self) -> NeedsApproval:
+        if self.longest_wait > timedelta(minutes=10):
+            raise ValueError(f"`wait` must be at most `10m`, got `{self.wait}`")
+        return self
+
+    @property
+    def longest_wait(self) -> timedelta:
+        """``wait`` as a length of time."""
+        return duration_of(self.wait)
+
+
 class Threshold(Section):
     """A point below the limit, and what happens from there on.
 
@@ -402,7 +424,7 @@ class Threshold(Section):
         "at_ratio", "at_usd", "at_tokens", "at_requests", "at_projected_ratio", "at_exhausted_in",
         "at_burn_rate",
     )  # fmt: skip
-    at_least_one: ClassVar = ("alert", "rewrite", "downgrade")
+    at_least_one: ClassVar = ("alert", "rewrite", "downgrade", "needs_approval")
 
     at_ratio: Annotated[Ratio, Field(examples=[0.8])] | None = None
     """Ratio of the hard limit, from 0 to 1."""
@@ -428,6 +450,14 @@ class Threshold(Section):
     """Changes made to each call while the threshold is active."""
     downgrade: Downgrade | None = None
     """Excludes candidates, and may add cheaper ones, while the threshold is active."""
+    needs_approval: NeedsApproval | None = None
+    """Excludes every candidate while the threshold is active, unless somebody has approved it."""
+
+    @model_validator(mode="after")
+    def _excludes_in_one_way(self) -> Threshold:
+        if self.needs_approval is not None and self.downgrade is not None:
+            raise ValueError("`needs_approval` must not stand beside `downgrade`; use two thresholds")
+        return self
 
     @model_validator(mode="after")
     def _elapsed_of_a_forecast(self) -> Threshold:

@@ -239,6 +239,9 @@ class Expectation(Section):
     """Names of the tools to send, in order; an empty list expects none."""
     alerts: tuple[str, ...] | None = None
     """Budgets whose alerts are due, in order, as ``policy/budget``; an empty list expects none."""
+    approvals: Annotated[tuple[str, ...], Field(examples=[["spend/team-monthly@0.9"]])] | None = None
+    """Thresholds past which the request may only go with an approval that it does not have, in order, as
+    ``policy/budget@0.9``; an empty list expects none."""
     overflowed: Annotated[tuple[str, ...], Field(examples=[["spend/quota"]])] | None = None
     """Budgets that had no room for the model that serves, so that their overflows count the call, in order, as
     ``policy/budget``; an empty list expects none."""

@@ -221,10 +221,10 @@ class Verdict:
     ``budgets`` are the budgets that the call counts against; ``passed`` are those that have no room for it, so that
     another one of ``budgets`` counts it. ``barred`` is the first reason why the candidate may not serve however cheap
     the call gets, ``full`` the first budget that has no room. ``shadowed`` are the reasons of budgets in shadow, which
-    exclude nobody.
+    exclude nobody. ``approved`` says that it may go past a threshold since somebody has approved that.
     """
 
-    __slots__ = ("alerts", "barred", "budgets", "full", "passed", "shadowed", "thresholds")
+    __slots__ = ("alerts", "approved", "barred", "budgets", "full", "passed", "shadowed", "thresholds")
 
     def __init__(self, budgets: list[AppliedBudget]) -> None:
         self.budgets = budgets
@@ -234,6 +234,7 @@ class Verdict:
         self.barred: Exclusion | None = None
         self.full: Exclusion | None = None
         self.shadowed: list[Exclusion] = []
+        self.approved = False
 
     def seen(self, costs: Costs) -> tuple[BalanceSeen, ...]:
         """Return the budgets as they stood before a call, without those to which it adds nobody knows what."""
@@ -259,10 +260,16 @@ class Verdict:
         return tuple(Overflowed(full.seen, to.step.id, to.key) for full, to in self.passed)
 
     def bar(
-        self, step: BudgetStep, model: str, reason: str, key: str | None = None, threshold: str | None = None
+        self,
+        step: BudgetStep,
+        model: str,
+        reason: str,
+        key: str | None = None,
+        threshold: str | None = None,
+        needs: Decimal | None = None,
     ) -> None:
         """Exclude the candidate however cheap the call gets; a budget in shadow only says that it would."""
-        exclusion = Exclusion(model, reason, step.id, key, threshold)
+        exclusion = Exclusion(model, reason, step.id, key, threshold, needs)
         if step.shadow:
             self.shadowed.append(exclusion)
         else:
@@ -311,7 +318,7 @@ class Verdict:
         result = Verdict(again.budgets)
         result.thresholds, result.alerts = self.thresholds, self.alerts
         result.barred, result.full, result.shadowed = again.barred, again.full, again.shadowed
-        result.passed = again.passed
+        result.passed, result.approved = again.passed, again.approved
         return result
 
 
@@ -557,8 +564,25 @@ class BudgetStage:
                 result.alerts.append(Alert(step.id, applied.key, start, threshold.alert, threshold.name))
             if not step.shadow:
                 result.thresholds.append(ActiveThreshold(applied.layer, step, threshold))
+            if threshold.approval is not None:
+                self._ask(applied, threshold, reached, priced, result)
             if threshold.excludes and self._excluded_by(applied, threshold, priced):
                 result.bar(step, priced.model.name, _past(applied, threshold), applied.key, threshold.name)
+
+    def _ask(
+        self, applied: AppliedBudget, threshold: ThresholdStep, reached: Decimal, priced: PricedModel, result: Verdict
+    ) -> None:
+        """Exclude a candidate that goes past a threshold without the approval that it needs."""
+        step, needs = applied.step, threshold.approval
+        assert needs is not None
+        approvals = applied.balance.approvals
+        if any(item.covers(threshold.name, reached, self._context.now) for item in approvals):
+            result.approved = True
+            return
+        amount = show_amount(reached, step.unit)
+        reason = f"budget `{step.id}`{_whose(applied.key)} is {_point(applied, threshold)}"
+        reason = f"{reason.removesuffix(',')}, and {amount} with this call need an approval: {needs.reason}"
+        result.bar(step, priced.model.name, reason, applied.key, threshold.name, reached)
 
     def _excluded_by(self, applied: AppliedBudget, threshold: ThresholdStep, priced: PricedModel) -> bool:
         if threshold.exclude is None:

@@ -15,6 +15,7 @@ from costlens_policy.engine.candidate import Candidate
 from costlens_policy.engine.context import Context, task_of
 from costlens_policy.engine.facts import (
     Alert,
+    ApprovalNeeded,
     Balance,
     BalanceSeen,
     Call,
@@ -24,6 +25,7 @@ from costlens_policy.engine.facts import (
     Overflowed,
     WayOut,
 )
+from costlens_policy.money import ZERO
 from costlens_policy.quantiles import CallKind, Measures
 from costlens_policy.rewrites import Change
 from costlens_policy.units import Unit
@@ -148,6 +150,25 @@ class Decided:
     def alerts(self) -> tuple[Alert, ...]:
         """Alerts that are due with this call."""
         return tuple(self._kept[0].verdict.alerts) if self._kept else ()
+
+    @property
+    def approvals(self) -> tuple[ApprovalNeeded, ...]:
+        """The approvals for want of which the request is denied; with them, one of its candidates may serve."""
+        if self._kept:
+            return ()
+        needed = (item for item in self._excluded if item.needs is not None)
+        found = {(item.by, item.key, item.threshold): item for item in needed}  # of several models, the last
+        return tuple(
+            [
+                ApprovalNeeded(item.by, item.key or "", item.threshold or "", item.needs or ZERO, item.reason)
+                for item in found.values()
+            ]
+        )
+
+    @property
+    def rests_on_approval(self) -> bool:
+        """Whether a model may serve only since somebody has approved that."""
+        return any(candidate.verdict.approved for candidate in self._kept)
 
     @property
     def balances(self) -> tuple[BalanceSeen, ...]:

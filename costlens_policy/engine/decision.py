@@ -15,6 +15,7 @@ from costlens_policy.engine.context import Context
 from costlens_policy.engine.decided import Decided
 from costlens_policy.engine.facts import (
     Alert,
+    ApprovalNeeded,
     Balance,
     BalanceSeen,
     Call,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Alert",
+    "ApprovalNeeded",
     "Balance",
     "BalanceSeen",
     "Call",
@@ -221,6 +223,7 @@ def _exported(decision: Decision) -> dict[str, Any]:
         "fallback_calls": [_call(item) for item in decision.fallback_calls],
         "excluded": [_exclusion(item) for item in decision.excluded],
         "alerts": [_alert(item) for item in decision.alerts],
+        "approvals": [_needed(item) for item in decision.approvals],
         "balances": [_balance(item) for item in decision.balances],
         "overflowed": [_overflowed(item) for item in decision.overflowed],
         "shadowed": [_exclusion(item) for item in decision.shadowed],
@@ -288,6 +291,11 @@ def _exclusion(item: Exclusion) -> dict[str, Any]:
 def _alert(item: Alert) -> dict[str, Any]:
     amounts = {"at": _number(item.at), "text": item.text, "threshold": item.threshold}
     return {"budget": item.budget, "key": item.key, **amounts}
+
+
+def _needed(item: ApprovalNeeded) -> dict[str, Any]:
+    amount = {"amount": _number(item.amount), "reason": item.reason}
+    return {"budget": item.budget, "key": item.key, "threshold": item.threshold, **amount}
 
 
 def _balance(item: BalanceSeen) -> dict[str, Any]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Final
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
 
 from costlens_policy.engine.decision import Decision, DeniedError
+from costlens_policy.frozen import frozen
 from costlens_policy.runs import RUN, lineage_of, run_at
 
-__all__ = ["RunDeniedError", "RunEndedError", "RunLimitError", "denial_of"]
+__all__ = ["ApprovalNeededError", "PendingApproval", "RunDeniedError", "RunEndedError", "RunLimitError", "denial_of"]
 
 
 _READ: Final = ("request", RUN)
@@ -40,6 +42,57 @@ class RunLimitError(RunDeniedError):
 
     ``budget`` is its name, ``key`` the run, ``limit`` the limit.
     """
+
+
+@frozen
+class PendingApproval:
+    """An approval that a call needs: its ``id``, for which threshold of which budget and scope key, and why.
+
+    ``amount`` is what used + held + the call come to, in the budget's unit; ``denied`` says that somebody has denied
+    it. ``wait`` is how long the policy lets the call wait for it.
+    """
+
+    id: str
+    budget: str
+    key: str
+    threshold: str
+    amount: Decimal
+    reason: str
+    denied: bool = False
+    wait: timedelta = timedelta(0)
+
+    @property
+    def command(self) -> str:
+        """The command that approves it, without the paths of the policies and the ledger."""
+        return f"costlens-policy budget approve {self.id}"
+
+
+class ApprovalNeededError(DeniedError):
+    """A call was refused because nobody has approved that it goes past a threshold of a budget.
+
+    ``approvals`` are those that it needs, ``approval`` the id of the first, and ``command`` what approves that.
+    """
+
+    def __init__(self, decision: Decision, approvals: tuple[PendingApproval, ...]) -> None:
+        super().__init__(decision)
+        self.approvals = approvals
+
+    def __str__(self) -> str:
+        said = [
+            f"`{item.id}` was denied" if item.denied else f"`{item.command}` approves it" for item in self.approvals
+        ]
+        return "; ".join([super().__str__(), *said])
+
+    @property
+    def approval(self) -> str:
+        return self.approvals[0].id if self.approvals else ""
+
+    @property
+    def command(self) -> str:
+        return self.approvals[0].command if self.approvals else ""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ApprovalNeededError, (self.decision, self.approvals)
 
 
 def denial_of(decision: Decision, hold_ends_at: datetime | None = None) -> DeniedError:

@@ -16,6 +16,7 @@ from costlens_policy.units import Unit
 __all__ = [
     "Alert",
     "Approval",
+    "ApprovalNeeded",
     "Balance",
     "BalanceSeen",
     "Call",
@@ -31,17 +32,18 @@ __all__ = [
 class Approval:
     """What somebody approved: calls past a threshold, as long as used + held + the call is at most ``up_to``.
 
-    ``expires_at`` is when it ends, None where it holds as long as the period does.
+    ``expires_at`` is when it ends, None where it holds as long as the period does. ``up_to`` is None where it was
+    denied.
     """
 
     threshold: str
-    up_to: Decimal
+    up_to: Decimal | None
     expires_at: datetime | None = None
 
     def covers(self, threshold: str, reached: Decimal, now: datetime) -> bool:
         """Whether a call may go past a threshold."""
         in_force = self.expires_at is None or now < self.expires_at
-        return in_force and self.threshold == threshold and reached <= self.up_to
+        return in_force and self.threshold == threshold and self.up_to is not None and reached <= self.up_to
 
 
 @frozen
@@ -121,7 +123,7 @@ class Balance:
         for _, amount in self.recent:
             usd(amount)
         for approval in self.approvals:
-            usd(approval.up_to)
+            usd(ZERO if approval.up_to is None else approval.up_to)
 
 
 class Estimate(NamedTuple):
@@ -168,7 +170,8 @@ class Exclusion:
 
     ``by`` is the budget, route or access rule that took it out, or empty where it cannot serve at all. ``key`` is the
     scope key where a limit or a threshold of a budget did, else None. ``threshold`` is the name of that threshold, such
-    as ``0.8`` for one at a ratio, or ``projected_ratio:1.2``.
+    as ``0.8`` for one at a ratio, or ``projected_ratio:1.2``. ``needs`` is what used + held + the call come to, where
+    that needs an approval, else None.
     """
 
     model: str
@@ -176,6 +179,21 @@ class Exclusion:
     by: str = ""
     key: str | None = None
     threshold: str | None = None
+    needs: Decimal | None = None
+
+
+@frozen
+class ApprovalNeeded:
+    """An approval without which a call is refused: of calls past a threshold of a budget, for a scope key.
+
+    ``amount`` is what used + held + the call come to there, in the budget's unit.
+    """
+
+    budget: str
+    key: str
+    threshold: str
+    amount: Decimal
+    reason: str
 
 
 @frozen

@@ -289,6 +289,7 @@ def _renamed(value: Any, names: Mapping[str, str]) -> Any:
         "reasons",
         "excluded",
         "alerts",
+        "approvals",
         "balances",
         "balances_read",
         "measured",

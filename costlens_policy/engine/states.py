@@ -38,7 +38,7 @@ def more_of(balance: Balance) -> dict[str, Any]:
         more["approvals"] = [
             {
                 "threshold": item.threshold,
-                "up_to": plain(item.up_to),
+                "up_to": None if item.up_to is None else plain(item.up_to),
                 "expires_at": None if item.expires_at is None else _text(item.expires_at),
             }
             for item in balance.approvals
@@ -67,7 +67,8 @@ def balance_of(state: Mapping[str, Any]) -> Balance:
 
 
 def _approval(item: Mapping[str, Any]) -> Approval:
-    return Approval(str(item["threshold"]), _amount(item["up_to"]), _time(item, "expires_at"))
+    up_to = item["up_to"]
+    return Approval(str(item["threshold"]), None if up_to is None else _amount(up_to), _time(item, "expires_at"))
 
 
 def _time(item: Mapping[str, Any], name: str) -> datetime | None:

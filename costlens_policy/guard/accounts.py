@@ -74,6 +74,8 @@ class Accounts:
         }
         self.measuring: Final = frozenset(id for id, step in self.steps.items() if step.recent)
         """Those that measure what was charged lately."""
+        self.approving: Final = any(item.approval for step in self.steps.values() for item in step.thresholds)
+        """Whether a threshold needs approvals."""
         self.counts_runs: Final = any(step.unit == "runs" for step in self.steps.values())
         self._schedules: Final[dict[str, Schedule]] = {id: step.schedule for id, step in self.steps.items()}
         self._schedules.update(

@@ -106,6 +106,13 @@ class Alerts:
         amounts = {"used": plain(decimal_of(balance.used, unit)), "held": plain(decimal_of(balance.held, unit))}
         self._raise(balance.account, "denied", "denied", f"a call was refused: {reason}", amounts)
 
+    def needs_approval(self, balance: AccountBalance, id: str, threshold: str, reason: str) -> None:
+        """Raise an event when calls need an approval, the first time in its period."""
+        unit = balance.account.unit
+        amounts = {"used": plain(decimal_of(balance.used, unit)), "held": plain(decimal_of(balance.held, unit))}
+        text = f"approval `{id}` is needed: {reason}"
+        self._raise(balance.account, "approval", f"{threshold} approval", text, {**amounts, "approval": id})
+
     def ledger_changed(self, fault: str, written: int) -> None:
         """Raise an event when the ledger is lost, or back."""
         kind: EventKind = "ledger-lost" if fault else "ledger-back"

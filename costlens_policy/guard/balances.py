@@ -8,11 +8,12 @@ from decimal import Decimal
 from typing import Any, Final
 
 from costlens_policy.engine.decision import Balance
+from costlens_policy.engine.facts import Approval
 from costlens_policy.guard.accounts import NEVER, Accounts, Known, Place, earlier_amounts
 from costlens_policy.guard.recent import recent_time
 from costlens_policy.guard.run_records import BegunRuns
-from costlens_policy.ledger.account import Account, AccountBalance, Grants
-from costlens_policy.ledger.amounts import decimal_of
+from costlens_policy.ledger.account import Account, AccountBalance, Approved, Grants
+from costlens_policy.ledger.amounts import Unit, decimal_of, instant_of
 from costlens_policy.ledger.calls import HoldLine, LineState
 from costlens_policy.money import ZERO
 from costlens_policy.quantiles import Measures
@@ -134,6 +135,7 @@ class Snapshot(Mapping[Place, Balance]):
             decimal_of(topup, unit) if topup else ZERO,
             account.period.starts_at if account.period.first_use is not None else None,
             recent,
+            tuple([_approval(item, unit) for item in grants.approvals]) if grants.approvals else (),
             earlier=self._counted(place) if place in self._earlier else (),
         )
 
@@ -168,6 +170,11 @@ class Snapshot(Mapping[Place, Balance]):
         return 0
 
 
+def _approval(item: Approved, unit: Unit) -> Approval:
+    up_to = None if item.up_to is None else decimal_of(item.up_to, unit)
+    return Approval(item.threshold, up_to, None if item.until is None else instant_of(item.until))
+
+
 def seen_line(line: LineState, asked: HoldLine, known: AccountBalance) -> AccountBalance:
     """Return the balance that an answer to a hold reports: ``known`` itself where that is it.
 
@@ -176,7 +183,7 @@ def seen_line(line: LineState, asked: HoldLine, known: AccountBalance) -> Accoun
     account, _, limit, used, held = line
     grants = known.grants
     if limit is not None and asked.limit is not None and limit != grants.applied_to(asked.limit):
-        grants = Grants(override=limit)
+        grants = Grants(override=limit, approvals=grants.approvals)
     elif used == known.used and held == known.held:
         return known
     return AccountBalance(account, used, held, grants)

@@ -17,7 +17,7 @@ from costlens_policy.ledger.alerts import AlertClaim
 __all__ = ["Event", "EventKind", "JsonLinesSink", "LoggingSink", "Sink"]
 
 
-EventKind: TypeAlias = Literal["alert", "denied", "ledger-lost", "ledger-back"]
+EventKind: TypeAlias = Literal["alert", "denied", "approval", "ledger-lost", "ledger-back"]
 
 _TIMES = ("time", "resets_at")
 
@@ -27,7 +27,9 @@ class Event:
     """Something that people want to know.
 
     ``alert``: the ``threshold`` of a budget was reached. ``denied``: the limit of a budget refused a call, for
-    the first time in this period. ``ledger-lost`` and ``ledger-back``: the store cannot be reached, and can again.
+    the first time in this period. ``approval``: calls need one to go past the ``threshold`` of a budget, for the first
+    time in this period; the field of that name is its id. ``ledger-lost`` and ``ledger-back``: the store cannot be
+    reached, and can again.
 
     Amounts are decimal texts in ``unit``. ``id`` is the same however often the event is delivered.
     """
@@ -46,6 +48,7 @@ class Event:
     limit: str = ""
     period: str = ""
     resets_at: datetime | None = None
+    approval: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the event as JSON data. What does not apply is left out."""

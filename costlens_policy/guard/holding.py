@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import chain, count, islice
@@ -10,9 +11,10 @@ from typing import Final
 
 from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Decision, DeniedError
-from costlens_policy.engine.denial import RunEndedError, denial_of
+from costlens_policy.engine.denial import ApprovalNeededError, RunEndedError, denial_of
 from costlens_policy.guard.accounts import ToHold, holds_of, line_limit
 from costlens_policy.guard.alerts import Standing
+from costlens_policy.guard.approvals import approval_error, pauses
 from costlens_policy.guard.balances import Snapshot, seen_line
 from costlens_policy.guard.hold_facts import REQUEST, Recalled, decide_again, is_of_plan, request_digest
 from costlens_policy.guard.link import Link
@@ -46,8 +48,23 @@ def hold_call(shared: Shared, asked: Asked, versions: Sequence[Shared] = ()) -> 
     """Decide a request and hold its worst case, and report the alerts that are due with it.
 
     ``versions`` are what calls of earlier policies share, one of which may have decided a call that is held already;
-    returned is that of the policies which decided. Raises ``RequestError``, ``DeniedError`` and ``CallConflictError``.
+    returned is that of the policies which decided. A call that needs an approval waits for it as long as the policy
+    says, holding nothing. Raises ``RequestError``, ``DeniedError`` and ``CallConflictError``.
     """
+    waits: Iterator[float] | None = None
+    while True:
+        try:
+            return _hold_at_once(shared, asked, versions)
+        except ApprovalNeededError as error:
+            waits = pauses(error) if waits is None else waits
+            pause = None if any(item.denied for item in error.approvals) else next(waits, None)
+            if pause is None:
+                raise
+            time.sleep(pause)
+            asked = asked._replace(now=shared.clock())
+
+
+def _hold_at_once(shared: Shared, asked: Asked, versions: Sequence[Shared]) -> tuple[Shared, Reserved]:
     snapshot = _seen_last(shared, asked)
     try:
         shared, reserved = _hold_with_run(shared, asked, snapshot, versions)
@@ -59,6 +76,8 @@ def hold_call(shared: Shared, asked: Asked, versions: Sequence[Shared] = ()) -> 
         _report_denied(shared, denied.decision, snapshot)
         if over := _ended_run(shared, asked):
             raise run_ended(denied.decision, over) from denied.__cause__
+        if denied.decision.approvals:
+            raise approval_error(shared, denied.decision, snapshot) from denied.__cause__
         ends_at = _next_end(shared, denied, asked.now)
         raise denial_of(denied.decision, ends_at) from denied.__cause__
     if reserved.decision.alerts:
@@ -308,7 +327,7 @@ def _report_reached(shared: Shared, decision: Decision) -> None:
 def _report_denied(shared: Shared, decision: Decision, snapshot: Snapshot) -> None:
     reasons: dict[tuple[str, str], str] = {}
     for item in decision.excluded:
-        if item.key is not None:
+        if item.key is not None and item.needs is None:
             reasons.setdefault((item.by, item.key), item.reason)
     for (budget, key), reason in reasons.items():
         if snapshot.find((budget, key)) is not None:

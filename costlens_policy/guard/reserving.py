@@ -175,13 +175,17 @@ def _plan_for(shared: Shared, asked: Asked, snapshot: Snapshot) -> ToHold:
                 continue
         plan = holds_of(decision, snapshot.find) if decision.allowed else ToHold(decision)
         read = decision.balances_read
-        settled = len(read) == len(plan.seen) and snapshot.is_complete and not snapshot.looked_at
-        if settled and not (decision.excluded or decision.despite):
+        verified = len(read) == len(plan.seen) and snapshot.is_complete and not snapshot.looked_at
+        if verified and not (decision.excluded or decision.despite or _is_approved(shared, decision)):
             return plan  # as nearly always: the hold itself verifies whatever was read
         unread = _unread(shared, plan, snapshot)
         if not unread:
             return plan
         snapshot.put(_read(shared, unread, asked.now), shared.timer())
+
+
+def _is_approved(shared: Shared, decision: Decision) -> bool:
+    return shared.accounts.approving and decision.rests_on_approval
 
 
 def _look(shared: Shared, run: str, snapshot: Snapshot, now: datetime) -> bool:
@@ -204,10 +208,11 @@ def _unread(shared: Shared, plan: ToHold, snapshot: Snapshot) -> list[Account]:
     decision = plan.decision
     barred = any(item.by in shared.accounts.steps for item in (*decision.excluded, *decision.despite))
     gave_way = decision.overflowed or (barred and decision.ways_out)
-    final = not decision.allowed or gave_way  # what has no room is read for this very call
+    approved = _is_approved(shared, decision)  # no hold verifies what people answered
+    final = not decision.allowed or gave_way or approved  # all of this is read for this very call
     oldest = _NOW if final else shared.timer() - shared.max_age
     verified: Collection[Place] = ()
-    if not barred:
+    if not (barred or approved):
         verified = {(seen.budget, seen.key) for seen in plan.seen}
     return snapshot.unread((*decision.balances_read, *dict.fromkeys(snapshot.looked_at)), verified, oldest)
 

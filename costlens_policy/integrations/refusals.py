@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from costlens_policy.engine.decision import DeniedError
-from costlens_policy.engine.denial import RunDeniedError, RunEndedError
+from costlens_policy.engine.denial import ApprovalNeededError, RunDeniedError, RunEndedError
 from costlens_policy.errors import RequestError
 from costlens_policy.frozen import frozen
 from costlens_policy.guard.errors import GuardError, UnguardedCallError
@@ -35,7 +35,8 @@ class Refusal:
     ``rule`` is what decided (``policy/rule``), ``budget`` and ``key`` the budget without room and whose share of it,
     ``resets_at`` when its period ends: each None where there is none. ``used`` is what that share has spent, ``held``
     what calls under way merely hold, and ``limit`` the limit in force, in ``unit``; ``hold_ends_at`` is when the next
-    of those holds ends by itself. ``over`` is the run that is over, if that is why. ``retry_after`` is in seconds.
+    of those holds ends by itself. ``over`` is the run that is over, if that is why. ``approval`` is the id of
+    the approval that the call needs, if it does. ``retry_after`` is in seconds.
     """
 
     status: int
@@ -52,6 +53,7 @@ class Refusal:
     limit: Decimal | None = None
     hold_ends_at: datetime | None = None
     over: str | None = None
+    approval: str | None = None
     retry_after: int | None = None
 
     @property
@@ -77,6 +79,7 @@ class Refusal:
             "limit": _amount(self.limit),
             "hold_ends_at": _time(self.hold_ends_at),
             "over": self.over,
+            "approval": self.approval,
         }
         return {"type": "error", "error": error}
 
@@ -127,6 +130,22 @@ def _denial(denied: DeniedError) -> Refusal:
     over = denied.over if isinstance(denied, RunDeniedError) else None
     if isinstance(denied, RunEndedError):
         return Refusal(403, "permission_error", "run_ended", str(denied), rule=denied.rule, over=over)
+    if isinstance(denied, ApprovalNeededError):
+        return Refusal(
+            403,
+            "permission_error",
+            "approval_needed",
+            str(denied),
+            rule=denied.rule,
+            budget=denied.budget,
+            key=denied.key,
+            resets_at=resets_at,
+            unit=denied.unit,
+            used=denied.used,
+            held=denied.held,
+            limit=denied.limit,
+            approval=denied.approval or None,
+        )
     if denied.budget is None:
         return Refusal(403, "permission_error", "policy_denied", str(denied), rule=denied.rule)
     whose = f" of `{denied.key}`" if denied.key else ""

@@ -44,6 +44,7 @@ __all__ = [
     "STEP",
     "Account",
     "AccountBalance",
+    "Approved",
     "Grants",
     "bucket_width",
     "checked_text",
@@ -111,12 +112,27 @@ class Account:
         return replace(self, period=period.begun(None if start is None else instant_of(start)))
 
 
+class Approved(NamedTuple):
+    """What somebody has answered: calls past a threshold may go on up to an amount, or, for None, may not.
+
+    ``until`` is in microseconds since 1970, None where it holds for the period.
+    """
+
+    threshold: str
+    up_to: int | None
+    until: int | None
+
+
 @frozen
 class Grants:
-    """What adjustments do to a limit for the time being: ``override`` replaces it, ``topup`` is added."""
+    """What adjustments do to a limit for the time being: ``override`` replaces it, ``topup`` is added.
+
+    ``approvals`` say which thresholds calls may go past; they change no limit.
+    """
 
     override: int | None = None
     topup: int = 0
+    approvals: tuple[Approved, ...] = ()
 
     def applied_to(self, limit: int) -> int:
         """Return the limit in force."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import field
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from costlens_policy.frozen import frozen
-from costlens_policy.ledger.account import Account, AccountBalance, Grants, checked_text
+from costlens_policy.ledger.account import BESIDE, Account, AccountBalance, Approved, Grants, checked_text
 from costlens_policy.ledger.amounts import checked_amount, decimal_of, instant_of, micros
 from costlens_policy.ledger.calls import Facts
 from costlens_policy.ledger.errors import AdjustmentError
@@ -17,11 +17,18 @@ from costlens_policy.money import plain
 __all__ = ["Adjusted", "Adjustment", "AdjustmentKind", "Grant", "adjusted_grants", "grants_at"]
 
 
-AdjustmentKind: TypeAlias = Literal["topup", "override", "revoke", "set", "correct", "release"]
+AdjustmentKind: TypeAlias = Literal[
+    "topup", "override", "revoke", "set", "correct", "release", "ask", "approve", "deny"
+]
 """``topup`` adds to the limit of one period, ``override`` replaces the limit of the budget and key in every period,
 ``revoke`` ends all that are in force there, ``set`` makes the amount what is spent in the period (0 resets it),
 ``correct`` adds the amount, which may be negative, to what is spent in the period, as an invoice demands.
-``release`` changes nothing here: it records that somebody has given back a hold of that amount."""
+``release`` changes nothing here: it records that somebody has given back a hold of that amount. ``ask`` records that
+calls need an approval to go past a threshold, ``approve`` that they may, as long as used + held + a call is at most the
+amount, and ``deny`` that they may not; the last of these two holds."""
+
+
+_ANSWERS: Final = ("ask", "approve", "deny")
 
 
 @frozen
@@ -43,6 +50,8 @@ class Adjustment:
     expires_at: datetime | None = None
     call: str = ""
     """The call that a release is about."""
+    threshold: str = ""
+    """The name of the threshold that ``ask``, ``approve`` and ``deny`` are about."""
     about: Facts = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -55,7 +64,9 @@ class Adjustment:
         period = self.account.period
         if self.kind == "topup" and period.first_use and not (period.resets_at or self.expires_at):
             raise AdjustmentError("a top-up must have an expiry time while no window is in force")
-        if self.kind in ("revoke", "set", "correct", "release") and self.expires_at is not None:
+        if self.kind in _ANSWERS and not checked_text(self.threshold, "the name of a threshold"):
+            raise AdjustmentError(f"an adjustment of kind `{self.kind}` must name a threshold")
+        if self.kind in ("revoke", "set", "correct", "release", "ask") and self.expires_at is not None:
             raise AdjustmentError(f"an adjustment of kind `{self.kind}` cannot have an expiry time")
         if self.expires_at is not None and self.expires_at <= self.now:
             raise AdjustmentError(f"an adjustment must expire in the future, got {self.expires_at:%Y-%m-%d %H:%M %Z}")
@@ -64,7 +75,8 @@ class Adjustment:
         """Return who did it, why, and until when or to which call, as its entry carries it."""
         until = {} if self.expires_at is None else {"expires_at": self.expires_at.isoformat()}
         call = {"call": self.call} if self.call else {}
-        return {**self.about, "author": self.author, "reason": self.reason, **until, **call}
+        of = {"threshold": self.threshold} if self.threshold else {}
+        return {**self.about, "author": self.author, "reason": self.reason, **until, **call, **of}
 
     def corrected(self, used: int) -> int:
         """Return what is spent once a correction counts. Raises ``AdjustmentError`` where that would be negative."""
@@ -88,10 +100,11 @@ class Adjusted:
 class Grant:
     """``until`` is in microseconds since 1970, None for a top-up of a period without end.
 
-    An override has no ``period``.
+    An override has no ``period``. That of an approval or denial is the period's id with ``~`` and the threshold, so
+    that nothing takes it for a top-up.
     """
 
-    kind: Literal["topup", "override"]
+    kind: Literal["topup", "override", "approval", "denial"]
     amount: int
     until: int | None
     period: str = ""
@@ -106,14 +119,19 @@ class Grant:
 def grants_at(grants: Iterable[Grant], period: str, now: int) -> Grants:
     """Return what the grants of a budget and key do to its limit in a period."""
     override, topup = None, 0
+    approvals: list[Approved] = []
     for grant in grants:
         if not grant.in_force(now):
             continue
         if grant.kind == "override":
             override = grant.amount
+        elif grant.kind in ("approval", "denial"):
+            of, _, threshold = grant.period.rpartition(BESIDE)
+            if of == period:
+                approvals.append(Approved(threshold, None if grant.kind == "denial" else grant.amount, grant.until))
         elif grant.period == period:
             topup += grant.amount
-    return Grants(override, topup)
+    return Grants(override, topup, tuple(approvals))
 
 
 def adjusted_grants(grants: Iterable[Grant], adjustment: Adjustment) -> tuple[Grant, ...]:
@@ -121,12 +139,14 @@ def adjusted_grants(grants: Iterable[Grant], adjustment: Adjustment) -> tuple[Gr
 
     Raises ``AdjustmentError`` for an override while another is in force.
     """
-    if adjustment.kind in ("set", "correct", "release"):
+    if adjustment.kind in ("set", "correct", "release", "ask"):
         return tuple(grants)
     now, period = micros(adjustment.now), adjustment.account.period
     kept = tuple(grant for grant in grants if grant.in_force(now))
     if adjustment.kind == "revoke":
-        return tuple(grant for grant in kept if grant.kind == "topup" and grant.period != period.id)
+        return tuple(grant for grant in kept if grant.kind != "override" and grant.period != period.id)
+    if adjustment.kind in ("approve", "deny"):
+        return _answered(kept, adjustment)
     if adjustment.kind == "topup":
         ends = [micros(end) for end in (adjustment.expires_at, period.resets_at) if end is not None]
         return (*kept, Grant("topup", adjustment.amount, min(ends, default=None), period.id))
@@ -138,3 +158,14 @@ def adjusted_grants(grants: Iterable[Grant], adjustment: Adjustment) -> tuple[Gr
                 f"another override is in force until {instant_of(grant.until):%Y-%m-%d %H:%M:%S} UTC; revoke it first"
             )
     return (*kept, Grant("override", adjustment.amount, micros(adjustment.expires_at)))
+
+
+def _answered(kept: tuple[Grant, ...], adjustment: Adjustment) -> tuple[Grant, ...]:
+    """Return the grants once calls past a threshold are approved or denied, in place of an earlier answer."""
+    period = adjustment.account.period
+    ends = [micros(end) for end in (adjustment.expires_at, period.resets_at) if end is not None]
+    of, until = f"{period.id}{BESIDE}{adjustment.threshold}", min(ends, default=None)
+    before = tuple(grant for grant in kept if grant.period != of)
+    if adjustment.kind == "deny":
+        return (*before, Grant("denial", 0, until, of))
+    return (*before, Grant("approval", adjustment.amount, until, of))

@@ -208,6 +208,11 @@ def _alerts(expected: tuple[str, ...], seen: _Comparison) -> Iterator[Difference
     yield from _in_order("alerts", expected, _alerting(seen.decision), seen.exact)
 
 
+def _approvals(expected: tuple[str, ...], seen: _Comparison) -> Iterator[Difference]:
+    actual = [f"{item.budget}@{item.threshold}" for item in seen.decision.approvals]
+    yield from _in_order("approvals", expected, actual, seen.exact)
+
+
 def _overflowed(expected: tuple[str, ...], seen: _Comparison) -> Iterator[Difference]:
     yield from _in_order("overflowed", expected, _passed(seen.decision), seen.exact)
 
@@ -248,6 +253,7 @@ _COMPARISONS: Final[Mapping[str, _CompareOne]] = {
     "tools": _tools,
     "estimate": _estimate,
     "alerts": _alerts,
+    "approvals": _approvals,
     "overflowed": _overflowed,
     "thresholds": _thresholds,
 }

@@ -137,6 +137,7 @@ class _Examiner:
         self._rules(expect.alerts, (*path, "alerts"), (RuleKind.BUDGET,))
         self._rules(expect.overflowed, (*path, "overflowed"), (RuleKind.BUDGET,))
         self._thresholds(expect.thresholds, (*path, "thresholds"))
+        self._thresholds(expect.approvals, (*path, "approvals"))
         self._models(expect, path, requested)
         for key in ("prompt", "system"):
             self._pattern(getattr(expect, key), (*path, key))

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from costlens_policy import Guard, load
+from costlens_policy import ApprovalNeededError, Guard, load
 from costlens_policy.cli.commands.budget.table import row_of, shown, shown_length
 from costlens_policy.guard import Spend
 from costlens_policy.periods import Forecast
@@ -422,3 +422,55 @@ class TestRuns:
         done = run(*tree, "n/c")
         assert (done.exit_code, done.stdout) == (0, "")
         assert "no calls of the run `n/c`" in done.stderr
+
+
+ASKING = """
+budgets:
+  - id: team
+    scope: request.?team.orValue("nobody")
+    hard_limit_usd: 0.01
+    window: {calendar: day}
+    thresholds: [{at_ratio: 0.1, needs_approval: {reason: the platform team decides, approvers: [Ann]}}]
+"""
+
+
+class TestApprovals:
+    @pytest.fixture
+    def url(self, tmp_path, folder):
+        write_company(folder, ASKING)
+        return f"sqlite:///{tmp_path / 'approvals.db'}"
+
+    @pytest.fixture
+    def id(self, folder, url):
+        """The id of an approval that a call has asked for."""
+        with Guard(load(folder), url, alert_sinks=[]) as guard, pytest.raises(ApprovalNeededError) as caught:
+            guard.call(REQUEST)
+        return caught.value.approval
+
+    def test_is_approved_and_denied_by_its_id(self, run, folder, url, id, ask):
+        assert [(row["id"], row["state"]) for row in ask("approvals")] == [(id, "asked")]
+        row = ask("approve", id, "--reason", "launch", "--expires", "1h")
+        assert (row["state"], row["budget"], row["key"], row["threshold"], row["up_to"]) == (
+            "approved", "p/team", "red", "0.1", "0.01",
+        )  # fmt: skip
+        with Guard(load(folder), url, alert_sinks=[]) as guard:
+            guard.call(REQUEST).release()
+            assert ask("deny", id, "--reason", "runaway")["state"] == "denied"
+            with pytest.raises(ApprovalNeededError, match="was denied"):
+                guard.call(REQUEST)
+        kinds = [(item["kind"], item["facts"]["author"], item["facts"]["reason"]) for item in ask("history")]
+        assert kinds[:2] == [("deny", "Ann", "runaway"), ("approve", "Ann", "launch")]
+        assert kinds[2][:2] == ("ask", "costlens-policy")
+        result = run("budget", "approvals", folder, "--ledger", url)
+        assert result.stdout.startswith(f"{id}  denied    `p/team@0.1` of `red`: budget `p/team` of `red` is past")
+
+    def test_wrong_answers(self, run, folder, url, id):
+        for arguments, message in (
+            (("approve", "ap-none", "--reason", "x"), "no approval `ap-none` was asked for"),
+            (("approve", id, "--reason", "x", "--author", "Bob"), "must be answered by `Ann`, got `Bob`"),
+            (("approve", id, "--reason", "x", "--up-to", "0.0001"), "must be at least 0.00"),
+            (("approve", id, "--reason", " "), "must not be empty"),
+        ):
+            result = run("budget", *arguments, folder, "--ledger", url)
+            assert result.exit_code == 2
+            assert message in result.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextvars import copy_context
 from datetime import timedelta
@@ -12,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from costlens_policy import DeniedError, Guard, LivePolicies, RunEndedError, RunLimitError, run
+from costlens_policy import ApprovalNeededError, DeniedError, Guard, LivePolicies, RunEndedError, RunLimitError, run
 from costlens_policy.engine.decide import decide
 from costlens_policy.guard import GuardError, reserving
-from costlens_policy.ledger import CallConflictError, EntryQuery, MemoryStore, Refused, decimal_of
+from costlens_policy.ledger import Adjustment, CallConflictError, Entry, EntryQuery, MemoryStore, Refused, decimal_of
 from costlens_policy.ledger.overspend import overspends
 from tests.corpus.semantic_cases import SETS, engine_of
 from tests.guard.company import REQUEST, Breakable, Clock, Timer, write_company
@@ -736,3 +737,83 @@ def test_s_car_4_periods_of_which_nothing_is_known(world: World) -> None:
     guard.call(REQUEST).settle(USAGE)
     world.clock.move(days=2)
     assert [line.carried for made in (guard, since) for line in made.spend()] == [19, 19]
+
+
+APPROVED = (
+    "budgets: [{id: b, hard_limit_usd: 0.01, window: {calendar: day}, thresholds:"
+    " [{at_ratio: 0.2, needs_approval: {reason: Ann decides, wait: WAIT}}]}]"
+)
+
+
+def _answer(world: World, error: ApprovalNeededError, kind: Any, **more: Any) -> None:
+    """Answer an approval as ``budget approve`` and ``budget deny`` do."""
+    (entry,) = world.store.entries(EntryQuery(call=error.approval)).items
+    name = f"{kind} {world.clock()}"
+    world.store.adjust(
+        Adjustment(name, kind, entry.account, 10**13, "Ann", "fine", world.clock(), threshold="0.2", **more)
+    )
+
+
+def test_s_apr_3_approvals_are_on_record(world: World) -> None:
+    guard = world.guard(APPROVED.replace("WAIT", "0s"))
+    guard.call(REQUEST).settle(USAGE)
+    for _ in range(2):
+        with pytest.raises(ApprovalNeededError) as caught:
+            guard.call(REQUEST)
+    error = caught.value
+    assert error.command == f"costlens-policy budget approve {error.approval}"
+    assert error.command in str(error)
+    (entry,) = world.store.entries(EntryQuery(call=error.approval)).items
+    assert (entry.kind, entry.facts["threshold"]) == ("ask", "0.2")
+    assert guard.flush()
+    assert [(event.kind, event.approval) for event in world.events] == [("approval", error.approval)]
+    _answer(world, error, "approve", expires_at=world.clock() + timedelta(hours=1))
+    with guard.call(REQUEST) as call:
+        assert call.decision.allowed
+    world.clock.move(hours=1)
+    with pytest.raises(ApprovalNeededError):
+        guard.call(REQUEST)
+    _answer(world, error, "approve")
+    guard.call(REQUEST).release()
+    _answer(world, error, "deny", expires_at=world.clock() + timedelta(hours=1))
+    with pytest.raises(ApprovalNeededError, match="was denied"):
+        guard.call(REQUEST)
+
+
+def test_s_apr_4_a_call_waits_for_an_approval(world: World) -> None:
+    guard = world.guard(APPROVED.replace("WAIT", "10m"))
+    guard.call(REQUEST).settle(USAGE)
+    served: list[str] = []
+
+    def ask() -> None:
+        try:
+            with guard.call(REQUEST) as call:
+                served.append(str(call.decision.model))
+        except ApprovalNeededError:
+            served.append("refused")
+
+    def answered(kind: Any) -> None:
+        thread = threading.Thread(target=ask)
+        thread.start()
+        entries: tuple[Entry, ...] = ()
+        while not any(entry.kind == "ask" for entry in entries):
+            time.sleep(0.005)
+            entries = world.store.entries(EntryQuery(newest_first=True)).items
+        asked = next(entry for entry in entries if entry.kind == "ask")
+        ends = world.clock() + timedelta(minutes=1)
+        world.store.adjust(
+            Adjustment(kind, kind, asked.account, 10**13, "Ann", "fine", world.clock(), ends, threshold="0.2")
+        )
+        thread.join(timeout=60)
+
+    answered("approve")
+    assert served == ["nano"]
+    world.clock.move(minutes=1)
+    answered("deny")
+    assert served == ["nano", "refused"]
+    assert {line.budget: line.held for line in guard.spend()} == {"p/b": 0}
+    brief = world.guard(APPROVED.replace("WAIT", "50ms"))
+    account = world.store.entries(EntryQuery(limit=1)).items[0].account
+    world.store.adjust(Adjustment("none", "approve", account, 0, "Ann", "no", world.clock(), threshold="0.2"))
+    with pytest.raises(ApprovalNeededError):
+        brief.call(REQUEST)

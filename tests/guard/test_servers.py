@@ -15,9 +15,9 @@ from itertools import count
 
 import pytest
 
-from costlens_policy import DeniedError, Guard, RunEndedError, RunLimitError, run
+from costlens_policy import ApprovalNeededError, DeniedError, Guard, RunEndedError, RunLimitError, run
 from costlens_policy.guard.run_tree import spend_of_runs
-from costlens_policy.ledger import CallConflictError, open_ledger
+from costlens_policy.ledger import Adjustment, CallConflictError, EntryQuery, open_ledger
 from tests.guard.company import REQUEST, Clock, write_company
 from tests.ledger.servers import Server, postgresql_server, redis_server
 
@@ -346,3 +346,35 @@ def test_a_burn_rate_counts_what_all_processes_charged(server, tmp_path):
         assert "nano" in {item.model for item in one.decide(REQUEST).excluded}
         clock.move(minutes=6)  # it does not go on
         assert one.decide(REQUEST).model == "nano"
+
+
+ASKING = """
+budgets:
+  - id: team
+    hard_limit_usd: 0.01
+    window: {calendar: day}
+    thresholds: [{at_ratio: 0.1, needs_approval: {reason: Ann decides}}]
+"""
+
+
+def test_an_approval_is_asked_for_once_and_holds_for_every_process(server, tmp_path):
+    engine, url, clock = write_company(tmp_path / "asking", ASKING), server.url(f"guard_{next(_NUMBERS)}"), Clock()
+    one, other = (Guard(engine, url, clock=clock, alert_sinks=[]) for _ in range(2))
+    with one, other, contextlib.closing(open_ledger(url)) as store:
+        ids = set()
+        for guard in (one, other):
+            with pytest.raises(ApprovalNeededError) as caught:
+                guard.call(REQUEST)
+            ids.add(caught.value.approval)
+        (asked,) = store.entries(EntryQuery()).items
+        assert ids == {asked.call}
+        up_to = 4 * 10**12
+        store.adjust(Adjustment("yes", "approve", asked.account, up_to, "Ann", "fine", clock(), threshold="0.1"))
+        calls = 0
+        with contextlib.suppress(ApprovalNeededError):
+            while calls < 20:
+                (one, other)[calls % 2].call(REQUEST).settle(USAGE)
+                calls += 1
+        (spend,) = one.spend()
+        assert 0 < calls < 20
+        assert spend.used <= Decimal("0.004")

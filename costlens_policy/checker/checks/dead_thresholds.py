@@ -51,6 +51,12 @@ def _reason(budget: Budget, threshold: Threshold) -> tuple[str, str, str] | None
         if isinstance(hard, str) or threshold.amount < hard or budget.carry_over is not None:
             return None
         return threshold.condition, "calls are denied before", f"choose an amount below `{hard}`"
+    if threshold.needs_approval is not None and isinstance(budget.window, CallWindow):
+        return (
+            "needs_approval",
+            "a limit on each call is not kept in a ledger, so nobody can approve anything there",
+            "use a window, or an access rule that denies such calls",
+        )
     if threshold.at_burn_rate is not None:
         return _burn_reason(budget, threshold.at_burn_rate)
     if not threshold.is_forecast:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,8 +14,10 @@ from costlens_policy.ledger import (
     AccountQuery,
     Adjustment,
     AdjustmentError,
+    AdjustmentKind,
     AlertClaim,
     AmountError,
+    Entry,
     EntryQuery,
     Grants,
     Held,
@@ -36,7 +38,7 @@ from costlens_policy.ledger.laws.build import (
     settlement_lines,
 )
 
-__all__ = ["AdjustmentLaws", "AlertLaws", "HistoryLaws"]
+__all__ = ["AdjustmentLaws", "AlertLaws", "ApprovalLaws", "HistoryLaws"]
 
 _NOVEMBER = Period("month:2026-11-01:UTC", NOW.replace(day=1, hour=0), NOW.replace(month=12, day=1, hour=0))
 
@@ -344,6 +346,74 @@ class AdjustmentLaws:
 
 
 _CLAIM = AlertClaim("teams/monthly", "research", "month:2026-11-01:UTC", "0.8", {"text": "80 % are spent", "n": [1]})
+
+
+class ApprovalLaws:
+    """Approvals are on record, hold for one period and threshold, and change neither limits nor balances."""
+
+    def test_the_last_answer_holds_until_it_expires(self, store: Store) -> None:
+        place = account(period=_NOVEMBER)
+        _answer(store, "asked", "ask", place)
+        assert _approved(store, place, NOW) == ()
+        _answer(store, "one", "approve", place, 90)
+        assert _approved(store, place, NOW) == ((_THRESHOLD, 90),)
+        _answer(store, "two", "deny", place)
+        assert _approved(store, place, NOW) == ((_THRESHOLD, None),)
+        _answer(store, "three", "approve", place, 95, NOW + _MINUTE)
+        assert _approved(store, place, NOW) == ((_THRESHOLD, 95),)
+        assert _approved(store, place, NOW + _MINUTE) == ()
+        assert _approved(store, account(), NOW) == ()
+        found = [(entry.kind, entry.call, entry.amount, entry.facts["threshold"]) for entry in _asked(store)]
+        assert found == [
+            ("ask", "asked", 0, _THRESHOLD), ("approve", "one", 90, _THRESHOLD), ("deny", "two", 0, _THRESHOLD),
+            ("approve", "three", 95, _THRESHOLD),
+        ]  # fmt: skip
+        assert not any(entry.counts for entry in _asked(store))
+
+    def test_an_answer_that_is_repeated_counts_once(self, store: Store) -> None:
+        place = account(period=_NOVEMBER)
+        _answer(store, "one", "approve", place, 90)
+        _answer(store, "two", "deny", place)
+        _answer(store, "one", "approve", place, 90)
+        assert _approved(store, place, NOW) == ((_THRESHOLD, None),)
+        assert len(_asked(store)) == 2
+
+    def test_approvals_change_no_limit(self, store: Store) -> None:
+        place = account(period=_NOVEMBER)
+        _answer(store, "one", "approve", place, 90)
+        assert isinstance(store.reserve(hold("a", place, 11, 10)), Refused)
+        assert isinstance(store.reserve(hold("b", place, 10, 10)), Held)
+        assert (store.balances([place], NOW)[0].grants.override, store.balances([place], NOW)[0].grants.topup) == (
+            None, 0,
+        )  # fmt: skip
+
+    def test_another_threshold_and_what_else_is_granted_stay(self, store: Store) -> None:
+        place = account(period=_NOVEMBER)
+        store.adjust(Adjustment("top", "topup", place, 5, "Ann", "more", NOW))
+        _answer(store, "one", "approve", place, 90)
+        store.adjust(Adjustment("other", "deny", place, 0, "Ann", "no", NOW, threshold="0.5"))
+        assert _approved(store, place, NOW) == ((_THRESHOLD, 90), ("0.5", None))
+        assert store.balances([place], NOW)[0].grants.topup == 5
+        store.adjust(Adjustment("end", "revoke", place, 0, "Ann", "over", NOW))
+        assert store.balances([place], NOW)[0].grants.topup == 0
+        assert _approved(store, place, NOW) == ((_THRESHOLD, 90), ("0.5", None))
+
+
+_THRESHOLD = "burn_rate:6/1h"
+
+
+def _answer(
+    store: Store, id: str, kind: AdjustmentKind, place: Account, amount: int = 0, expires: datetime | None = None
+) -> None:
+    store.adjust(Adjustment(id, kind, place, amount, "Ann", "because", NOW, expires, threshold=_THRESHOLD))
+
+
+def _approved(store: Store, place: Account, now: datetime) -> tuple[tuple[str, int | None], ...]:
+    return tuple((item.threshold, item.up_to) for item in store.balances([place], now)[0].grants.approvals)
+
+
+def _asked(store: Store) -> list[Entry]:
+    return _pages(store.entries, EntryQuery())
 
 
 class AlertLaws:

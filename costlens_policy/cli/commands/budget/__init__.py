@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from costlens_policy.cli.command import Group
-from costlens_policy.cli.commands.budget import bound, changes, export, listing, status
+from costlens_policy.cli.commands.budget import approvals, bound, changes, export, listing, status
 
 __all__ = ["command"]
 
@@ -18,5 +18,6 @@ def command() -> None:
     """
 
 
-for _command in (*status.COMMANDS, *listing.COMMANDS, *changes.COMMANDS, *export.COMMANDS, *bound.COMMANDS):
-    command.add_command(_command)
+for _module in (status, listing, changes, approvals, export, bound):
+    for _command in _module.COMMANDS:
+        command.add_command(_command)
