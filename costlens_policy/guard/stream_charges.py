@@ -62,7 +62,9 @@ class Verdict(NamedTuple):
     def portions(self) -> tuple[Portion, ...]:
         portions = portions_of(self.model, self.used)
         reported = self.basis == "reported"
-        return tuple(portion._replace(is_reported=reported) for portion in portions)
+        if reported:
+            return tuple(portions)
+        return tuple(portion._replace(is_reported=False, tool_uses=None) for portion in portions)  # more may have come
 
 
 def bill_of_streams(sending: Sending, verdicts: Sequence[Verdict], others: Iterable[Portion], hold: str) -> Bill:

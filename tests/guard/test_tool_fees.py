@@ -136,6 +136,22 @@ def test_a_search_that_was_not_seen_in_the_request_is_charged(guard: Guard) -> N
     assert guard.call(REQUEST).settle(searching(2)).cost == TOKENS + Decimal("0.02")
 
 
+@pytest.mark.parametrize(("ends", "fees"), [(True, "0.01"), (False, "0.03")])
+def test_a_stream_of_a_response_is_charged_by_the_calls_that_it_lists(guard: Guard, ends: bool, fees: str) -> None:
+    done = reported({"type": "web_search_call", "action": {"type": "search"}}) | {"status": "completed"}
+    chunks: list[dict[str, Any]] = [
+        {"type": "response.created", "response": {"object": "response", "model": "nano", "output": []}},
+        {"type": "response.output_text.delta", "delta": "hi"},
+    ]
+    with guard.call(offering(SEARCH)) as call:
+        list(call.stream([*chunks, {"type": "response.completed", "response": done}] if ends else chunks))
+    assert call.charged is not None
+    assert call.charged.cost is not None
+    assert call.charged.cost >= (TOKENS if ends else 0) + Decimal(fees)
+    assert call.charged.basis == "reported" or not ends
+    assert not ends or call.charged.cost == TOKENS + Decimal(fees)
+
+
 def test_a_stream_is_charged_by_its_count(guard: Guard) -> None:
     chunks = [
         {"type": "message_start", "message": {"model": "nano", "usage": {"input_tokens": 1000, "output_tokens": 1}}},

@@ -21,18 +21,20 @@ class Answer:
     ``start`` is the usage reported before any output; ``is_final`` says that ``usage`` covers the whole response;
     ``unknown`` names the first thing that was not understood, ``hidden`` output or input that the stream does not show;
     ``reasons`` says that there is thinking of which at most a summary is shown, ``is_frank`` that thinking never hides;
-    ``claimed`` is the largest number of tokens that stood in what was not understood.
+    ``claimed`` is the largest number of tokens that stood in what was not understood. ``output`` are the parts that the
+    whole response lists at its end, None where it does not.
     """
 
     __slots__ = (
         "_firm", "_stale", "_texts", "_usage", "adds_up", "claimed", "finished", "hidden", "id", "is_final", "is_frank",
-        "is_start", "model", "of_tools", "reasons", "text_came", "tier", "unknown", "usage_came",
+        "is_start", "model", "of_tools", "output", "reasons", "text_came", "tier", "unknown", "usage_came",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.id = self.model = self.unknown = self.hidden = ""
         self.tier: Any = None
         self.of_tools: Any = None
+        self.output: list[Any] | None = None
         self.claimed = 0
         self.is_final = self.is_frank = self.adds_up = self.reasons = False
         self.is_start = self.usage_came = self.text_came = self.finished = False
@@ -46,7 +48,8 @@ class Answer:
         if not self._usage:
             return None
         around = {"model": self.model, "service_tier": self.tier, "tool_usage": self.of_tools}
-        return {**{name: value for name, value in around.items() if value}, "usage": self._usage}
+        listed = {} if self.output is None else {"output": self.output}
+        return {**{name: value for name, value in around.items() if value}, **listed, "usage": self._usage}
 
     @property
     def is_up_to_date(self) -> bool:

@@ -127,6 +127,8 @@ def _response_event(answer: Answer, name: str, fields: _Fields) -> None:
         for key in ("model", "service_tier", "usage", "tool_usage"):
             if (value := response.get(key)) is not None:
                 _ROLES[key](answer, value, (TEXT, WHOLE))
+        if tail in OVER and isinstance(output := response.get("output"), list):
+            answer.output = output
         answer.end_chunk(firm=tail in OVER)
         if tail in OVER and not answer.usage_came:
             answer.hidden = answer.hidden or f"`{name}` reports no usage"
