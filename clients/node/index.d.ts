@@ -40,6 +40,7 @@ export interface DecidedCall {
 export interface Estimate {
   cost_usd: string | null;
   worst_cost_usd: string | null;
+  likely_cost_usd?: string | null;
   prompt_tokens: number;
   output_tokens: number;
   completions: number;

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from datetime import timedelta
+from typing import Annotated, Final, Literal
 
-from pydantic import Field, WithJsonSchema
+from pydantic import Field, WithJsonSchema, model_validator
 
+from costlens_policy.clock import duration_of
 from costlens_policy.documents.document import (
     Capability,
     Date,
@@ -29,6 +31,9 @@ Bucket = Literal[
     "input", "cache_read", "cache_write", "cache_write_1h", "output", "reasoning", "input_audio", "cache_read_audio",
     "output_audio", "input_image", "output_image",
 ]  # fmt: skip
+
+
+_LONGEST_LIFETIME: Final = timedelta(days=30)
 
 
 class LongContext(Section):
@@ -101,7 +106,7 @@ class PromptCacheFacts(Section):
     """The prompt cache of a model, from which turns of a session are read. Given as a whole."""
 
     lifetime: DurationText
-    """How long it keeps a prompt after its last use."""
+    """How long it keeps a prompt after its last use, at most 30 days."""
     min_tokens: Annotated[int, Field(ge=0, le=10_000_000, examples=[1024])] = 0
     """Prompts with fewer tokens are not kept."""
     step_tokens: Annotated[int, Field(ge=1, le=10_000_000, examples=[128])] = 1
@@ -109,6 +114,16 @@ class PromptCacheFacts(Section):
     automatic: bool = True
     """Whether it keeps every such prompt; ``false`` where a request has to ask for it, as with Anthropic's
     ``cache_control``."""
+
+    @model_validator(mode="after")
+    def _ends(self) -> PromptCacheFacts:
+        try:
+            ends = duration_of(self.lifetime) <= _LONGEST_LIFETIME
+        except ValueError:
+            ends = False
+        if not ends:
+            raise ValueError(f"the lifetime of a cache must be at most 30 days, got `{self.lifetime}`")
+        return self
 
 
 class MeasuredQuality(Section):

@@ -26,7 +26,8 @@ _OF_MODELS: Final = (
     *_CONDITIONS, "model.output_usd_per_million_tokens > 5.0", 'model.quality["chat"] > 0.75', 'model.name == "nano"',
 )  # fmt: skip
 _SCORES: Final = (
-    "estimate.cost_usd", 'model.quality["chat"]', "model.latency_p50_ms", "1.0", 'request.metadata["n"]', "0.0 / 0.0",
+    "estimate.cost_usd", "estimate.likely_cost_usd * (has(model.warm_tokens) ? 0.9 : 1.0)",
+    'model.quality["chat"]', "model.latency_p50_ms", "1.0", 'request.metadata["n"]', "0.0 / 0.0",
 )  # fmt: skip
 WITHIN: Final = {"within": {"quality": 0.03}, "quality": "lower_bound"}
 _TEXT: Final = st.text(max_size=40)
@@ -215,6 +216,7 @@ def requests() -> st.SearchStrategy[dict[str, Any]]:
             "response_format": _json_values(),
             "tags": st.lists(st.sampled_from(["a", "b"]), max_size=2),
             "cost_budget": st.floats(allow_nan=True),
+            "warm_tokens": st.dictionaries(st.sampled_from(MODELS), st.integers(-1, 9000), max_size=3),
             "latency_budget_ms": st.floats(0, 3000),
             "metadata": st.dictionaries(st.sampled_from(["n", "flag"]), _json_values()),
             "unheard-of": st.just(1),

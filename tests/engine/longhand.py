@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -13,8 +14,10 @@ from functools import partial
 from typing import Any
 from unittest.mock import patch
 
+from costlens_policy.catalogue.service_tiers import expected_rates
 from costlens_policy.compiler.carry_over import CarryOver
 from costlens_policy.compiler.plan import Stages
+from costlens_policy.compiler.priced_models import PricedModel
 from costlens_policy.compiler.rules import (
     BudgetStep,
     ByChoice,
@@ -27,7 +30,7 @@ from costlens_policy.compiler.thresholds import BurnRate, Forecast, Outlook
 from costlens_policy.engine import budgets, decide, preparation, request, routes
 from costlens_policy.engine.access import refused_model
 from costlens_policy.engine.budgets import BudgetStage, Ratios
-from costlens_policy.engine.candidate import Candidate, obstacle
+from costlens_policy.engine.candidate import Candidate, Prepared, obstacle
 from costlens_policy.engine.context import Context
 from costlens_policy.engine.facts import Exclusion
 from costlens_policy.engine.signals import SignalValues
@@ -68,6 +71,7 @@ def longhand() -> Iterator[None]:
             (BudgetStage, "_ratios", _ratios),
             (budgets, "held", _held),
             (routes._Choice, "_within", _within),
+            (preparation.Preparations, "_with_caches", _with_caches),
             (decide, "decide_route", _first_route),
             (decide, "drawn", _drawn),
             (decide, "following", _following),
@@ -163,6 +167,27 @@ def _held(step: BudgetStep, costs: Any, call: Decimal) -> Decimal | None:
     units = 10**step.measure.digits
     exact = Fraction(call) * Fraction(costs.ratios[step.id]) * units
     return Decimal(-(-exact.numerator // exact.denominator)).scaleb(-step.measure.digits)
+
+
+def _with_caches(
+    prepare: preparation.Preparations, priced: PricedModel, prepared: Prepared, output: int, warm: Mapping[str, int]
+) -> Decimal | None:
+    """Add up what S-CCH-3 to S-CCH-5 say, in fractions, of models whose caches the catalogue states."""
+    if priced.period is None:
+        return None
+    prompt, held, cache = prepared.prompt_tokens, warm.get(priced.model.name, 0), priced.model.prompt_cache
+    read = held if held <= prompt else 0
+    write = "input"
+    if read or (cache is not None and prompt >= cache.min_tokens):
+        asked = json.dumps([prepare.request.get("messages"), prepare.request.get("tools"), prepared.params])
+        write = "cache_write_1h" if '"ttl": "1h"' in asked else "cache_write"
+    tier = prepared.tier
+    rates = priced.period.rates_for(prompt) if tier is None else expected_rates(priced.period, prompt, tier)
+    prices = {kind: Fraction(price) / 10**6 for kind, price in rates.usd_per_million_tokens.items()}
+    cost = prices["cache_read"] * read + prices[write] * (prompt - read) + prices["output"] * output
+    units = (cost + Fraction(rates.usd_per_request)) * rates.units_per_usd
+    assert units.denominator == 1
+    return rates.usd(units.numerator)
 
 
 def _first_route(context: Context) -> RouteStep:

@@ -46,7 +46,8 @@ _MODELS: Final[dict[str, dict[str, Any]]] = {
     "gone": {"prices": (0, 0), "retired": "2026-01-01"},
     "large": {"prices": (5, 15), "max_output_tokens": 50, "latency_ms": {"p50": 2000}, "deprecated": "2026-06-01",
               "quality": {"chat": {"value": 0.83, "low": 0.8, "high": 0.86}, "x": 0.5}},
-    "mini": {"prices": (2, 8), "max_output_tokens": 4000, "latency_ms": {"p50": 900}, "capabilities": ["tools"],
+    "mini": {"prices": (2, 8), "max_output_tokens": 4000, "prompt_cache": {"lifetime": "5m", "min_tokens": 900},
+             "latency_ms": {"p50": 900}, "capabilities": ["tools"],
              "quality": {"chat": {"value": 0.87, "low": 0.77, "high": 0.9}}},
     "mini-b": {"prices": (2, 8), "max_output_tokens": 4000, "quality": {"chat": 0.8}},
     "nano": {"prices": (1, 2), "max_output_tokens": 2000, "latency_ms": {"p50": 500}, "capabilities": ["tools"]},
@@ -69,6 +70,8 @@ def _catalogue() -> str:
         if "prices" in fields:
             prompt, output = fields["prices"]
             rates = {"input": prompt, "output": output}
+            if name.startswith(("mini", "nano")):
+                rates |= {"cache_read": 0.1, "cache_write": 3}
             longer = {"above_input_tokens": 5000, "usd_per_million_tokens": {"input": 3, "output": 9}}
             entry["prices"] = [
                 {"usd_per_million_tokens": rates} | ({"long_context": [longer]} if name.startswith("mini") else {})
@@ -213,6 +216,21 @@ budgets:
             quick = _outcome(engine, request, states)
             with longhand():
                 assert _outcome(engine, request, states) == quick
+
+
+@pytest.mark.parametrize("prompt", [0, 899, 900, 1000, 5001])
+@pytest.mark.parametrize("warm", [{"mini": 900}, {"nano": 1000, "mini": 0}, {"nano": 5001, "twin": 1}, {"bare": 1}])
+@pytest.mark.parametrize("marks", [{}, {"ttl": "1h"}])
+def test_what_is_warm_is_added_up_alike(prompt: int, warm: dict[str, int], marks: dict[str, str]) -> None:
+    engine = _loaded("routes: [{id: r, choose: {minimize: estimate.likely_cost_usd}, fallbacks: [odd]}]\n")
+    assert engine is not None
+    content = [{"type": "text", "text": "x", "cache_control": {"type": "ephemeral", **marks}}]
+    messages = [{"role": "user", "content": content}]
+    request = {"prompt_tokens": prompt, "messages": messages, "warm_tokens": warm, "max_output_tokens": 40}
+    quick = _outcome(engine, request, {})
+    assert "likely_cost_usd" in quick or prompt < 900
+    with longhand():
+        assert _outcome(engine, request, {}) == quick
 
 
 class _Name(str):

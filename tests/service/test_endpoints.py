@@ -203,6 +203,23 @@ def test_decisions_see_what_the_ledger_has(asked):
     assert asked.post("/v1/decide", body | {"now": "2030-01-01T00:00:00Z"}).json["allow"] is True
 
 
+def test_decisions_know_what_is_warm_of_a_session(tmp_path):
+    """Whoever sends the session of a request, and settles with the usage, need not keep anything else."""
+    with Asked(ROOT / "examples" / "warm-sessions") as service:
+        request = {"session": "4711", "task": "design", "prompt": "go on", "prompt_tokens": 100_000}
+        held = service.post("/v1/reserve", {"request": request}).json
+        usage = {"input_tokens": 10, "cache_creation_input_tokens": 99_990, "output_tokens": 500}
+        service.post("/v1/settle", {"id": held["id"], "usage": usage})
+        edit = request | {"task": "edit", "prompt_tokens": 101_000}
+        told = [service.post("/v1/decide", {"request": edit | more}).json for more in ({}, {"session": "4712"})]
+        assert [item["model"] for item in told] == ["claude-opus-4-5", "claude-sonnet-4-5"]
+        warm, cold = (item["calls"][0]["estimate"] for item in told)
+        assert Decimal(warm["likely_cost_usd"]) < Decimal(warm["cost_usd"])
+        assert cold["likely_cost_usd"] == cold["cost_usd"]
+        explained = service.post("/v1/explain", {"request": edit}).json["decision"]
+        assert explained["request"]["warm_tokens"] == {"claude-opus-4-5": 99_990}
+
+
 def test_a_batch_answers_in_order_and_rejects_one_by_one(asked):
     requests = [REQUEST, {"prompt": "x", "teem": "red"}, REQUEST | {"prompt_tokens": 90_000}]
     good, bad, denied = asked.post("/v1/decide/batch", {"requests": requests}).json["answers"]

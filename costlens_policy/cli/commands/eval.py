@@ -301,6 +301,8 @@ def _estimate(estimate: Estimate) -> str:
     from costlens_policy.money import format_usd
 
     cost = "no price known" if estimate.cost is None else f"at most {format_usd(estimate.cost)}"
+    if estimate.likely_cost is not None and estimate.likely_cost != estimate.cost:
+        cost += f", likely {format_usd(estimate.likely_cost)} with prompt caches"
     basis = {"request": "as given", "estimate": "estimated"}.get(estimate.basis, f"counted by {estimate.basis}")
     answers = f" in {estimate.completions} answers" if estimate.completions > 1 else ""
     return (
