@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Comparison", "Gates", "TrafficInput", "compare_plans", "ended", "exit_code_for", "fields_of", "found_files",
-    "mapping_for", "no_request", "percentage", "progress", "too_many_rejects", "understand", "write_rejects",
+    "mapping_for", "no_request", "note_rows", "percentage", "progress", "too_many_rejects", "understand",
+    "write_rejects",
 ]  # fmt: skip
 
 
@@ -141,6 +142,12 @@ def write_rejects(rejects: Sequence[Reject], target: Path | None, number: int) -
         note(f"and {number - 3} more; --rejects FILE writes all of them")
 
 
+def note_rows(reason: str) -> None:
+    """Note why traffic was decided row by row, which takes longer and holds all rows in memory."""
+    if reason:
+        note(f"decided row by row, not in columns: {reason}")
+
+
 def too_many_rejects(rejects: int, rows: int, allowed: str) -> bool:
     """Return whether more rows were skipped than allowed, as a number or as a share of all rows."""
     if allowed.endswith("%"):
@@ -210,6 +217,7 @@ def compare_plans(before: Plan, after: Plan, options: TrafficOptions, gates: Gat
 def ended(compared: Comparison, options: TrafficOptions) -> ExitCode:
     """Write the rows that were skipped, and return ``GATE`` where a gate does not hold."""
     rejected = compared.difference.rejected
+    note_rows(compared.difference.by_rows)
     write_rejects(compared.difference.rejects, options.rejects, rejected)
     return exit_code_for(list(compared.failures), rejected, compared.difference.rows, options)
 

@@ -91,6 +91,8 @@ class Difference:
     """Both sides by recorded outcomes, on the requests for which the quality of both answers is recorded."""
     half_judged: int = 0
     """Requests for which the quality of one side's answer alone is recorded."""
+    by_rows: str = ""
+    """Why the traffic was compared row by row; empty where it was in columns, or there was no choice."""
     _worst: list[tuple[Decimal, int, Example]] = field(default_factory=list)
 
     def add(self, row: Row, old: Outcome, new: Outcome) -> None:

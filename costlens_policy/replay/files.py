@@ -48,12 +48,14 @@ def replay_files(
     """
     shown = Silent() if progress is None else progress
     mapping = _completed(mapping, files, plan)
-    result = None
-    if _in_columns(plan, mapping, files):
-        result = _streamed(plan, files, mapping, settings, shown, checkpoint)
+    obstacle, result = _obstacle(plan, mapping, files), None
+    if not obstacle:
+        result, obstacle = _streamed(plan, files, mapping, settings, shown, checkpoint), _UNFIT
     if result is None and checkpoint is not None:
         raise TrafficError(_NOT_RESUMABLE)
-    result = result or _row_by_row(plan, files, mapping, settings, shown)
+    if result is None:
+        result = _row_by_row(plan, files, mapping, settings, shown)
+        result.by_rows = obstacle
     result.notes.extend(_notes(plan, mapping))
     return result
 
@@ -106,22 +108,24 @@ def diff_files(
     give the same result. Attributes are those that the new policy set declares. Raises ``TrafficError``.
     """
     shown = Silent() if progress is None else progress
-    mapping = with_requests(mapping, files, new.attributes)
-    if _in_columns(new, mapping, files) and _alike(old, new, mapping):
-        found = _compared(old, new, files, mapping, settings, shown)
+    completed = _completed(mapping, files, new)
+    obstacle = _obstacle(new, completed, files) or _obstacle(old, completed, files) or _unlike(old, new, completed)
+    if not obstacle:
+        found = _compared(old, new, files, completed, settings, shown)
         if found is not None:
-            return replace(found, notes=(*found.notes, *_on_signals(new, mapping)))
+            return replace(found, notes=(*found.notes, *_notes(new, completed)))
+        obstacle = _UNFIT
     with open_traffic(new, files, mapping, settings, shown) as traffic:
         shown.start("deciding", len(traffic.rows), "rows")
-        return diff(old, new, traffic, settings, mapping.block_tokens, lambda: shown.advance(1))
+        found = diff(old, new, traffic, settings, mapping.block_tokens, lambda: shown.advance(1))
+        return replace(found, by_rows=obstacle)
 
 
-def _alike(old: Plan, new: Plan, mapping: ColumnMapping) -> bool:
-    """Return whether one batch can be the requests of both policy sets."""
-    if any(step.unit == "runs" for _, step in old.budgets.values()):
-        return False
+def _unlike(old: Plan, new: Plan, mapping: ColumnMapping) -> str:
+    """Return why no batch can be the requests of both policy sets; empty if it can."""
     names = (*_attributes(mapping), "session")
-    return all(name in old.attributes and old.attributes[name].type == new.attributes[name].type for name in names)
+    unlike = [name for name in names if old.attributes[name].type != new.attributes[name].type]
+    return f"`request.{unlike[0]}` has different types in the two policy sets" if unlike else ""
 
 
 def _compared(
@@ -167,30 +171,52 @@ def _read(plan: Plan, files: Sequence[str], mapping: ColumnMapping, settings: Se
 
 
 def _in_columns(plan: Plan, mapping: ColumnMapping, files: Sequence[str]) -> bool:
-    """Return whether batches can hold what the mapping reads. Standard input is read once, so it is not tried on it."""
-    if find_spec("polars") is None or STDIN in files or mapping.outcomes or mapping.answers:
-        return False
-    if any(step.unit == "runs" for _, step in plan.budgets.values()):
-        return False  # whether a run counts already is known row by row
-    if any(step.recent for _, step in plan.budgets.values()):
-        return False  # what was charged lately, too
-    if any(step.carry_over is not None for _, step in plan.budgets.values()):
-        return False  # what earlier periods left is worked out by the balances of rows
-    if plan.stages.quantiles:
-        return False  # what calls have come to, too
-    names = {*mapping.columns, *mapping.constants}
-    return not names.intersection(_WHOLE_ROWS) and _scalars(plan, _attributes(mapping))
+    """Return whether batches can hold what the mapping reads, and what its policy set remembers."""
+    return not _obstacle(plan, mapping, files)
+
+
+def _obstacle(plan: Plan, mapping: ColumnMapping, files: Sequence[str]) -> str:
+    """Return why traffic has to be replayed row by row; empty where it can be in columns."""
+    if find_spec("polars") is None:
+        return "Polars is not installed"
+    if STDIN in files:
+        return "standard input can be read only once"
+    if mapping.outcomes or mapping.answers:
+        return "outcomes and answers are of single rows"
+    names = [name for name in (*mapping.columns, *mapping.constants) if name in _WHOLE_ROWS]
+    if names:
+        return f"`{names[0]}` is read, of which batches know nothing"
+    return next(_of_budgets(plan), "") or _of_attributes(plan, mapping)
+
+
+def _of_budgets(plan: Plan) -> Iterator[str]:
+    """Yield what budgets remember that only the balances of rows know."""
+    for _, step in plan.budgets.values():
+        if step.unit == "runs":
+            yield f"`{step.id}` counts runs, each of them once"
+        if step.recent:
+            yield f"`{step.id}` depends on what was charged lately"
+        if step.carry_over is not None:
+            yield f"`{step.id}` carries over what earlier periods left"
+    for step in plan.stages.quantiles:
+        yield f"`{step.id}` holds a quantile of what calls have come to"
+
+
+def _of_attributes(plan: Plan, mapping: ColumnMapping) -> str:
+    from costlens_policy.replay.columns.batch import scalar_attributes  # needs Polars, which not everybody has
+
+    for name in (*_attributes(mapping), "session"):
+        if not scalar_attributes(plan, (name,)):
+            return f"`request.{name}` is not declared as a text, a number or a boolean"
+    return ""
+
+
+_UNFIT: Final = "a row has values that batches cannot hold"
 
 
 def _attributes(mapping: ColumnMapping) -> tuple[str, ...]:
     fields = dict.fromkeys((*mapping.columns, *mapping.constants))
     return tuple(name.removeprefix("request.") for name in fields if name.startswith("request."))
-
-
-def _scalars(plan: Plan, names: Sequence[str]) -> bool:
-    from costlens_policy.replay.columns.batch import scalar_attributes  # needs Polars, which not everybody has
-
-    return "session" in plan.attributes and scalar_attributes(plan, names)
 
 
 def _streamed(

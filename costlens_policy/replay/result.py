@@ -126,6 +126,8 @@ class Result:
     expected: Expected | None = None
     """Which quality to expect by the catalogue; None where it knows none."""
     shared: int = 0
+    by_rows: str = ""
+    """Why the traffic was replayed row by row; empty where it was replayed in columns, or there was no choice."""
 
     def reject(self, reject: Reject) -> None:
         """Count a row that is left out."""

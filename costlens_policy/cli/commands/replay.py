@@ -43,7 +43,7 @@ def command(policy: Path, traffic: TrafficOptions, resume: Path | None, output: 
     recorded tokens at the prices of that day. Assumptions are printed with the result.
     """
     from costlens_policy.api import load
-    from costlens_policy.cli.traffic import exit_code_for, no_request, progress, understand, write_rejects
+    from costlens_policy.cli.traffic import exit_code_for, no_request, note_rows, progress, understand, write_rejects
     from costlens_policy.replay import replay_files
     from costlens_policy.replay.settings import assumptions
     from costlens_policy.replay.tables import Summary, result_tables, result_verdict
@@ -58,5 +58,6 @@ def command(policy: Path, traffic: TrafficOptions, resume: Path | None, output: 
     tables, assumed = result_tables(result), assumptions(source.settings)
     summary = Summary("Replay", result_verdict(result), tables, result.notes, assumed, result.to_dict)
     SUMMARY_FORMATS.print(summary, output)
+    note_rows(result.by_rows)
     write_rejects(result.rejects, traffic.rejects, result.rejected)
     return exit_code_for([], result.rejected, result.rows, traffic)

@@ -11,9 +11,19 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
-from costlens_policy.replay import READY, Settings, TrafficError, open_traffic, read_traffic, replay, replay_files
+from costlens_policy.replay import (
+    READY,
+    Settings,
+    TrafficError,
+    diff_files,
+    open_traffic,
+    read_traffic,
+    replay,
+    replay_files,
+)
 from costlens_policy.replay.stream import blocks, copy, reading, tables
 from tests.replay.columns.traffic import facts
+from tests.replay.conftest import SET
 from tests.replay.stream.conftest import MAPPING, POLICY, some_rows
 
 
@@ -224,3 +234,23 @@ def test_missing_columns_and_broken_files_are_named(plan_of, written, tmp_path):
     empty = replay_files(plan, [written([], "empty.parquet")], MAPPING, Settings())
     assert (empty.rows, empty.rejected) == (0, 0)
     assert "contains no rows" in empty.notes[0]
+
+
+def test_what_goes_row_by_row_says_why(plan_of, written, tmp_path):
+    plan, files = plan_of(POLICY), [written(some_rows(30), "t.parquet")]
+    runs = plan_of("budgets:\n  - {id: trees, hard_limit_runs: 5, window: {lifetime: true}}\n", "runs")
+    assert replay_files(plan, files, MAPPING, Settings()).by_rows == ""
+    assert replay_files(runs, files, MAPPING, Settings()).by_rows == "`p/trees` counts runs, each of them once"
+    for old, new in ((plan, runs), (runs, plan)):
+        assert "counts runs" in diff_files(old, new, files, MAPPING, Settings()).by_rows
+    assert diff_files(plan, plan, files, MAPPING, Settings()).by_rows == ""
+    typed = "attributes: {tier: {type: int}}\nmetadata: {name: s"
+    old, new = (plan_of(POLICY, name, SET.replace("metadata: {name: s", text))
+                for name, text in (("old", typed), ("new", typed.replace("int", "string"))))  # fmt: skip
+    mapping = MAPPING.with_columns({}, {"request.tier": "1"})
+    assert "different types" in diff_files(old, new, files, mapping, Settings()).by_rows
+    rows = some_rows(5)
+    rows[3]["output_tokens"] = 10**15
+    assert replay_files(plan, [written(rows, "u.parquet")], MAPPING, Settings()).by_rows == (
+        "a row has values that batches cannot hold"
+    )
