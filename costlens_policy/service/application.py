@@ -28,6 +28,7 @@ from costlens_policy.service.keys import Key, KeyFile, Keys, Scope
 from costlens_policy.service.metrics import CONTENT_TYPE, Metrics
 from costlens_policy.service.openapi import openapi_text
 from costlens_policy.service.settings import Open, Settings
+from costlens_policy.service.signal_sources import load_sources
 
 __all__ = ["Application"]
 
@@ -123,7 +124,8 @@ class Application:
         )
         self._metrics.begin(self._paths, policies.plan)
         sinks = (LoggingSink(), self._metrics.alerted)
-        guard = AsyncGuard(policies, settings.ledger, lease=settings.lease, alert_sinks=sinks)
+        sources = load_sources(settings.sources)
+        guard = AsyncGuard(policies, settings.ledger, lease=settings.lease, alert_sinks=sinks, signals=sources)
         guard.watch_ledger(self._metrics.ledger.observe)
         self._serving = Serving(guard, policies, self._metrics, settings.lease, settings.trusts_signals)
         self._watching = asyncio.create_task(self._watch())

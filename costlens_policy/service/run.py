@@ -33,6 +33,7 @@ from costlens_policy.service.connections import Connection
 from costlens_policy.service.keys import KeyFile
 from costlens_policy.service.metrics import FOLDER
 from costlens_policy.service.settings import Address, Open, Settings, Tls, UnixPath
+from costlens_policy.service.signal_sources import check_sources
 
 __all__ = ["serve"]
 
@@ -67,6 +68,7 @@ def serve(
     if settings.keys is not None:
         KeyFile(settings.keys).read()
     plan = settings.source().fetch().plan  # what is wrong is reported once, and before anything listens
+    check_sources(settings.sources, plan)
     _check_ledger(settings, plan)
     if settings.decision_log is not None:
         DecisionLog(settings.decision_log).close()

@@ -13,6 +13,7 @@ from costlens_policy.frozen import frozen
 from costlens_policy.live import FolderSource, Source
 from costlens_policy.live.sources import source_at
 from costlens_policy.service.last_good import WithLastGood
+from costlens_policy.service.signal_sources import SourceName
 
 __all__ = ["Address", "Limits", "Open", "Settings", "Tls", "UnixPath", "address_of"]
 
@@ -114,6 +115,8 @@ class Settings:
     log_sample: float = 1.0
     trusts_signals: bool = False
     """Whether callers may give values of signals themselves."""
+    sources: tuple[SourceName, ...] = ()
+    """What is asked for external signals."""
     last_good: Path | None = None
     """Where workers keep the policies that they serve, for one that has to be replaced."""
 

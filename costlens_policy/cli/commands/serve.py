@@ -60,6 +60,7 @@ class _Options:
     client_ca: Path | None
     decision_log: Path | None
     log_sample: float
+    signals: tuple[str, ...]
     trust_signals: bool
     no_cache: bool
 
@@ -72,6 +73,7 @@ class _Options:
         ("serve the policies of this folder, for the keys in keys.json", "serve . --ledger sqlite:///spend.db"),
         ("on a Unix socket, with four workers", "serve . --listen unix:costlens.sock --ledger redis:// --workers 4"),
         ("to look around on this machine", "serve . --without-key everything"),
+        ("with a signal of your own, from moderation.py", "serve . --signal risk=moderation:risk"),
     ],
     exits=[ExitCode.INVALID, ExitCode.NOTHING],
 )
@@ -196,6 +198,13 @@ class _Options:
             help="Share of allowed decisions that the log keeps; denials are always kept.",
         ),
         click.option(
+            "--signal",
+            "signals",
+            metavar="NAME=MODULE:FUNCTION",
+            multiple=True,
+            help="Ask a Python function for an external signal; may be given several times.",
+        ),
+        click.option(
             "--trust-signals", is_flag=True, help="Take values of `signals` from callers; otherwise they are refused."
         ),
         click.option("--no-cache", is_flag=True, help="Read the policies even if their plan is cached."),
@@ -216,6 +225,7 @@ def command(places: tuple[str, ...], options: _Options) -> ExitCode:
             f"`serve` needs the package `{error.name}`; install the extra: pip install 'costlens-policy[serve]'"
         ) from error
     from costlens_policy.service.settings import Open, Settings, address_of
+    from costlens_policy.service.signal_sources import SourceName
 
     _log_to_standard_error()
     open = frozenset(map(Open, options.without_key))
@@ -231,6 +241,7 @@ def command(places: tuple[str, ...], options: _Options) -> ExitCode:
         options.decision_log,
         options.log_sample,
         options.trust_signals,
+        tuple(map(SourceName.parse, options.signals)),
     )
     served = serve(
         settings,
