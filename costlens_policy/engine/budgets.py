@@ -81,8 +81,9 @@ class AppliedBudget:
 
     def __init__(self, layer: int, step: BudgetStep, key: str, limit: Decimal, balance: Balance) -> None:
         """``limit`` is that of the policy."""
-        self.carried = balance.carried(limit, step.carry_over)
-        limit = balance.limit_in_force(limit, step.carry_over)
+        carry_over = step.carry_over
+        self.carried = ZERO if carry_over is None else balance.carried(limit, carry_over)
+        limit = balance.limit_in_force(limit, carry_over)
         self.layer = layer
         self.step = step
         self.key = key

@@ -101,7 +101,7 @@ class Balance:
 
     def limit_in_force(self, limit: Decimal, carry_over: CarryOver | None = None) -> Decimal:
         """Return the limit that holds at present where the policy's is ``limit``."""
-        if carried := self.carried(limit, carry_over):
+        if carry_over is not None and (carried := self.carried(limit, carry_over)):
             limit = add(limit, carried)
         if self.override is None and self.topup is ZERO:
             return limit

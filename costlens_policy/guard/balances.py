@@ -153,6 +153,9 @@ class Snapshot(Mapping[Place, Balance]):
         return tuple(found)
 
     def _counted(self, place: Place) -> tuple[Decimal, ...]:
+        """Return what earlier periods have used; what no store has reported yet carries nothing over."""
+        if any(at == NEVER for _, at in self._earlier[place]):
+            return ()
         return earlier_amounts(self._accounts.steps[place[0]], [balance for balance, _ in self._earlier[place]])
 
     def _counts_run(self, account: Account) -> bool:

@@ -7,11 +7,11 @@ from decimal import Decimal
 
 import pytest
 
-from costlens_policy import DeniedError
+from costlens_policy import DeniedError, Guard
 from costlens_policy.ledger import Account, Adjustment, MemoryStore
 from costlens_policy.ledger.amounts import amount_of
 from costlens_policy.periods import schedule_of
-from tests.guard.company import REQUEST
+from tests.guard.company import REQUEST, Breakable, Timer
 
 WINDOW = {"calendar": "day", "zone": "UTC", "week_start": "monday", "month_start_day": 1, "year_start_month": 1}
 TEAM = """
@@ -84,6 +84,19 @@ def test_a_new_process_knows_what_was_left_and_late_charges_lower_it(guard_of, c
     assert state(fresh)[2] == Decimal("0.006") - held, "what is held may still be charged"
     late.settle({"prompt_tokens": 9000, "completion_tokens": 0})
     assert state(fresh) == usd("0", "0.01", "0") == state(first), "more than was left: nothing is carried, and not less"
+
+
+def test_without_the_ledger_nothing_is_carried_over_that_nobody_has_read(company, clock):
+    store, timer = Breakable(MemoryStore()), Timer()
+    engine = company(
+        TEAM % "since: 2026-05-01T00:00:00Z", models="nano", more="ledger: {unreachable: allow, allowance_usd: 1}"
+    )
+    with Guard(engine, store, clock=clock, timer=timer, alert_sinks=[]) as guard:
+        store.broken = True
+        with pytest.raises(DeniedError, match=r"of \$0.01; candidates"):
+            guard.call({**REQUEST, "prompt_tokens": 12_000})
+        store.broken, timer.seconds = False, timer.seconds + 60
+        assert guard.call({**REQUEST, "prompt_tokens": 12_000}).decision.allowed
 
 
 def test_every_call_is_held_within_the_limit_with_what_is_carried(guard_of, clock):

@@ -93,7 +93,9 @@ class OpenCall:
             if charged:
                 tally.charge(charged, at)
             used_now, held_now = tally.used, tally.held
-            lines.append(ChargedLine(tally.shown, charged or 0, amount, used_now, held_now))
+            lines.append(
+                ChargedLine(tally.shown if tally.windowed else account, charged or 0, amount, used_now, held_now)
+            )
             flat += (account, amount, limit, used, held, charged, used_now, held_now)
         return late, others
 

@@ -197,7 +197,8 @@ class MemoryStore:
         for tally, line in zip(tallies, lines, strict=True):
             if tally.is_new:
                 self._keep(tally, hold.now)
-            tally.begin(now)
+            if tally.windowed:
+                tally.begin(now)
             ends.append(tally.hold(line.amount, end))
         lines = _shown(tallies, lines)
         self._journal.add_open(hold.call, OpenCall(hold, lines, now, end, ends), now)

@@ -65,6 +65,11 @@ class AccountRow:
             self.held = join_limbs(held_high, held_low)
 
     @property
+    def windowed(self) -> bool:
+        """Whether the window is one from first use."""
+        return self._length > 0
+
+    @property
     def shown(self) -> Account:
         """The account with its window as it is in force."""
         return self.account.begun(self._bucket) if self._length else self.account

@@ -171,7 +171,8 @@ def _reserve(db: sqlite3.Connection, hold: Hold) -> Held | Refused:
         account.begin(now)
         account.hold(line.amount, end)
     _save(accounts)
-    lines = tuple(line._replace(account=account.shown) for line, account in zip(lines, accounts, strict=True))
+    if any(account.windowed for account in accounts):
+        lines = tuple(line._replace(account=account.shown) for line, account in zip(lines, accounts, strict=True))
     kept = [[account.id, *line[1:], account.generation] for line, account in zip(lines, accounts, strict=True)]
     db.execute(
         "INSERT INTO calls (id, reserved_at, end, lines, facts) VALUES (?, ?, ?, ?, ?)",
