@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from costlens_policy.frozen import frozen
 from costlens_policy.money import ZERO, plain, total
 from costlens_policy.replay.expected import Expected, ExpectedChange, Moved, Served, expected_change, expected_of
 from costlens_policy.replay.judged import Paired
+from costlens_policy.replay.recognized import recognition_of
 from costlens_policy.replay.result import Outcome
 from costlens_policy.replay.settings import Settings, assumptions
 from costlens_policy.replay.simulation import Simulation, rejected
@@ -224,7 +225,17 @@ def diff(
         if tick is not None:
             tick()
     difference.expect(moved, old.catalogue, new.catalogue)
+    difference.notes = (*difference.notes, *_on_recognition(old, new))
     return difference
+
+
+def _on_recognition(*plans: Plan) -> Iterator[str]:
+    """Note that tasks are recognized, and how often wrongly."""
+    for text in dict.fromkeys(str(found) for plan in plans if (found := recognition_of(plan)) is not None):
+        yield (
+            f"the task of requests that name none is told by {text}; the expected quality that is compared does not "
+            "count these mistakes"
+        )
 
 
 def _way(outcome: Outcome) -> tuple[str, str] | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any, TypeAlias
@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 from costlens_policy.catalogue import Catalogue
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.frozen import frozen
+from costlens_policy.replay.recognized import Recognition
 
 __all__ = [
     "Expected", "ExpectedChange", "ExpectedPart", "Moved", "Served", "expected_change", "expected_of", "is_measured",
@@ -41,12 +42,14 @@ class ExpectedPart:
     value: float | None
     low: float | None
     high: float | None
+    recognized: bool = False
+    """Whether a learned signal told the task: then its mistakes are counted in."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the part as JSON-like data."""
         return {
             "task": self.task, "model": self.model, "requests": self.requests,
-            "quality": self.value, "low": self.low, "high": self.high,
+            "quality": self.value, "low": self.low, "high": self.high, "recognized": self.recognized,
         }  # fmt: skip
 
 
@@ -64,12 +67,20 @@ class Expected:
     low: float | None
     high: float | None
     parts: tuple[ExpectedPart, ...]
+    recognition: Recognition | None = None
+    """How the signal errs that told tasks; None where none did."""
+
+    @property
+    def recognized(self) -> int:
+        """Requests whose task a learned signal told."""
+        return sum(part.requests for part in self.parts if part.recognized)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the expectation as JSON-like data."""
         return {
             "requests": self.requests, "measured": self.measured,
-            "quality": self.value, "low": self.low, "high": self.high,
+            "quality": self.value, "low": self.low, "high": self.high, "recognized": self.recognized,
+            "recognized_wrongly": None if self.recognition is None else 1 - self.recognition.right,
             "parts": [part.to_dict() for part in self.parts],
         }  # fmt: skip
 
@@ -79,25 +90,61 @@ def is_measured(plan: Plan) -> bool:
     return any(model.quality for model in plan.catalogue)
 
 
-def expected_of(served: Served, catalogue: Catalogue) -> Expected | None:
-    """Return what to expect; None where nobody measured anything, or nothing was served."""
+def expected_of(
+    served: Served, catalogue: Catalogue, told: Served | None = None, recognition: Recognition | None = None
+) -> Expected | None:
+    """Return what to expect; None where nobody measured anything, or nothing was served.
+
+    ``told`` are those of the requests whose task a learned signal told, and ``recognition`` is how it errs.
+    """
     if not served or not any(model.quality for model in catalogue):
         return None
-    parts = tuple(_parts(served, catalogue))
+    if not told or recognition is None:
+        told, recognition = Served(), None
+    parts = tuple(_parts(served - told, catalogue))
+    if recognition is not None:
+        parts += tuple(_recognized(part, catalogue, recognition) for part in _parts(told, catalogue))
     known = [part for part in parts if part.value is not None]
     measured = sum(part.requests for part in known)
     if not measured:
-        return Expected(served.total(), 0, None, None, None, parts)
+        return Expected(served.total(), 0, None, None, None, parts, recognition)
     # In the decimal numbers that were written: three times 0.8 are 2.4.
     value = float(sum(part.requests * Fraction(repr(part.value)) for part in known) / measured)
     levels = {catalogue.models[part.model].evidence[part.task].level for part in known if part.low is not None}
     if len(levels) != 1 or any(part.low is None for part in known):
-        return Expected(served.total(), measured, value, None, None, parts)
-    down, up = (
-        math.sqrt(math.fsum((part.requests / measured * distance(part)) ** 2 for part in known))
-        for distance in (_below, _above)
-    )
-    return Expected(served.total(), measured, value, max(value - down, 0.0), min(value + up, 1.0), parts)
+        return Expected(served.total(), measured, value, None, None, parts, recognition)
+    down, up = (_together(known, distance) for distance in (_below, _above))
+    return Expected(served.total(), measured, value, max(value - down, 0.0), min(value + up, 1.0), parts, recognition)
+
+
+def _together(parts: Sequence[ExpectedPart], distance: Callable[[ExpectedPart], float]) -> float:
+    """Return the distance to an end of the interval of a mean. Parts that go by one measurement err together."""
+    measured = sum(part.requests for part in parts)
+    by_measurement: dict[_Way, float] = {}
+    for part in parts:
+        way = part.model, part.task
+        by_measurement[way] = by_measurement.get(way, 0.0) + part.requests / measured * distance(part)
+    return math.sqrt(math.fsum(each**2 for each in by_measurement.values()))
+
+
+def _recognized(part: ExpectedPart, catalogue: Catalogue, recognition: Recognition) -> ExpectedPart:
+    """Return a part of a task that a signal told: its requests are of other tasks as often as the signal errs.
+
+    A task of which the quality is not measured counts as the worst that is. The interval grows by as much as the share
+    of mistakes is uncertain.
+    """
+    true = recognition.true.get(part.task)
+    if part.value is None or true is None:
+        return replace(part, recognized=True)
+    quality = catalogue.models[part.model].quality
+    worst, best = min(quality.values()), max(quality.values())
+    value = math.fsum(share * quality.get(task, worst) for task, share in true.items())
+    if part.low is None or part.high is None:
+        return replace(part, value=value, recognized=True)
+    spread = best - worst
+    low = value - (part.value - part.low) - (recognition.right - recognition.low) * spread
+    high = value + (part.high - part.value) + (recognition.high - recognition.right) * spread
+    return replace(part, value=value, low=max(low, 0.0), high=min(high, 1.0), recognized=True)
 
 
 def _parts(served: Served, catalogue: Catalogue) -> Iterator[ExpectedPart]:

@@ -21,6 +21,7 @@ from costlens_policy.periods import Period, periods_before, schedule_of
 from costlens_policy.quantiles import LONGEST_TASK, CallKind, Measured, Ratios, band_of, ratio_of
 from costlens_policy.replay.expected import Served, expected_of, is_measured
 from costlens_policy.replay.judged import Answer
+from costlens_policy.replay.recognized import recognition_of
 from costlens_policy.replay.result import Outcome, Refused, Result
 from costlens_policy.replay.settings import Settings, reads_caches
 from costlens_policy.replay.traffic.row import Reject, Row, Traffic
@@ -45,7 +46,7 @@ def replay(
     rejects = list(traffic.rejects)
     result = Result(settings, traffic.files, list(traffic.notes), rejects=rejects, rejected=len(rejects))
     simulation, baseline = Simulation(plan, settings, block_tokens), _Baseline(plan, settings, block_tokens)
-    served = Served()
+    served, told, recognition = Served(), Served(), recognition_of(plan)
     for row in traffic.rows:
         try:
             outcome = simulation.step(row)
@@ -55,10 +56,12 @@ def replay(
             result.add(row, outcome, baseline.step(row))
             if outcome.model is not None:
                 served[outcome.model, outcome.task] += 1
+                if recognition is not None and outcome.task and not row.attributes.get("task"):
+                    told[outcome.model, outcome.task] += 1
         if tick is not None:
             tick()
     result.shared = simulation.verdicts.shared
-    result.expected = expected_of(served, plan.catalogue)
+    result.expected = expected_of(served, plan.catalogue, told, recognition)
     return result
 
 

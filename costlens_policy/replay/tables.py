@@ -143,7 +143,11 @@ def result_tables(result: Result) -> Iterator[SummaryTable]:
 
 def expected_table(expected: Expected) -> SummaryTable:
     """Return the expected quality by task and model, and of all that is measured."""
-    rows = [(part.task or "without a task", part.model, f"{part.requests:,}", *_range(part)) for part in expected.parts]
+    rows = [
+        (f"{part.task or 'without a task'}{', recognized' if part.recognized else ''}", part.model,
+         f"{part.requests:,}", *_range(part))
+        for part in expected.parts
+    ]  # fmt: skip
     all_of = f"all {expected.measured:,} measured" if expected.measured < expected.requests else "all"
     rows.append((all_of, "", f"{expected.measured:,}", *_range(expected)))
     headings = ("task", "model", "requests", "quality", "interval")
@@ -166,7 +170,8 @@ def expected_line(expected: Expected | None) -> str:
     known = (
         f", measured for {expected.measured} of {expected.requests}" if expected.measured < expected.requests else ""
     )
-    return f"{quality}{within}{known}"
+    told = f"; the task of {expected.recognized} is told by {expected.recognition}" if expected.recognized else ""
+    return f"{quality}{within}{known}{told}"
 
 
 def _quality(result: Result) -> SummaryTable:

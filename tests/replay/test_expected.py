@@ -12,8 +12,9 @@ from costlens_policy.engine.decide import decide
 from costlens_policy.replay import Settings, replay
 from costlens_policy.replay.difference import diff
 from costlens_policy.replay.expected import Moved, Served, expected_change, expected_of
+from costlens_policy.replay.recognized import Recognition
 from costlens_policy.replay.simulation import request_of
-from costlens_policy.replay.tables import difference_verdict, result_tables, result_verdict
+from costlens_policy.replay.tables import difference_verdict, expected_line, result_tables, result_verdict
 from tests.replay.columns.traffic import in_columns, random_traffic
 from tests.replay.conftest import SET
 
@@ -47,6 +48,25 @@ def test_without_any_quality_nothing_is_expected() -> None:
     found = expected_of(Served({("a", "z"): 2}), CATALOGUE)
     assert found is not None
     assert (found.measured, found.value) == (0, None)
+
+
+def test_the_mistakes_of_a_signal_that_tells_tasks_are_counted_in() -> None:
+    """Of ten requests that it tells to be of `x`, one is of `y`, at which the model is worse."""
+    recognition = Recognition("task", {"x": {"x": 0.9, "y": 0.1}}, 0.9, 0.85, 0.95)
+    served = Served({("a", "x"): 40, ("a", "y"): 10})
+    found = expected_of(served, CATALOGUE, Served({("a", "x"): 30}), recognition)
+    assert found is not None
+    assert [(part.requests, part.recognized, part.value) for part in found.parts] == [
+        (10, False, 0.8), (10, False, 0.6), (30, True, pytest.approx(0.78)),
+    ]  # fmt: skip
+    assert found.value == pytest.approx((10 * 0.8 + 10 * 0.6 + 30 * 0.78) / 50)
+    told = 0.1 + 0.05 * 0.2  # the interval of `x`, and what is not known of the share of mistakes
+    assert found.low == pytest.approx(found.value - math.hypot((10 * 0.1 + 30 * told) / 50, 0.1 * 10 / 50))
+    assert found.recognized == 30
+    assert "the task of 30 is told by `signals.task`, which is wrong on 10.0% of prompts (5.0 to 15.0)" in (
+        expected_line(found)
+    )
+    assert expected_of(served, CATALOGUE, Served(), recognition) == expected_of(served, CATALOGUE)
 
 
 def test_a_change_is_compared_where_both_sides_are_measured() -> None:

@@ -107,6 +107,18 @@ class HeldOut:
         names = self.labeled.classes
         return [(names[a], names[b], count) for (a, b), count in pairs.most_common()]
 
+    @property
+    def told(self) -> dict[str, dict[str, int]]:
+        """By the class that was told with some confidence, how many prompts were of which class."""
+        sure = self.confidences >= _CONFIDENCES[0]
+        true, told = np.array(self.labeled.shares)[sure].argmax(axis=1), self.shares[sure].argmax(axis=1)
+        counts = Counter(zip(map(int, told), map(int, true), strict=True))
+        names = self.labeled.classes
+        return {
+            name: {names[b]: count for (a, b), count in sorted(counts.items()) if a == at}
+            for at, name in enumerate(names)
+        }
+
     def mistaken_for(self, name: str) -> str:
         """Return what a class is most often mistaken for, and how often; empty where it never is."""
         found = next(((told, count) for true, told, count in self.confused if true == name), None)
@@ -143,6 +155,7 @@ class HeldOut:
                 "skill": round(self.skill, 4),
             },
             "temperature": round(self.temperature, 4),
+            **({"told": self.told} if self.labeled.tells == "task" else {}),
         }
 
 
