@@ -111,6 +111,7 @@ class _LayerCompiler:
             limit=limit,
             terms=budget.window.model_dump(),
             carry_over=_carry_over(budget),
+            approver_above=budget.approver_above,
             thresholds=(*_soft(budget), *sorted(thresholds, key=_place)),
             shadow=budget.shadow,
             reason=budget.reason,

@@ -353,6 +353,8 @@ class BudgetStep:
     hold: QuantileStep | None = None
     """None where the worst case is held."""
     carry_over: CarryOver | None = None
+    approver_above: Decimal | None = None
+    """By how much people may raise the limit without an approver; None where they always may."""
     """What earlier periods add to the limit."""
     measure: Measure = field(init=False, repr=False, compare=False)
     """How the unit's amounts are counted."""

@@ -638,6 +638,9 @@ class Budget(Section):
     is gone."""
     thresholds: tuple[Threshold, ...] = ()
     """What happens before the limit is reached."""
+    approver_above: Annotated[Usd, Field(examples=[100])] | None = None
+    """A top-up or override that raises the limit by more than this, in the budget's unit, needs an approver other than
+    its author; what is topped up already counts. Absent means that none does."""
     shadow: bool = False
     """Count and report, but never exclude or deny."""
     reason: Annotated[str, Field(examples=["the team's budget for this month is spent"])] = ""

@@ -474,3 +474,25 @@ class TestApprovals:
             result = run("budget", *arguments, folder, "--ledger", url)
             assert result.exit_code == 2
             assert message in result.stderr
+
+
+class TestApprovers:
+    @pytest.fixture
+    def url(self, tmp_path, folder):
+        policy = "budgets: [{id: all, hard_limit_usd: 10, window: {calendar: day}, approver_above: 5}]"
+        with Guard(write_company(folder, policy), f"sqlite:///{tmp_path / 'raises.db'}", alert_sinks=[]) as guard:
+            guard.call(REQUEST).release()
+        return f"sqlite:///{tmp_path / 'raises.db'}"
+
+    def test_a_large_raise_needs_somebody_else(self, run, folder, url, ask):
+        where = ("--reason", "launch", folder, "--ledger", url)
+        ask("topup", "all", "5", "--reason", "launch")
+        for more, got in (((), "got none"), (("--approver", "Ann"), "got `Ann`")):
+            result = run("budget", "topup", "all", "0.01", *more, *where)
+            assert result.exit_code == 2
+            assert "needs `--approver`, somebody other than `Ann`" in result.stderr
+            assert got in result.stderr
+        assert ask("topup", "all", "7", "--reason", "launch", "--approver", "Bob")["limit"] == "22"
+        assert ask("history")[0]["facts"]["approver"] == "Bob"
+        assert run("budget", "set", "all", "15.01", "--expires", "1h", *where).exit_code == 2
+        assert ask("set", "all", "15", "--expires", "1h", "--reason", "launch")["limit"] == "27"

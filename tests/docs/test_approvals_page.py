@@ -25,7 +25,7 @@ _CATALOGUE = """models:
 
 def test_the_suite_of_the_page_passes(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "approvals.md").read_text(encoding="utf-8")
-    policy, suite = (block.text for block in blocks(page) if block.language == "yaml")
+    policy, _, suite = (block.text for block in blocks(page) if block.language == "yaml")
     parts = {
         "policy-set": _HEAD.format(kind="PolicySet", name="set") + _SET,
         "spend": _HEAD.format(kind="Policy", name="spend") + policy,

@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from costlens_policy.cli.command import Command, Example
-from costlens_policy.cli.commands.budget.options import AMOUNT, BUDGET, EXITS, LEDGER, TO, change_options, ends, opened
+from costlens_policy.cli.commands.budget.options import (
+    AMOUNT,
+    BUDGET,
+    EXITS,
+    LEDGER,
+    TO,
+    Opened,
+    change_options,
+    ends,
+    opened,
+)
 from costlens_policy.cli.exit_codes import ExitCode
 from costlens_policy.cli.formats import format_option
 from costlens_policy.cli.options import SignedAmount, Timestamp, paths_argument
@@ -47,8 +57,9 @@ def _runs(kind: AdjustmentKind) -> Callable[..., ExitCode]:
         output: str,
         amount: Decimal = Decimal(0),
         expires: datetime | timedelta | None = None,
+        approver: str | None = None,
     ) -> ExitCode:
-        _adjust(paths, ledger, _Change(kind, budget, key, amount, reason, author, expires, id), output)
+        _adjust(paths, ledger, _Change(kind, budget, key, amount, reason, author, expires, id, approver), output)
         return ExitCode.OK
 
     return run
@@ -135,6 +146,12 @@ def _correct(
     return ExitCode.OK
 
 
+_APPROVER: Final = click.option(
+    "--approver",
+    metavar="NAME",
+    help="Who else has agreed; kept in the history. Needed above `approver_above` of the budget.",
+)
+
 COMMANDS: Final = (
     _command(
         "set",
@@ -157,6 +174,7 @@ COMMANDS: Final = (
         LEDGER,
         change_options,
         ends(required=True),
+        _APPROVER,
     ),
     _command(
         "topup",
@@ -169,6 +187,7 @@ COMMANDS: Final = (
         LEDGER,
         change_options,
         ends(required=False),
+        _APPROVER,
     ),
     _command(
         "revoke",
@@ -211,6 +230,7 @@ class _Change:
     author: str | None
     expires: datetime | timedelta | None
     id: str | None
+    approver: str | None = None
 
 
 def _adjust(paths: Sequence[Path], ledger: str, asked: _Change, output: str) -> None:
@@ -224,6 +244,7 @@ def _adjust(paths: Sequence[Path], ledger: str, asked: _Change, output: str) -> 
         if account.period.first_use is not None:
             account = found.store.balances([account], now)[0].account  # a top-up ends with the window in force
         adjustment = _adjustment(asked, account, now)
+        _check_approver(found, asked, adjustment)
         try:
             adjusted = found.store.adjust(adjustment)
         except AdjustmentError as error:
@@ -233,6 +254,31 @@ def _adjust(paths: Sequence[Path], ledger: str, asked: _Change, output: str) -> 
         write_json(row_of(spend, now).to_dict())
         return
     write_out(_sentence(spend, adjusted.repeated, now))
+
+
+def _check_approver(found: Opened, asked: _Change, adjustment: Adjustment) -> None:
+    """Raise ``UsageError`` for a raise that needs an approver other than its author and has none."""
+    from costlens_policy.ledger import decimal_of
+    from costlens_policy.units import show_amount
+
+    approver, author = (asked.approver or "").strip(), adjustment.author
+    if asked.approver is not None and not approver:
+        raise click.UsageError("`--approver` must not be empty")
+    account, step = adjustment.account, found.step(asked.budget)
+    above = step.approver_above
+    if above is None or asked.kind not in ("topup", "override") or (approver and approver != author):
+        return
+    if asked.kind == "topup":
+        granted = found.store.balances([account], adjustment.now)[0].grants
+        raised = decimal_of(granted.topup + adjustment.amount, account.unit)
+    else:
+        raised = asked.amount - step.limit if isinstance(step.limit, Decimal) else asked.amount
+    if raised > above:
+        much = show_amount(above, account.unit)
+        got = f"got `{approver}`" if approver else "got none"
+        raise click.UsageError(
+            f"raising `{step.id}` by more than {much} needs `--approver`, somebody other than `{author}`, {got}"
+        )
 
 
 def _correct_use(paths: Sequence[Path], ledger: str, asked: _Change, at: datetime | None, output: str) -> None:
@@ -345,6 +391,7 @@ def _adjustment(asked: _Change, account: Account, now: datetime) -> Adjustment:
             asked.reason,
             now,
             expires,
+            about={"approver": asked.approver.strip()} if asked.approver else {},
         )
     except (AdjustmentError, AmountError) as error:
         raise click.UsageError(str(error)) from error
