@@ -138,7 +138,8 @@ def _tools(case: _Case) -> Cause | None:
     if not case.is_part(case.billed.tools):
         return None
     amount = case.billed.tools
-    text = f"{format_usd(_cents(amount))} is for tools, such as searches, which the ledger does not charge by tokens"
+    charged = "which the ledger charges only if the catalogue has their fees"
+    text = f"{format_usd(_cents(amount))} is for tools, such as searches, {charged}"
     return Cause("tools", text, amount, {"billed_usd": plain(amount)})
 
 
