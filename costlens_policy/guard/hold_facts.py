@@ -55,8 +55,10 @@ class Recorded:
         self.policy: Final = plan.policy_digest[:_DIGEST]
 
 
-def facts_of(decision: Decision, recorded: Recorded, *, replayable: bool) -> Facts:
+def facts_of(decision: Decision, held: Iterable[BalanceSeen], recorded: Recorded, *, replayable: bool) -> Facts:
     """Return the facts of a hold: model, rule, share, way out, policy, and the recorded attributes of the request.
+
+    ``held`` is what is held on each budget.
 
     A ``replayable`` one carries the time and the balances, with which the same request is decided the same again, and
     what its charge needs.
@@ -76,7 +78,8 @@ def facts_of(decision: Decision, recorded: Recorded, *, replayable: bool) -> Fac
     if recorded.declared and (declared := _declared(request, recorded.declared)):
         facts["attributes"] = declared  # apart from the facts, whose names they may have
     task = decision.task if decision.plan.stages.quantiles else request.get("task")
-    facts |= worst_facts(_storable(str(task or "")), decision.worst_cases)
+    less = [(line.budget, line.key, line.call) for line in held if line.hold is not None]
+    facts |= worst_facts(_storable(str(task or "")), decision.worst_cases, less)
     if replayable:
         facts["decided"] = {
             "now": decision.now.isoformat(),
@@ -283,7 +286,7 @@ class Recalled(Decision):
             _seen(
                 line,
                 known.get((line.account.budget, line.account.key), limits.get(line.account.budget, _NO_LIMIT)),
-                worst_held(found.facts, line.account.unit),
+                worst_held(found.facts, line.account),
             )
             for line in found.lines
         )

@@ -131,7 +131,7 @@ def run_ended(decision: Decision, run: str) -> RunEndedError:
 
 
 def _facts(shared: Shared, asked: Asked, plan: ToHold) -> Facts:
-    facts = facts_of(plan.decision, shared.recorded, replayable=asked.named)
+    facts = facts_of(plan.decision, plan.seen, shared.recorded, replayable=asked.named)
     return {**facts, REQUEST: request_digest(asked.request, asked.id)} if asked.named else facts
 
 

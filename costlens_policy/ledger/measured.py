@@ -34,29 +34,48 @@ _PAGE: Final = 500
 _WHOLE: Final = ratio_of(1, 1)
 
 
-def worst_facts(task: str, calls: Iterable[tuple[str, int, Mapping[Unit, Decimal]]]) -> dict[str, Any]:
+def worst_facts(
+    task: str,
+    calls: Iterable[tuple[str, int, Mapping[Unit, Decimal]]],
+    less: Iterable[tuple[str, str, Decimal]] = (),
+) -> dict[str, Any]:
     """Return the fact of a hold by which its charge is measured: model, output limit and worst case, by unit, of calls.
 
-    There is none for a call that counts on no budget in dollars or tokens.
+    ``less`` are the budgets and scope keys of which less than the worst case is held, each with that. There is no fact
+    for a call without a task, which is of no kind, or that counts on no budget in dollars or tokens.
     """
+    if not task:
+        return {}
     rows = [
         [model, output, {unit: plain(amount) for unit, amount in amounts.items()}]
         for model, output, amounts in list(calls)[:_MOST_MODELS]
         if amounts
     ]
-    return {_WORST: {"task": task, "calls": rows}} if rows else {}
+    if not rows:
+        return {}
+    found: dict[str, Any] = {"task": task, "calls": rows}
+    if kept := [[budget, key, plain(amount)] for budget, key, amount in less]:
+        found["less"] = kept
+    return {_WORST: found}
 
 
-def worst_held(facts: Facts, unit: Unit) -> int | None:
-    """Return the most that a call may add to a budget, in whole units; None where its hold does not say."""
-    return max((amounts[unit] for _, _, amounts in _rows(facts) if unit in amounts), default=None)
+def worst_held(facts: Facts, account: Account) -> int | None:
+    """Return the worst case of a call on an account, in whole units, where less is held; otherwise None."""
+    kept = facts.get(_WORST)
+    try:
+        for budget, key, amount in kept.get("less", ()) if isinstance(kept, Mapping) else ():
+            if (budget, key) == (account.budget, account.key):
+                return amount_of(Decimal(amount), account.unit)
+    except (TypeError, ValueError, ArithmeticError, AmountError):  # not as this version writes it
+        return None
+    return None
 
 
 def beyond_hold(reservation: Reservation) -> Iterator[tuple[Account, int]]:
     """Yield by how much the worst case of a call exceeds what is held for it, on each account where it does."""
     for line in reservation.lines:
-        worst = worst_held(reservation.facts, line.account.unit)
-        if worst is not None and worst > line.amount and not line.account.is_beside:
+        worst = worst_held(reservation.facts, line.account)
+        if worst is not None and worst > line.amount:
             yield line.account, worst - line.amount
 
 

@@ -16,6 +16,7 @@ from costlens_policy.decision_log.entries import decision_entry
 from costlens_policy.engine.mask import Mask
 from costlens_policy.ledger import LedgerUnavailableError, MemoryStore
 from costlens_policy.ledger.measured import CallHistory
+from costlens_policy.ledger.overspend import beyond_holds
 from tests.guard.company import REQUEST, Breakable, Timer, write_company
 
 DAILY = """
@@ -202,6 +203,17 @@ class TestTheBound:
             assert self._bounds(url) == [(1, Decimal("0.0018"), Decimal("0.0036"))]
             calls[2].release()
             assert self._bounds(url) == [(0, Decimal(0), Decimal("0.0018"))]
+
+    def test_worst_cases_that_are_held_add_nothing(self, guard_of, clock):
+        policy = """
+budgets:
+  - {id: all, hard_limit_usd: 1, window: {calendar: day}}
+  - {id: of-nano, when: 'model.name == "nano"', hard_limit_usd: 1, window: {calendar: day}}
+"""
+        guard = guard_of(policy, models="mini, nano")  # a fallback costs less than the model, and counts on both
+        call = guard.call(CODING)
+        assert beyond_holds(guard._shared.link.ask(lambda store: store), None, None, clock()) == {}
+        call.release()
 
     def _bounds(self, url):
         found = json.loads(self._run("bound", url, "--format", "json"))

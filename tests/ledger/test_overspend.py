@@ -56,7 +56,8 @@ def test_calls_under_way_add_no_more_than_their_worst_cases_exceed_their_holds_b
     """Calls of random holds below their worst cases, some settled meanwhile; then all others come to their worst."""
     store, limit, open_calls = MemoryStore(), 100, []
     for number, (amount, beyond, settles) in enumerate(calls):
-        facts = worst_facts("coding", [("nano", 100, {"usd": decimal_of(amount + beyond, "usd")})])
+        worst = decimal_of(amount + beyond, "usd")
+        facts = worst_facts("coding", [("nano", 100, {"usd": worst})], [(TEAM.budget, TEAM.key, worst)])
         if isinstance(store.reserve(hold(f"{number}", TEAM, amount, limit, NOW, **facts)), Held):
             open_calls.append((f"{number}", amount + beyond))
         if settles and open_calls:

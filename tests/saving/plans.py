@@ -10,6 +10,7 @@ from typing import Any, Final
 from costlens_policy import Engine, RequestError
 from costlens_policy.compiler import Plan
 from costlens_policy.engine.context import Balances
+from costlens_policy.quantiles import Measures
 from costlens_policy.saving.files import content_of, parse
 
 __all__ = ["CATALOGUE", "POLICY", "POLICY_SET", "answer", "reloaded", "write_set"]
@@ -54,10 +55,12 @@ def reloaded(plan: Plan) -> Plan:
     return parse(content_of(plan, {})).plan()
 
 
-def answer(plan: Plan, request: dict[str, Any], balances: Balances | None, now: datetime) -> str:
+def answer(
+    plan: Plan, request: dict[str, Any], balances: Balances | None, now: datetime, measured: Measures | None = None
+) -> str:
     """Return all that a plan says to a request: the decision with its record, or why the request is not acceptable."""
     try:
-        decision = Engine(plan).decide(request, balances=balances, now=now)
+        decision = Engine(plan).decide(request, balances=balances, now=now, measured=measured)
     except RequestError as error:
         return repr(error.problems)
     return json.dumps(decision.to_dict())

@@ -57,13 +57,16 @@ def test_every_case_of_every_suite_is_decided_equally(place: str, monkeypatch: p
     twins: dict[int, tuple[Plan, Plan]] = {}
     decided: Counter[str] = Counter()
 
-    def both(engine: Engine, request: Any, *, balances: Any = None, now: datetime | None = None) -> Decision:
+    def both(
+        engine: Engine, request: Any, *, balances: Any = None, now: datetime | None = None, measured: Any = None
+    ) -> Decision:
         given, twin = twins.setdefault(id(engine.plan), (engine.plan, reloaded(engine.plan)))
         with monkeypatch.context() as original:
             original.setattr(Engine, "decide", decide)
-            assert answer(twin, request, balances, now or NOW) == answer(given, request, balances, now or NOW)
+            said = [answer(plan, request, balances, now or NOW, measured) for plan in (twin, given)]
+            assert said[0] == said[1]
         decided[given.name] += 1
-        return decide(engine, request, balances=balances, now=now or NOW)
+        return decide(engine, request, balances=balances, now=now or NOW, measured=measured)
 
     monkeypatch.setattr(Engine, "decide", both)
     monkeypatch.chdir(ROOT)
