@@ -16,6 +16,7 @@ from costlens_policy.documents import Document, PolicyDocument, PolicySetDocumen
 from costlens_policy.errors import CostlensPolicyError
 from costlens_policy.expressions import BOOL, DOUBLE, DYN, INT, STRING, UINT, Environment, TypedExpr, analyze
 from costlens_policy.schema.read import build
+from costlens_policy.schema.windows import with_windows_apart
 from costlens_policy.source.compose import compose
 from costlens_policy.source.located import Path
 from costlens_policy.source.read import source_of
@@ -70,7 +71,7 @@ class Workshop:
 
     def _read(self, before: LinkedDocument[Document], text: str) -> LinkedDocument[Document]:
         composed = compose(source_of(text, before.located.source.name))
-        for located in composed.documents:
+        for located in map(with_windows_apart, composed.documents):
             name = located.root.find(("metadata", "name"))
             kind = located.root.find(("kind",))
             if name is None or kind is None or name.content != before.name or kind.content != before.document.kind:  # type: ignore[attr-defined]

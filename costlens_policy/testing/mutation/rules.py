@@ -292,6 +292,8 @@ class _OfPolicy(_Maker):
             yield from self._numbers(MutantKind.LIMIT, (*at, "count", kind))
         if budget.overflow is not None:
             yield self._dropped(MutantKind.LIMIT, "`overflow` is dropped", (*at, "overflow"))
+        if budget.carry_over is not None:
+            yield self._dropped(MutantKind.LIMIT, "`carry_over` is dropped", (*at, "carry_over"))
         if self._pen.has((*at, "shadow")):
             yield self._changed(MutantKind.LIMIT, (*at, "shadow"), str(not budget.shadow).lower())
         yield from self._window(budget.window.model_dump(), (*at, "window"))

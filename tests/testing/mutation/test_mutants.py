@@ -15,6 +15,7 @@ from costlens_policy.testing.mutation.changed import InvalidMutantError, Worksho
 from costlens_policy.testing.mutation.mutant import Edit, diff_of, edited
 from costlens_policy.testing.mutation.pen import Pen
 from costlens_policy.testing.mutation.rules import mutants_of
+from tests.guard.company import write_company
 
 ROOT = Path(__file__).parents[3]
 SETS = [ROOT / "policies" / "policy-set.yaml", *sorted(ROOT.glob("examples/*/policy-set.yaml"))]
@@ -99,3 +100,23 @@ def test_texts_keep_their_style():
     )
     assert "when: one || two" in change(lambda pen: pen.text(("a", 1, "when"), [Edit(4, 6, "||")]))
     assert "d: 'it''d'" in change(lambda pen: pen.text(("d",), [Edit(3, 4, "d")]))
+
+
+def test_a_budget_with_several_windows_is_changed_window_by_window(tmp_path: Path):
+    policy = """
+budgets:
+  - id: plan
+    scope: request.team
+    windows:
+      - {id: session, window: {from_first_use: 5h}, hard_limit_usd: 0.005}
+      - {id: week, window: {calendar: week}, hard_limit_usd: 0.01, carry_over: {}}
+"""
+    write_company(tmp_path / "p", policy)
+    bundle, _ = check_set(tmp_path / "p" / "policy-set.yaml", ())
+    assert bundle is not None
+    workshop = Workshop(bundle, compile_plan(bundle))
+    mutants = [mutant for mutant in mutants_of(bundle) if mutant.path[0] == "budgets"]
+    assert len({mutant.key for mutant in mutants}) == len(mutants)
+    assert "`carry_over` is dropped" in {mutant.what for mutant in mutants}
+    limits = {mutant.what: workshop.plan_of(mutant) for mutant in mutants if mutant.what.startswith("`hard_limit")}
+    assert len(limits) == 4
