@@ -94,7 +94,9 @@ class Sources:
             if not awaits and _is_async(source):
                 raise GuardError(f"the source of the signal `{name}` is asynchronous; use it with an `AsyncGuard`")
         for name in sorted(external.keys() & plan.reads_signals - sources.keys()):
-            _LOG.warning("the signal `%s` has no source; it is absent unless requests come with it", name)
+            usual = external[name].default
+            what = "absent" if usual is None else f"`{usual}`, its default,"
+            _LOG.warning("the signal `%s` has no source; it is %s unless requests come with it", name, what)
 
     def asks(self, plan: Plan, request: Any) -> bool:
         """Return whether a source has to be asked before a request is decided."""

@@ -23,7 +23,9 @@ from costlens_policy.replay.traffic.row import Reject, Row, StreamedTraffic, Tra
 
 __all__ = ["Cause", "Difference", "Example", "Group", "Side", "diff", "side_of"]
 
-Cause = Literal["denied now", "allowed now", "another model", "same model at another cost"]
+Cause = Literal[
+    "denied now", "allowed now", "another model", "same model at another cost", "same model by another rule"
+]
 _EXAMPLES = 3
 _WORST = 10
 _MOST_REJECTS = 100_000
@@ -233,8 +235,8 @@ def _on_recognition(*plans: Plan) -> Iterator[str]:
     """Note that tasks are recognized, and how often wrongly."""
     for text in dict.fromkeys(str(found) for plan in plans if (found := recognition_of(plan)) is not None):
         yield (
-            f"the task of requests that name none is told by {text}; the expected quality that is compared does not "
-            "count these mistakes"
+            f"the task of requests that name none is recognized by {text}; the expected quality that is compared "
+            "does not count these mistakes"
         )
 
 
@@ -254,7 +256,9 @@ def side_of(rule: str, model: str | None, refused: str) -> Side:
 def _cause(old: Outcome, new: Outcome) -> Cause:
     if old.allowed != new.allowed:
         return "denied now" if old.allowed else "allowed now"
-    return "another model" if old.model != new.model else "same model at another cost"
+    if old.model != new.model:
+        return "another model"
+    return "same model by another rule" if old.cost == new.cost else "same model at another cost"
 
 
 def _count(group: Group, example: Example) -> None:

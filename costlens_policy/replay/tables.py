@@ -170,7 +170,7 @@ def expected_line(expected: Expected | None) -> str:
     known = (
         f", measured for {expected.measured} of {expected.requests}" if expected.measured < expected.requests else ""
     )
-    told = f"; the task of {expected.recognized} is told by {expected.recognition}" if expected.recognized else ""
+    told = f"; the task of {expected.recognized} is recognized by {expected.recognition}" if expected.recognized else ""
     return f"{quality}{within}{known}{told}"
 
 

@@ -56,13 +56,16 @@ _UNITS: Final[Mapping[str, Callable[[str], int]]] = {
     "characters": len, "words": lambda text: len(text.split()), "lines": _lines,
 }  # fmt: skip
 
-_FENCE: Final = "```"
+_FENCES: Final = ("```", "~~~")
 _CODE: Final = re.compile(
     r"\s*(?:"
     r"(?:def|class|import|from|return|if|elif|else|for|while|try|except|with|function|const|let|var|public|private"
     r"|static|void|int|fn|func|package|use|struct|impl|SELECT|INSERT|UPDATE|DELETE|CREATE|#include|@\w+)\b.*"
     r"[:;{}()=,]\s*$"
-    r"|.*[;{}]\s*$"  # the end of a statement, or a block
+    r"|import\s+[\w.]+(?:\s+as\s+\w+)?\s*$|from\s+[\w.]+\s+import\s.*"
+    r"|(?i:select\s.+\sfrom\s.+|insert\s+into\s.+|delete\s+from\s.+|update\s+\w+\s+set\s.+|create\s+table\s.+)"
+    r"|(?:break|continue|pass|end|fi|done)\s*;?\s*$"
+    r"|(?![\w\s,'.-]*;\s*$).*[;{}]\s*$"  # the end of a statement, or a block; words alone are prose
     r"|[\w.\[\]'\"]+\s*(?:=|\+=|-=|:=)\s*\S.*"  # an assignment
     r"|[\w.]+\([^ ].*\)\s*$"  # a call
     r"|</?\w[^>]*>.*"  # a tag
@@ -77,7 +80,7 @@ def _code(text: str) -> float:
     inside = False
     for line in text.splitlines():
         bare = line.strip()
-        if bare.startswith(_FENCE):
+        if bare.startswith(_FENCES):
             inside = not inside
         elif bare:
             lines += 1

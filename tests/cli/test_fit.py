@@ -258,7 +258,7 @@ def test_a_signal_tells_the_task_of_requests_that_name_none(run: Run, answers: P
     assert part["quality"] > 0
     assert part["recognized"]
     changed = run("diff", "fitted", "fitted", "--traffic", "calls.jsonl", "--format", "json").stdout
-    assert any("is told by `signals.task`, which is wrong on" in text for text in json.loads(changed)["notes"])
+    assert any("is recognized by `signals.task`, which is wrong on" in text for text in json.loads(changed)["notes"])
     again = run("fit", "answers.csv", *WIDE, *arguments, "--format", "json")
     assert again.exit_code == 0, again.output  # what a fit wrote is replaced
     assert json.loads(again.stdout)["signal"]["held_out"]["accuracy"] > 0.9

@@ -127,3 +127,11 @@ def test_a_signal_that_the_data_does_not_support_is_not_written(run: Run, prompt
     assert "by always taking the most frequent task" in done.stdout
     assert "nothing was written, since this data does not support a signal of the task" in done.stderr
     assert not Path("signals").exists()
+
+
+def test_inspect_says_what_it_takes(run: Run, tmp_path: Path) -> None:
+    other = tmp_path / "signals.yaml"
+    other.write_text("kind: Signals\n")
+    refused = run("inspect", str(other))
+    assert refused.exit_code == 6
+    assert "signals.yaml` is neither a bundle nor the model of a learned signal" in refused.stderr

@@ -94,6 +94,15 @@ def test_a_default_stands_in_for_a_source_that_fails(engine: Engine, caplog: pyt
     assert "the signal is `calm`" in caplog.text
 
 
+def test_what_a_signal_without_a_source_is_depends_on_its_default(
+    engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING), Guard(engine, signals={}):
+        pass
+    assert "the signal `mood` has no source; it is `calm`, its default, unless requests come with it" in caplog.text
+    assert "the signal `risk` has no source; it is absent unless requests come with it" in caplog.text
+
+
 def test_a_source_that_hangs_takes_nothing_from_another(
     engine: Engine, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,6 +26,14 @@ def test_another_model(plan_of, traffic_of):
     assert list(difference.causes) == ["another model"]
 
 
+def test_a_rule_of_another_name_costs_nothing(plan_of, traffic_of):
+    old, new = plan_of(CHEAP, "old"), plan_of(CHEAP.replace("cheap", "renamed"), "new")
+    traffic = traffic_of(old, [call()])
+    difference = diff(old, new, traffic, Settings())
+    assert (difference.changed, difference.delta) == (1, 0)
+    assert list(difference.causes) == ["same model by another rule"]
+
+
 def test_denials_and_the_way_back(plan_of, traffic_of):
     old, new = plan_of(), plan_of(CLOSED, "new")
     traffic = traffic_of(old, [call()])

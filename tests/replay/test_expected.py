@@ -63,7 +63,7 @@ def test_the_mistakes_of_a_signal_that_tells_tasks_are_counted_in() -> None:
     told = 0.1 + 0.05 * 0.2  # the interval of `x`, and what is not known of the share of mistakes
     assert found.low == pytest.approx(found.value - math.hypot((10 * 0.1 + 30 * told) / 50, 0.1 * 10 / 50))
     assert found.recognized == 30
-    assert "the task of 30 is told by `signals.task`, which is wrong on 10.0% of prompts (5.0 to 15.0)" in (
+    assert "the task of 30 is recognized by `signals.task`, which is wrong on 10.0% of prompts (5.0 to 15.0)" in (
         expected_line(found)
     )
     assert expected_of(served, CATALOGUE, Served(), recognition) == expected_of(served, CATALOGUE)

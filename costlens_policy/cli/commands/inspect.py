@@ -13,6 +13,7 @@ from costlens_policy.cli.command import Command
 from costlens_policy.cli.exit_codes import ExitCode
 from costlens_policy.cli.formats import format_option
 from costlens_policy.cli.output import write_json, write_out
+from costlens_policy.errors import InputError
 
 if TYPE_CHECKING:
     from costlens_policy.bundles import Bundle
@@ -48,6 +49,8 @@ def command(path: Path, target: Path | None, output: str) -> ExitCode:
 
     if _is_json(path):
         return _show_model(path, target, output)
+    if path.is_file() and not _may_be_bundle(path):
+        raise InputError(f"`{path}` is neither a bundle nor the model of a learned signal")
     bundle = open_bundle(path)
     if target is not None:
         _unpack(bundle, target)
@@ -68,8 +71,19 @@ def _is_json(path: Path) -> bool:
         return False  # opening it as a bundle says what is wrong
 
 
+def _may_be_bundle(path: Path) -> bool:
+    """Return whether a file claims to be a bundle; what cannot be read is left to who opens it."""
+    from costlens_policy.bundles.archive import is_archive
+
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(512)
+    except OSError:
+        return True
+    return is_archive(start)
+
+
 def _show_model(path: Path, target: Path | None, output: str) -> ExitCode:
-    from costlens_policy.errors import InputError
     from costlens_policy.signals.learned import ModelError, read_model
 
     if target is not None:

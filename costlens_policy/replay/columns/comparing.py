@@ -31,6 +31,7 @@ _EXAMPLES: Final = 3
 _WORST: Final = 10
 _CAUSES: Final[tuple[Cause, ...]] = (
     "denied now", "allowed now", "another model", "same model at another cost",
+    "same model by another rule",
 )  # fmt: skip
 
 
@@ -117,7 +118,8 @@ class Comparing:
         cause = (
             pl.when(pl.col("old_allowed") & ~pl.col("new_allowed")).then(0)
             .when(pl.col("new_allowed") & ~pl.col("old_allowed")).then(1)
-            .when(pl.col("old_model").ne_missing(pl.col("new_model"))).then(2).otherwise(3)
+            .when(pl.col("old_model").ne_missing(pl.col("new_model"))).then(2)
+            .when(pl.col("old_cost").eq_missing(pl.col("new_cost"))).then(4).otherwise(3)
         )  # fmt: skip
         moved = pl.col("old") != pl.col("new")
         rows = rows.with_columns(cause.alias("cause"), moved.alias("moved")).filter(
