@@ -307,6 +307,11 @@ class ThresholdStep:
     """The approval without which it excludes every model."""
 
     @property
+    def acts(self) -> bool:
+        """Whether it does more than to alert: excludes models, asks for an approval, or changes the call."""
+        return self.excludes or self.approval is not None or bool(self.steps)
+
+    @property
     def is_soft_limit(self) -> bool:
         return self.at_amount is not None and ":" not in self.name
 

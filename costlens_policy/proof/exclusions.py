@@ -248,7 +248,7 @@ class Candidates:
     def _thresholds(self, priced: PricedModel, step: RouteStep, budget: BudgetStep, layer: int) -> Iterator[Goal]:
         """Yield when a threshold of a budget may exclude a model, or change the call on it."""
         for threshold in budget.thresholds:
-            if threshold.steps:
+            if threshold.steps or threshold.approval is not None:
                 excludes = ALWAYS
             elif not threshold.excludes:
                 continue

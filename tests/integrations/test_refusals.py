@@ -153,3 +153,15 @@ def test_a_denial_for_want_of_the_ledger_may_be_repeated(company: Callable[..., 
 
 def test_a_stranger_is_not_answered() -> None:
     assert refusal_of(ValueError("a defect")) is None
+
+
+def test_an_approval_is_named_by_its_id(refused: Callable[..., Refusal]) -> None:
+    refusal = refused(
+        "budgets: [{id: b, hard_limit_usd: 1, window: {calendar: day}, thresholds:"
+        " [{at_ratio: 0.0001, needs_approval: {reason: Ann decides}}]}]"
+    )
+    assert (refusal.status, refusal.code, refusal.budget) == (403, "approval_needed", "p/b")
+    assert refusal.approval is not None
+    assert f"costlens-policy budget approve {refusal.approval}" in refusal.message
+    assert refusal.body["error"]["approval"] == refusal.approval
+    assert refusal.headers["x-should-retry"] == "false"

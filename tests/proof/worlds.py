@@ -221,7 +221,8 @@ def _budget(draw: st.DrawFn) -> dict[str, Any]:
     downgrade: dict[str, Any] = {"models": [draw(_NAMES)]}
     if draw(st.booleans()):
         downgrade["exclude"] = draw(_conditions(*_FACTS)).text
-    return budget | {"thresholds": [{"at_ratio": 0.8, "downgrade": downgrade}]}
+    does = draw(st.sampled_from([{"downgrade": downgrade}, {"needs_approval": {"reason": "Ann decides"}}]))
+    return budget | {"thresholds": [{"at_ratio": 0.8, **does}]}
 
 
 @st.composite

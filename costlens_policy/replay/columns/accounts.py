@@ -281,7 +281,7 @@ class Lines:
         account = self._accounts.of(seen.budget, seen.key)
         scale = Decimal(1).scaleb(account.digits)
         starts = [(_up(threshold.starts_at(seen.limit), scale), threshold) for threshold in step.levels]
-        acts = [start for start, threshold in starts if not step.shadow and (threshold.excludes or threshold.steps)]
+        acts = [start for start, threshold in starts if not step.shadow and threshold.acts]
         alerts = [
             (start, Alert(step.id, seen.key, threshold.starts_at(seen.limit), threshold.alert, threshold.name))
             for start, threshold in starts

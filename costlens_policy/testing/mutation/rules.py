@@ -324,7 +324,9 @@ class _OfPolicy(_Maker):
         elif threshold.at_exhausted_in is None:
             most = 1 if threshold.at_ratio is not None else None
             yield from self._numbers(MutantKind.THRESHOLD, (*at, threshold.condition), most=most)
-        if threshold.alert is not None and (threshold.rewrite or threshold.downgrade):
+        if threshold.needs_approval is not None and (threshold.alert or threshold.rewrite):
+            yield self._dropped(MutantKind.THRESHOLD, "`needs_approval` is dropped", (*at, "needs_approval"))
+        if threshold.alert is not None and (threshold.rewrite or threshold.downgrade or threshold.needs_approval):
             yield self._dropped(MutantKind.THRESHOLD, "`alert` is dropped", (*at, "alert"))
         yield from self._operations(threshold.rewrite, (*at, "rewrite"))
         downgrade, place = threshold.downgrade, (*at, "downgrade")

@@ -218,6 +218,14 @@ budgets:
       - {{at_projected_ratio: 1.5, alert: too fast}}
       - {{at_exhausted_in: 4h, alert: soon gone, downgrade: {{models: [small]}}}}
 """,
+    "approvals": f"""
+budgets:
+  - id: team
+    scope: 'request.?team.orValue("none")'
+    hard_limit_usd: 20
+    {DAY}
+    thresholds: [{{at_ratio: 0.5, needs_approval: {{reason: Ann decides}}}}]
+""",
     "failing thresholds": f"""
 budgets:
   - id: team
@@ -240,7 +248,7 @@ budgets:
 
 ALONE = (
     "arithmetic", "by score", "time", "balances", "balances at every step", "forecasts", "thresholds",
-    "thresholds at forecasts", "failing thresholds", "budgets of models", "from first use",
+    "thresholds at forecasts", "approvals", "failing thresholds", "budgets of models", "from first use",
     "by likely cost", "what is warm",
 )  # fmt: skip
 """What these decide by differs from request to request, or a threshold does more than to alert."""
