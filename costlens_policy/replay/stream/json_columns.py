@@ -19,6 +19,7 @@ import polars as pl
 from costlens_policy.frozen import frozen
 from costlens_policy.replay.stream.blocks import TextBlock, blocks_of, is_plain_text, lines_in
 from costlens_policy.replay.stream.tables import TYPES, Kind, RawBatch, with_keys
+from costlens_policy.replay.stream.text_rows import ODD, TAKES
 from costlens_policy.replay.traffic.cells import MISSING, walk
 from costlens_policy.replay.traffic.json_text import AROUND, BLANK, is_in_lines, objects_in_line
 from costlens_policy.replay.traffic.places import partition_of
@@ -27,27 +28,32 @@ from costlens_policy.replay.traffic.sources import UNREADABLE, RawRow, beside, g
 
 __all__ = ["JsonTable"]
 
-_MOST_SHAPES: Final = 24
-_MOST_SLOTS: Final = 200
-_LONGEST: Final = 20_000
-"""Characters of a line that a pattern is made of."""
+_MOST_SHAPES: Final = 12
+_MOST_SLOTS: Final = 20
+"""With more values on a line, decoding is quicker than a pattern."""
+_MOST_TRIES: Final = 60
+"""Lines of a file that are examined for a shape."""
+_LONGEST: Final = 4_000
+"""Bytes of a line that patterns are tried on: decoding is quick with long texts, and limits the digits of numbers."""
 _BETWEEN: Final = "\x01"
 """Stands in no line of JSON, so that a table with this separator has one column."""
 _TOKEN: Final = re.compile(r'\s+|[{}\[\],:]|"(?:[^"\\]|\\.)*"|[^\s{}\[\],:"]+')
-_TEXT: Final = r'"([^"\\\x00-\x1f]*)"'
+_PLAIN: Final = r"[ !#-\[\]-~]"
+"""A character of ASCII that stands for itself in a text."""
+_TEXT: Final = f'"({_PLAIN}*)"'
 _WHOLE: Final = r"(-?(?:0|[1-9][0-9]{0,14}))"
 _NUMBER_AS_TEXT: Final = r"(0|-?[1-9][0-9]{0,17})"
 _FRACTION: Final = r"(-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,15})?)"
 _AMOUNT: Final = r"((?:0|[1-9][0-9]{0,13})(?:\.[0-9]{1,30})?)"
 _NOT_READ: Final = (
-    r'(?:"(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u(?:[0-9a-cA-Ce-fE-F][0-9a-fA-F]{3}|[dD][0-7][0-9a-fA-F]{2}))*"'
-    r"|-?(?:0|[1-9][0-9]{0,300})(?:\.[0-9]{1,300})?(?:[eE][+-]?[0-9]{1,3})?|true|false|null)"
+    rf'(?:"(?:{_PLAIN}|\\["\\/bfnrt]|\\u(?:[0-9a-cA-Ce-fE-F][0-9a-fA-F]{{3}}|[dD][0-7][0-9a-fA-F]{{2}}))*"'
+    r"|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9][0-9]?[0-9]?)?|true|false|null)"
 )
 """Any value but objects and arrays, as Python's reader takes it."""
 _LIST: Final = rf"\[\s*(?:{_NOT_READ}(?:\s*,\s*{_NOT_READ})*\s*)?\]"
 _OF_KINDS: Final[Mapping[Kind, str]] = {
     "text": _TEXT, "whole": _WHOLE, "amount": _AMOUNT, "number": _FRACTION, "truth": "(true|false)",
-    "word": r'("[^"\\\x00-\x1f]*"|true|false|0|-?[1-9][0-9]{0,17})', "nothing": "null",
+    "word": rf'("{_PLAIN}*"|true|false|0|-?[1-9][0-9]{{0,17}})', "nothing": "null",
 }  # fmt: skip
 
 
@@ -114,6 +120,7 @@ class _Reading:
     halved: int = 0
     garbled: int = 0
     _shapes: list[_Shape] = field(default_factory=list)
+    _tries: int = 0
     _in_lines: bool = True
     """Whether each line so far had one object at most, so that the numbers of rows are those of lines."""
     _last: int = 0
@@ -129,14 +136,33 @@ class _Reading:
         for row, halved in odd:
             self.halved += halved
             self.garbled += UNREADABLE in row.text
-        frame = pl.concat([self._nothing(), *frames]).sort("_number")
-        own = frame["_number"]
+        decoded, others = self._as_columns([row for row, _ in odd])
+        frame = pl.concat([decoded, *frames]).sort("_number")
+        own, known = frame["_number"], {row.number: row for row, _ in odd}
 
         def row_at(place: int) -> RawRow:
-            return next(self._decoded(own[place], texts[own[place] - block.line], True))[0]
+            number = own[place]
+            return known.get(number) or next(self._decoded(number, texts[number - block.line], True))[0]
 
         columns = with_keys(frame.drop("_number"), self.table.keys)
-        return RawBatch(columns, own, row_at, [row for row, _ in odd], len(block.text))
+        return RawBatch(columns, own, row_at, others, len(block.text))
+
+    def _as_columns(self, rows: Sequence[RawRow]) -> tuple[pl.DataFrame, list[RawRow]]:
+        """Return decoded rows as columns, and those that have a problem, or a value of another kind than is asked."""
+        kinds, fit, others = self.table.kinds, list[tuple[Any, ...]](), list[RawRow]()
+        takes = [(name, TAKES[kind], "." in name) for name, kind in kinds.items()]
+        for row in rows:
+            fields = row.fields
+            values = [
+                take(None if (item := walk(fields, name) if deep else fields.get(name)) is MISSING else item)
+                for name, take, deep in takes
+            ]
+            if row.problem or ODD in values:
+                others.append(row)
+            else:
+                fit.append((row.number, *values))
+        schema = {"_number": pl.Int64, **{name: TYPES[kind] for name, kind in kinds.items()}}
+        return pl.DataFrame(fit, schema=schema, orient="row"), others
 
     def _by_shapes(self, lines: pl.DataFrame, block: TextBlock) -> tuple[list[pl.DataFrame], list[_Odd]] | None:
         """Return the lines of known shapes and of new ones in columns, and the others decoded.
@@ -147,11 +173,13 @@ class _Reading:
         if UNREADABLE.encode() in block.text:
             damaged = lines["_line"].str.contains(UNREADABLE, literal=True)
             garbled, lines = lines.filter(damaged), lines.filter(~damaged)
+        short = lines["_line"].str.len_bytes() <= _LONGEST
+        long, lines = lines.filter(~short), lines.filter(short)
         for shape in self._shapes:
             lines = self._take(shape, lines, frames)
         while lines.height:
             lines = self._until_new_shape(lines, block, frames, odd)
-        self._until_new_shape(garbled, block, frames, odd)
+        self._until_new_shape(pl.concat([garbled, long]).sort("_number"), block, frames, odd)
         odd.sort(key=lambda item: item[0].number)
         return (frames, odd) if self._in_lines else None
 
@@ -192,9 +220,16 @@ class _Reading:
         for row, halved in found:
             if not row.problem:
                 self.check.look(row.fields)
-                if not halved and len(self._shapes) < _MOST_SHAPES and UNREADABLE not in text:
-                    return _shape_of(text, self.table.kinds)
+                return None if halved else self._shape(text)
         return None
+
+    def _shape(self, text: str) -> _Shape | None:
+        """Return the shape of a line, if it is one that other lines may have, and the line itself has."""
+        if len(self._shapes) >= _MOST_SHAPES or self._tries >= _MOST_TRIES or not text.isascii():
+            return None
+        self._tries += 1
+        shape = _shape_of(text, self.table.kinds)
+        return shape if shape is not None and shape.fits(text) else None
 
     def _take(self, shape: _Shape, lines: pl.DataFrame, frames: list[pl.DataFrame]) -> pl.DataFrame:
         """Add the lines of a shape as columns; return the others."""
@@ -214,10 +249,6 @@ class _Reading:
         frame = groups.with_columns(lines["_number"]).filter(hits).select("_number", *values)
         frames.append(frame)
         return lines.filter(~hits)
-
-    def _nothing(self) -> pl.DataFrame:
-        kinds = self.table.kinds
-        return pl.DataFrame(schema={"_number": pl.Int64, **{name: TYPES[kind] for name, kind in kinds.items()}})
 
 
 def _ended(number: int, block: TextBlock) -> bool:
@@ -253,6 +284,13 @@ class _Shape:
     pattern: str
     groups: int
     places: Mapping[str, int]
+
+    def fits(self, text: str) -> bool:
+        """Return whether a line has the shape; a pattern may be too large to be used."""
+        try:
+            return bool(pl.Series([text]).str.contains(self.pattern)[0])
+        except pl.exceptions.PolarsError:
+            return False
 
 
 @frozen

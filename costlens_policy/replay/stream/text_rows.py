@@ -15,15 +15,15 @@ from costlens_policy.expressions import BOOL, DOUBLE, INT
 from costlens_policy.frozen import frozen
 from costlens_policy.replay.columns.batch import ATTRIBUTE
 from costlens_policy.replay.stream.layout import PLAIN_COST, Fitting, Layout
-from costlens_policy.replay.stream.tables import RawBatch
+from costlens_policy.replay.stream.tables import Kind, RawBatch
 from costlens_policy.replay.traffic.mapping import ColumnMapping
 from costlens_policy.replay.traffic.places import kind_of
 from costlens_policy.replay.traffic.sources import RawRow
 
-__all__ = ["TextRows"]
+__all__ = ["ODD", "TAKES", "TextRows"]
 
 _Take = Callable[[Any], Any]
-_ODD: Final = object()
+ODD: Final = object()
 _DIGITS: Final = 15
 
 
@@ -34,7 +34,7 @@ class TextRows:
     file: int
     layout: Layout
     takes: Mapping[str, tuple[_Take, Any]]
-    """By column, what gives a value its type, or ``_ODD`` where that is not plainly right, and the type."""
+    """By column, what gives a value its type, or ``ODD`` where that is not plainly right, and the type."""
 
     @classmethod
     def of(
@@ -58,8 +58,8 @@ class TextRows:
         columns = {}
         for name, (take, kind) in self.takes.items():
             values = [take(row.fields.get(name)) for row in chunk]
-            if _ODD in values:
-                strange = [place for place, value in enumerate(values) if value is _ODD]
+            if ODD in values:
+                strange = [place for place, value in enumerate(values) if value is ODD]
                 odd.update(strange)
                 for place in strange:
                     values[place] = None
@@ -88,41 +88,47 @@ def _take(field: str, mapping: ColumnMapping, plan: Plan, csv: bool) -> tuple[_T
 
 
 def _text(value: Any) -> Any:
-    return value if value.__class__ is str or value is None else _ODD
+    if value.__class__ is int:
+        return str(value) if -(10**18) < value < 10**18 else ODD
+    return value if value.__class__ is str or value is None else ODD
+
+
+def _word(value: Any) -> Any:
+    return str(value).lower() if value.__class__ is bool else _text(value)
 
 
 def _int(value: Any) -> Any:
     if value.__class__ is int:
-        return value if -(2**62) < value < 2**62 else _ODD
-    return None if value is None or value == "" else _ODD
+        return value if -(2**62) < value < 2**62 else ODD
+    return None if value is None or value == "" else ODD
 
 
 def _float(value: Any) -> Any:
     if value.__class__ is Decimal or (value.__class__ is int and -(2**53) < value < 2**53):
         return float(value)
-    return value if value.__class__ is float else None if value is None or value == "" else _ODD
+    return value if value.__class__ is float else None if value is None or value == "" else ODD
 
 
 def _cost(value: Any) -> Any:
     """Take an amount as text, which keeps its digits."""
     if value.__class__ is int or (value.__class__ is Decimal and value.is_finite() and abs(value.adjusted()) < _DIGITS):
-        return f"{value:f}" if value >= 0 else _ODD
-    return None if value is None or value == "" else _ODD
+        return f"{value:f}" if value >= 0 else ODD
+    return None if value is None or value == "" else ODD
 
 
 def _cost_of_text(value: Any) -> Any:
     if not value:
         return None
-    return value if PLAIN_COST.fullmatch(value) else _ODD
+    return value if PLAIN_COST.fullmatch(value) else ODD
 
 
 def _bool(value: Any) -> Any:
-    return value if value.__class__ is bool else None if value is None or value == "" else _ODD
+    return value if value.__class__ is bool else None if value is None or value == "" else ODD
 
 
 def _none(value: Any) -> Any:
     """Take nothing but what is absent."""
-    return None if value is None or value == "" else _ODD
+    return None if value is None or value == "" else ODD
 
 
 def _int_of_text(value: Any) -> Any:
@@ -131,4 +137,10 @@ def _int_of_text(value: Any) -> Any:
         return None
     if value.isdecimal() and value.isascii() and len(value) <= _DIGITS and (value[0] != "0" or value == "0"):
         return int(value)
-    return _ODD
+    return ODD
+
+
+TAKES: Final[Mapping[Kind, _Take]] = {
+    "text": _text, "whole": _int, "amount": _cost, "number": _float, "truth": _bool, "word": _word, "nothing": _none,
+}  # fmt: skip
+"""What takes a value of JSON for what it is asked for as, or gives ``ODD``."""

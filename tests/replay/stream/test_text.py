@@ -128,6 +128,23 @@ def test_lines_of_one_shape_are_not_decoded(tmp_path):
     assert (batch.frame.height, len(batch.others)) == (999, 0)
 
 
+def test_lines_that_no_pattern_suits(same, tmp_path):
+    """Wide, long, and other than ASCII: they are decoded, and still are columns."""
+    row = {"time": "2026-06-01T09:00:00Z", "prompt_tokens": 5, "output_tokens": 1, "model": "größer"}
+    for name, more in (("wide", {f"key {i}": "x" * 20 for i in range(160)}), ("long", {"text": "é" * 5_000})):
+        (tmp_path / name).mkdir()
+        path = tmp_path / name / "t.jsonl"
+        path.write_text("".join(json.dumps({**row, **more}, ensure_ascii=number % 2 > 0) + "\n" for number in range(9)))
+        assert same(path, READY["plain"]).rows == 9
+        reader = RowReader(READY["plain"], TEXTS_ONLY, Settings().start, files=(str(path),))
+        table = table_of(str(path), {"time": "text", "prompt_tokens": "whole", "model": "text"})
+        batches = list(table.batches(0, FileCheck(str(path), reader)))
+        assert (sum(batch.frame.height for batch in batches), [batch.others for batch in batches if batch.others]) == (
+            9,
+            [],
+        )
+
+
 def test_other_ways_of_writing_are_read_as_before(same, tmp_path):
     row = {"time": "2026-06-01T09:00:00Z", "prompt_tokens": 5, "output_tokens": 1}
     for name, data in {
