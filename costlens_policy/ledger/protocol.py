@@ -22,6 +22,9 @@ class Store(Protocol):
     cannot do what was asked it raises ``LedgerError``, ``LedgerUnavailableError`` when the fault lies outside of the
     request. The current time is always the caller's, so clocks of several machines need not agree: what a clock that
     is ahead has freed or reset stays so, and what was spent stays spent.
+
+    An account whose period has a ``first_use`` has windows that begin with its first hold or charge. Only the store
+    knows them: the accounts that it reports have the times of the window in force (``Account.begun``).
     """
 
     def reserve(self, hold: Hold) -> Held | Refused:

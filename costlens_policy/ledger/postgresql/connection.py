@@ -294,6 +294,7 @@ MIGRATIONS: Final = (
     "006_thresholds",
     "007_revoke",
     "008_runs",
+    "009_windows",
 )
 
 _FUNCTIONS: Final = (
