@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 from costlens_policy.checker.bundle import LinkedDocument, SharedSignals
 from costlens_policy.clock import duration_of
@@ -31,6 +31,9 @@ __all__ = ["OpenFile", "read_signals"]
 
 OpenFile = Callable[[str, Span, str], "SourceText | Diagnostic"]
 """Opens a file: by the path that a document names, the place where it does, and the name of the document's own file."""
+
+_NORWEGIAN: Final = frozenset({"nb", "nn"})
+"""Codes of its two written forms, of which `no` knows the more frequent, Bokmål."""
 
 
 def read_signals(
@@ -182,7 +185,7 @@ class _Reader:
     def _language(self) -> Language | None:
         for index, label in enumerate(self._declared.language):
             if label not in LANGUAGES:
-                near = did_you_mean(label, LANGUAGES)
+                near = "did you mean `no`?" if label in _NORWEGIAN else did_you_mean(label, LANGUAGES)
                 advice = near or f"the languages are {listed(LANGUAGES)}"
                 self._report(f"unknown language `{label}`", "language", index, label="not known", advice=advice)
         return Language(self._declared.language)
