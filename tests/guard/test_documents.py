@@ -166,7 +166,7 @@ def test_the_policies_of_the_page_on_budgets_are_right(tmp_path):
             variants += [part] if name in together else []
             together.setdefault(name, part)
     routes = [part for part in parts if part.startswith("routes:")]
-    assert len(_budgets_of(tmp_path / "page", _joined(together.values()) + _joined(routes))) == 12
+    assert len(_budgets_of(tmp_path / "page", _joined(together.values()) + _joined(routes))) == 16
     for number, part in enumerate(variants):
         assert _budgets_of(tmp_path / str(number), part)
 
