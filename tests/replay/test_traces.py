@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
@@ -153,3 +154,20 @@ def _sensible(result: Result) -> None:
     assert weak.cost < ways["policy"].cost < strong.cost
     assert ways["oracle"].cost < strong.cost
     assert ways["policy"].cost == result.cost
+
+
+def test_short_turns_save_where_the_lost_cache_is_counted(shared_data, tmp_path):
+    """The rule that costs more everywhere saves if it switches only where that pays."""
+    shutil.copytree(EXAMPLES / "replay", tmp_path / "replay")
+    rule = tmp_path / "replay" / "after" / "short-turns.yaml"
+    choice = (
+        "choose: {models: [claude-opus-4-6, claude-opus-4-7, claude-sonnet-4-6], minimize: estimate.likely_cost_usd,"
+        " among: 'has(model.warm_tokens) || model.name == \"claude-sonnet-4-6\"'}"
+    )
+    rule.write_text(rule.read_text().replace("model: claude-sonnet-4-6", choice))
+    path, settings = shared_data / "claude_code_traces" / "dev_sessions.jsonl", _settings()
+    costs = []
+    for folder in (EXAMPLES / "replay/before", EXAMPLES / "replay/after", tmp_path / "replay/after"):
+        plan = load(folder).plan
+        costs.append(round(replay(plan, read_traffic([str(path)], AGENTS, plan, settings.start), settings).cost, 2))
+    assert [f"{cost}" for cost in costs] == ["1010.45", "1070.14", "987.99"]
