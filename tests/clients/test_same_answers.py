@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from costlens_policy import DeniedError, Guard, load
+from costlens_policy.engine.states import state_of
 from tests.corpus.semantic_cases import CATALOGUE, Question, engine_of, questions
 from tests.corpus.test_semantics_corpus import _json
 from tests.guard.company import REQUEST, TEAM, write_company
@@ -36,15 +37,7 @@ def _by_set() -> dict[Any, list[Question]]:
 
 def _body(question: Question) -> bytes:
     balances = [
-        {
-            "budget": budget,
-            "key": key,
-            "used": str(balance.used),
-            "held": str(balance.held),
-            "topup": str(balance.topup),
-        }
-        | ({} if balance.override is None else {"override": str(balance.override)})
-        for (budget, key), balance in question.balances.items()
+        {"budget": budget, "key": key, **state_of(balance)} for (budget, key), balance in question.balances.items()
     ]
     facts = {"request": question.request, "now": question.now.isoformat(), "balances": balances}
     return _json(facts).encode()
