@@ -358,7 +358,7 @@ def example_of(schema: Schema, definitions: Mapping[str, Schema]) -> Any:
 
 def _example_of_section(schema: Schema, definitions: Mapping[str, Schema]) -> Any:
     keys = list(schema.get("required", ()))
-    keys += [branch["required"][0] for branch in [*schema.get("oneOf", ()), *schema.get("anyOf", ())][:1]]
+    keys += [branch["required"][0] for word in ("oneOf", "anyOf") for branch in schema.get(word, ())[:1]]
     keys = keys or list(schema["properties"])[:1]
     return {key: example_of(schema["properties"][key], definitions) for key in keys}
 

@@ -200,7 +200,7 @@ GIVEN = """
 request: {task: classification, prompt: hello}
 model: gpt-5-nano
 estimate: {cost_usd: 1, prompt_tokens: 10, output_tokens: 20}
-budgets: {team: {used: 1, held: 0, limit: 10, left: 9, used_ratio: 0.1}}
+budgets: {team: {used: 1, held: 0, limit: 10, left: 9, used_ratio: 0.1, carried: 0}}
 variables: {is_long: true}
 now: 2026-12-31T23:59:59Z
 """

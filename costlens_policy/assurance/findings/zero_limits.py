@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from costlens_policy.assurance.domain import Every
+from costlens_policy.assurance.domain import Every, Holds
 from costlens_policy.assurance.subject import Subject
 from costlens_policy.checker.checks.subject import Finding, Place
 from costlens_policy.checker.reads import nodes_of
@@ -46,9 +46,10 @@ def find_zero_limits(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def _refused(subject: Subject, policy: str, budget: str) -> list[Shown]:
-    """Return a request that the budget refuses."""
+    """Return a request that the budget counts and refuses; one whose condition fails is refused whatever the limit."""
     name = f"{policy}/{budget}"
-    goals = [rule.goal for rule in subject.rules["budgets"] if rule.id == name]
+    counted = [rule.goal for rule in subject.rules["budgets"] if rule.id == name]
+    goals = [Holds(goal.tree) if isinstance(goal, Holds) else goal for goal in counted]
     return subject.shown(
         Every([*goals, subject.admitted]), lambda seen: any(item.by == name for item in seen.decision.excluded)
     )

@@ -53,7 +53,6 @@ __all__ = ["CHECKS", "Check", "Subject", "run_checks"]
 CHECKS: Final[tuple[Check, ...]] = (
     check_rewrite_conflicts,
     check_soft_limits,
-    check_idle_holds,
     check_thresholds,
     check_time_zones,
     check_windows,
@@ -67,7 +66,6 @@ CHECKS: Final[tuple[Check, ...]] = (
     check_shadowed_rules,
     check_skipped_denies,
     check_unmeetable_choices,
-    check_cold_sessions,
     check_unused_catalogues,
     check_unused_keys,
     check_patterns,
@@ -87,10 +85,12 @@ CHECKS: Final[tuple[Check, ...]] = (
     check_unpriced_tiers,
     check_steered_access,
     check_dead_thresholds,
+    check_idle_holds,
     check_few_cases,
     check_old_measurements,
     check_noisy_quality,
     check_unmeasured_tasks,
+    check_cold_sessions,
 )
 """CL401, CL402 and so on. None depends on another; the order is that of their codes."""
 

@@ -32,7 +32,7 @@ def check_idle_holds(subject: Subject) -> Iterator[Diagnostic]:
                     "the worst case is held until there are enough",
                     f"set `cases` to at least {least}",
                 )
-            if _limit(budget) == 0:
+            if _limit(budget) == 0 and not (budget.shadow or budget.overflow):
                 yield _FOUND.mistake(
                     f"`{budget.id}` holds a quantile of calls that it never lets through",
                     place.at("hold").span,
