@@ -21,7 +21,7 @@ from costlens_policy.replay.traffic.reading import read_traffic
 from costlens_policy.replay.traffic.recognition import with_requests
 from costlens_policy.replay.traffic.row import StreamedTraffic, Traffic, TrafficError
 
-__all__ = ["diff_files", "open_traffic", "replay_files"]
+__all__ = ["diff_files", "notes_on", "obstacle", "open_traffic", "replay_files"]
 
 _WHOLE_ROWS: Final = ("prefix", "request.prompt", "request.messages", "request.prompt_tokens")
 """Fields that no batch holds."""
@@ -48,15 +48,15 @@ def replay_files(
     """
     shown = Silent() if progress is None else progress
     mapping = _completed(mapping, files, plan)
-    obstacle, result = _obstacle(plan, mapping, files), None
-    if not obstacle:
-        result, obstacle = _streamed(plan, files, mapping, settings, shown, checkpoint), _UNFIT
+    by_rows, result = obstacle(plan, mapping, files), None
+    if not by_rows:
+        result, by_rows = _streamed(plan, files, mapping, settings, shown, checkpoint), _UNFIT
     if result is None and checkpoint is not None:
         raise TrafficError(_NOT_RESUMABLE)
     if result is None:
         result = _row_by_row(plan, files, mapping, settings, shown)
-        result.by_rows = obstacle
-    result.notes.extend(_notes(plan, mapping))
+        result.by_rows = by_rows
+    result.notes.extend(notes_on(plan, mapping))
     return result
 
 
@@ -80,7 +80,7 @@ def open_traffic(
                 copied = copied_traffic(files, mapping, plan, settings, _attributes(mapping), shown)
                 traffic = stack.enter_context(copied)
         traffic = traffic or _read(plan, files, mapping, settings, shown)
-        yield replace(traffic, notes=(*traffic.notes, *_notes(plan, mapping)))
+        yield replace(traffic, notes=(*traffic.notes, *notes_on(plan, mapping)))
 
 
 def _completed(mapping: ColumnMapping, files: Sequence[str], plan: Plan) -> ColumnMapping:
@@ -88,7 +88,7 @@ def _completed(mapping: ColumnMapping, files: Sequence[str], plan: Plan) -> Colu
     return with_models(with_requests(mapping, files, plan.attributes), plan.catalogue.find)
 
 
-def _notes(plan: Plan, mapping: ColumnMapping) -> Iterator[str]:
+def notes_on(plan: Plan, mapping: ColumnMapping) -> Iterator[str]:
     yield from _on_signals(plan, mapping)
     yield from _on_holds(plan)
     yield from unknown_models(mapping, plan.catalogue.find, plan.catalogue.suggest)
@@ -109,7 +109,7 @@ def diff_files(
     """
     shown = Silent() if progress is None else progress
     completed = _completed(mapping, files, new)
-    obstacle = _obstacle(new, completed, files) or _obstacle(old, completed, files) or _unlike(old, new, completed)
+    obstacle = obstacle(new, completed, files) or obstacle(old, completed, files) or _unlike(old, new, completed)
     if not obstacle:
         found = _compared(old, new, files, completed, settings, shown)
         if found is not None:
@@ -172,10 +172,10 @@ def _read(plan: Plan, files: Sequence[str], mapping: ColumnMapping, settings: Se
 
 def _in_columns(plan: Plan, mapping: ColumnMapping, files: Sequence[str]) -> bool:
     """Return whether batches can hold what the mapping reads, and what its policy set remembers."""
-    return not _obstacle(plan, mapping, files)
+    return not obstacle(plan, mapping, files)
 
 
-def _obstacle(plan: Plan, mapping: ColumnMapping, files: Sequence[str]) -> str:
+def obstacle(plan: Plan, mapping: ColumnMapping, files: Sequence[str]) -> str:
     """Return why traffic has to be replayed row by row; empty where it can be in columns."""
     if find_spec("polars") is None:
         return "Polars is not installed"

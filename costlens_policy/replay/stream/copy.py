@@ -134,13 +134,17 @@ class TimedCopy:
             frame.select(columns).write_parquet(part, compression="lz4")
             self._parts.append(part)
 
-    def close(self) -> list[Reject]:
-        """Find repeated ids and see whether rows are in order. Return the rows that are left out for their ids."""
-        rejects: list[Reject] = []
+    def repeated(self) -> pl.Series:
+        """Return the hashes of the ids that occur twice or more."""
         ids = [
             pl.scan_parquet(part).select(pl.col("id").hash()).filter(pl.col("id").is_not_null()) for part in self._parts
         ]
-        repeats = Repeats(repeated_hashes(ids), self._files)
+        return repeated_hashes(ids)
+
+    def close(self) -> list[Reject]:
+        """Find repeated ids and see whether rows are in order. Return the rows that are left out for their ids."""
+        rejects: list[Reject] = []
+        repeats = Repeats(self.repeated(), self._files)
         last = _NEVER
         for part in self._parts:
             frame = pl.read_parquet(part, columns=None if repeats.possible else ["time"])
@@ -157,7 +161,7 @@ class TimedCopy:
 
     def batches(self) -> Iterator[pl.DataFrame]:
         """Yield all rows in time order; of equal times, in the order of the files."""
-        yield from self._sorted() if self.late else self._as_added()
+        yield from self.in_order(()) if self.late else self._as_added()
 
     def _as_added(self) -> Iterator[pl.DataFrame]:
         for part in self._parts:
@@ -165,8 +169,13 @@ class TimedCopy:
             if frame.height:
                 yield frame
 
-    def _sorted(self) -> Iterator[pl.DataFrame]:
-        """Walk over stretches of time of about a batch each. A part that has no row in one is not read for it."""
+    def in_order(self, ties: Sequence[str]) -> Iterator[pl.DataFrame]:
+        """Yield all rows in time order; those of one moment by the columns ``ties``, else in the order of the files.
+
+        These are stretches of time of about a batch each. A part that has no row in one is not read for it.
+        """
+        if not self._parts:
+            return
         scan = pl.scan_parquet(self._parts)
         times = scan.select("time").collect(engine="streaming")["time"].sort()
         starts = times.gather_every(BATCH).unique().sort().to_list()
@@ -174,7 +183,7 @@ class TimedCopy:
             within = pl.col("time") >= start
             if end is not None:
                 within &= pl.col("time") < end
-            frame = self._kept(scan.filter(within).collect()).sort("time", maintain_order=True)
+            frame = self._kept(scan.filter(within).collect()).sort("time", *ties, maintain_order=True)
             if frame.height:
                 yield frame
 

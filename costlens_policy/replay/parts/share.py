@@ -1,0 +1,78 @@
+"""The second half of a worker's task: all rows of a part, in time order, as one state."""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import polars as pl
+
+from costlens_policy.replay.columns.step import ArrowStream, State, settle
+from costlens_policy.replay.parts.prepare import frames_of
+from costlens_policy.replay.parts.task import PART, REPORT, Task
+from costlens_policy.replay.stream.copy import Repeats, TimedCopy
+from costlens_policy.replay.traffic.row import Reject
+from costlens_policy.version import __version__
+
+__all__ = ["OUTCOME", "packed", "replay_parts", "unpacked"]
+
+OUTCOME = {PART: pl.Int32, REPORT: pl.String}
+"""The columns of what a worker gives back: for a part its state, or else what a reader reported."""
+
+
+def replay_parts(task: Task, batches: Iterable[ArrowStream]) -> Iterator[pl.DataFrame]:
+    """Yield a row for each part of which rows were given, with its state, and reports as they are.
+
+    ``batches`` are prepared rows in any order. They are copied to the disk of the worker, so that memory is bounded.
+    """
+    with TemporaryDirectory(prefix="costlens-replay-") as folder:
+        copies: dict[int, TimedCopy] = {}
+        for batch in batches:
+            for frame in frames_of(batch):
+                reports = frame.filter(pl.col(REPORT).is_not_null())
+                if reports.height:
+                    yield reports.select(PART, REPORT).cast(OUTCOME)  # type: ignore[arg-type]  # types of columns
+                for (part,), rows in frame.filter(pl.col(REPORT).is_null()).group_by(PART, maintain_order=True):
+                    _copy_of(task, copies, part, Path(folder)).add(rows)
+        for part, copy in sorted(copies.items()):
+            yield pl.DataFrame([(part, packed(_replayed(task, copy)))], schema=OUTCOME, orient="row")
+
+
+def _copy_of(task: Task, copies: dict[int, TimedCopy], part: Any, folder: Path) -> TimedCopy:
+    if part not in copies:
+        schema = {name: kind for name, kind in task.schema.items() if name not in (PART, REPORT)}
+        place = folder / str(part)
+        place.mkdir()
+        copies[part] = TimedCopy(place, (task.name,), schema)
+    return copies[part]
+
+
+def _replayed(task: Task, copy: TimedCopy) -> dict[str, Any]:
+    """Return the state of a part, how many rows it had, and the rows whose id was there before."""
+    state, rows = State(task.job), 0
+    repeats, rejects = Repeats(copy.repeated(), (task.name,)), list[Reject]()
+    for frame in copy.in_order(task.ties):
+        rows += frame.height
+        kept = repeats.leave_out(frame, rejects)
+        if kept.height:
+            state = settle(task.job, state, kept)
+    for reject in rejects:
+        state.sums.reject(reject)
+    return {"rows": rows, "state": state.to_dict()}
+
+
+def packed(outcome: dict[str, Any]) -> str:
+    """Return what became of a part as text: data and no code."""
+    data = json.dumps({"version": f"{__version__}, Polars {pl.__version__}", **outcome}).encode()
+    return base64.b85encode(zlib.compress(data, 1)).decode()
+
+
+def unpacked(text: str) -> dict[str, Any]:
+    """Return what ``packed`` wrote."""
+    found: dict[str, Any] = json.loads(zlib.decompress(base64.b85decode(text)))
+    return found

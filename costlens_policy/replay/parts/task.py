@@ -1,0 +1,94 @@
+"""A replay that is shared out: what each worker needs to know, all of it data that can be pickled."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import field, replace
+from typing import Any
+
+import polars as pl
+
+from costlens_policy.compiler.plan import Plan
+from costlens_policy.frozen import frozen
+from costlens_policy.replay.columns.batch import ATTRIBUTE, schema_of
+from costlens_policy.replay.columns.step import Job
+from costlens_policy.replay.files import obstacle
+from costlens_policy.replay.parts.sharing import Sharing, sharing_of
+from costlens_policy.replay.settings import Settings
+from costlens_policy.replay.traffic.mapping import ColumnMapping
+from costlens_policy.replay.traffic.model_columns import with_models
+from costlens_policy.replay.traffic.ready import READY
+from costlens_policy.replay.traffic.row import TrafficError
+
+__all__ = ["PART", "REPORT", "Task", "task_of"]
+
+PART = "_part"
+REPORT = "_report"
+
+
+@frozen
+class Task:
+    """``mapping`` maps the columns of the traffic, ``place`` is a column of whole numbers that tells rows apart.
+
+    ``name`` stands for the traffic in messages, ``parts`` is over how many parts rows are shared out.
+    """
+
+    plan: Plan
+    mapping: ColumnMapping
+    settings: Settings
+    name: str
+    parts: int
+    place: str | None
+    sharing: Sharing
+    attributes: tuple[str, ...]
+    job: Job = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "job", Job(self.plan, self.settings, self.attributes, (self.name,), True))
+
+    @property
+    def schema(self) -> Mapping[str, Any]:
+        """The columns of prepared rows: those of a batch, the part of each, and what a worker reports at its end."""
+        return {**schema_of(self.plan, self.job.attributes), PART: pl.Int32, REPORT: pl.String}
+
+    @property
+    def ties(self) -> tuple[str, ...]:
+        """By what rows of one moment are put in order."""
+        return ("number",) if self.place is not None else ("id", "number")
+
+
+def task_of(
+    plan: Plan, mapping: ColumnMapping | str, settings: Settings, name: str, columns: Collection[str], parts: int,
+    place: str | None,
+) -> Task:  # fmt: skip
+    """Return the task of a replay over traffic with these columns. ``mapping`` may be the name of a ready one.
+
+    Raises ``TrafficError`` where the traffic can only be replayed row by row, and for a column that is not there.
+    """
+    if isinstance(mapping, str):
+        if mapping not in READY:
+            raise TrafficError(f"unknown mapping `{mapping}`; the ready ones are {', '.join(sorted(READY))}")
+        mapping = READY[mapping]
+    if mapping.spans or mapping.transcripts:
+        raise TrafficError(f"mapping `{mapping.name}` needs whole files; use `replay_files`")
+    mapping = with_models(_with_requests(mapping, columns, plan), plan.catalogue.find)
+    alone = obstacle(plan, mapping, ())
+    if alone:
+        raise TrafficError(f"only `replay_files` replays this traffic, since {alone}")
+    if place is not None and place not in columns:
+        raise TrafficError(f"`{name}` has no column `{place}` for `place`")
+    fields = dict.fromkeys((*mapping.columns, *mapping.constants))
+    attributes = tuple(item.removeprefix(ATTRIBUTE) for item in fields if item.startswith(ATTRIBUTE))
+    sharing = sharing_of(plan, settings)
+    return Task(plan, mapping, settings, name, 1 if sharing.whole else parts, place, sharing, attributes)
+
+
+def _with_requests(mapping: ColumnMapping, columns: Collection[str], plan: Plan) -> ColumnMapping:
+    """Return the mapping with the columns ``request.NAME`` of attributes, where it reads them unmapped."""
+    names = [f"{ATTRIBUTE}{name}" for name in plan.attributes] if mapping.requests else []
+    found = {
+        name: name for name in names
+        if name in columns and name not in mapping.columns and name not in mapping.constants
+        and name not in mapping.repeated
+    }  # fmt: skip
+    return replace(mapping, columns={**mapping.columns, **found}) if found else mapping
