@@ -109,16 +109,16 @@ def diff_files(
     """
     shown = Silent() if progress is None else progress
     completed = _completed(mapping, files, new)
-    obstacle = obstacle(new, completed, files) or obstacle(old, completed, files) or _unlike(old, new, completed)
-    if not obstacle:
+    by_rows = obstacle(new, completed, files) or obstacle(old, completed, files) or _unlike(old, new, completed)
+    if not by_rows:
         found = _compared(old, new, files, completed, settings, shown)
         if found is not None:
-            return replace(found, notes=(*found.notes, *_notes(new, completed)))
-        obstacle = _UNFIT
+            return replace(found, notes=(*found.notes, *notes_on(new, completed)))
+        by_rows = _UNFIT
     with open_traffic(new, files, mapping, settings, shown) as traffic:
         shown.start("deciding", len(traffic.rows), "rows")
         found = diff(old, new, traffic, settings, mapping.block_tokens, lambda: shown.advance(1))
-        return replace(found, by_rows=obstacle)
+        return replace(found, by_rows=by_rows)
 
 
 def _unlike(old: Plan, new: Plan, mapping: ColumnMapping) -> str:

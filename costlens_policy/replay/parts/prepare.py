@@ -53,7 +53,6 @@ class _Worker:
         self._task = task
         reader = RowReader(task.mapping, task.plan, task.settings.start, ids=None, files=(task.name,))
         self._fitting = Fitting(reader, task.plan, task.job.attributes, (task.name,))
-        self._check = FileCheck(task.name, reader)
         self._types: Mapping[str, Any] = {}
         self._layout: Layout | None = None
         self._before = 0
@@ -83,8 +82,6 @@ class _Worker:
     def report(self) -> pl.DataFrame:
         """Return a single row, of part 0, with what was left out and noted."""
         reader = self._fitting.reader
-        if self._before:
-            self._check.end()
         known = {name: getattr(reader, name) for name in COUNTERS}
         found = {
             "read": self._before, "rows": self._rows, "rejected": self._rejected, "counted": known,
@@ -99,9 +96,11 @@ class _Worker:
         types = dict(raw.schema)
         if types == self._types:
             return
-        self._check.look(raw.row(0, named=True))
-        _check_masks(self._task, raw)
         task, self._types = self._task, types
+        check = FileCheck(task.name, self._fitting.reader)
+        check.look(raw.row(0, named=True))
+        check.end()
+        _check_masks(task, raw)
         self._layout = Layout.of(
             types, types, task.mapping, task.settings.start, task.plan, task.job.attributes
         )  # fmt: skip

@@ -74,7 +74,7 @@ def task_of(
     mapping = with_models(_with_requests(mapping, columns, plan), plan.catalogue.find)
     alone = obstacle(plan, mapping, ())
     if alone:
-        raise TrafficError(f"only `replay_files` replays this traffic, since {alone}")
+        raise TrafficError(f"only `replay_files` replays it, since {alone}")
     if place is not None and place not in columns:
         raise TrafficError(f"`{name}` has no column `{place}` for `place`")
     fields = dict.fromkeys((*mapping.columns, *mapping.constants))
