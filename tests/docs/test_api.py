@@ -71,6 +71,7 @@ INTERNAL_ERRORS = {
     "BodyError": "a body that the service refuses; callers get a ServiceError",
     "AdmissionError": "a value that no expression can read; a request with one is a RequestError",
     "CelError": "an expression that failed; a decision lists it in `errors`",
+    "IncompleteError": "outcomes that some model lacks; callers catch it as an OutcomesError",
     "InvalidMutantError": "a mutant that cannot be loaded, which does not count",
     "LimitError": "as CelError",
     "PeriodError": "a calendar or zone that does not exist; `check` reports it",

@@ -110,7 +110,7 @@ class _Worker:
         if place is None:
             return pl.int_range(self._before + 1, self._before + raw.height + 1, dtype=pl.Int64, eager=True)
         if place not in raw.columns or not raw.schema[place].is_integer() or raw[place].null_count():
-            raise TrafficError(f"column `{place}` must have a whole number in every row, as it tells rows apart")
+            raise TrafficError(f"column `{place}` must have an integer in every row, as rows are put in order by it")
         return raw[place].cast(pl.Int64)
 
     def _row(self, raw: pl.DataFrame, numbers: pl.Series, place: int) -> RawRow:

@@ -112,7 +112,7 @@ def test_a_part_that_comes_twice_is_refused(plans) -> None:
         (lambda frame: frame.rename({"team": "taem"}), "has no column `team` for `request.team`"),
         (lambda frame: frame.drop("output_tokens"), "has no column `output_tokens`"),
         (lambda frame: frame.drop("row"), "has no column `row` for `place`"),
-        (lambda frame: frame.with_columns(pl.lit(None).alias("row")), "must have a whole number in every row"),
+        (lambda frame: frame.with_columns(pl.lit(None).alias("row")), "must have an integer in every row"),
         (lambda frame: frame.clear(), "the data has no rows"),
     ],
 )
