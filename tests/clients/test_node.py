@@ -91,5 +91,5 @@ def test_what_is_packed():
     assert sorted(item["path"] for item in packed["files"]) == [
         "LICENSE", "README.md", "index.cjs", "index.d.mts", "index.d.ts", "index.mjs", "lib/connection.cjs",
         "lib/errors.cjs", "lib/metering.cjs", "lib/openai.cjs", "lib/operations.cjs", "lib/options.cjs",
-        "lib/router.cjs", "package.json",
+        "lib/router.cjs", "lib/runs.cjs", "package.json",
     ]  # fmt: skip

@@ -50,8 +50,8 @@ def _decided(question: Question) -> dict[str, Any]:
 
 def _short(full: dict[str, Any]) -> dict[str, Any]:
     """Return what the short answer has to say, from the full one."""
-    first = [] if full["model"] is None else [{name: full[name] for name in ("model", *_SENT)}]
-    calls = first + [{name: call[name] for name in ("model", *_SENT)} for call in full["fallback_calls"]]
+    first = [] if full["model"] is None else [full]
+    calls = [_short_call(call) for call in (*first, *full["fallback_calls"])]
     names = ("model", "fallbacks", "rule", "reasons", "shares", "alerts", "policy_digest", "catalogue_digest")
     excluded = [{name: item[name] for name in ("model", "reason", "by")} for item in full["excluded"]]
     return {name: full[name] for name in names} | {
@@ -62,7 +62,10 @@ def _short(full: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-_SENT = ("prompt", "system", "messages", "params", "estimate")
+def _short_call(call: dict[str, Any]) -> dict[str, Any]:
+    """Return what the short answer says of a call: what it likely costs even where caches make no difference."""
+    estimate = {"likely_cost_usd": call["estimate"]["cost_usd"], **call["estimate"]}
+    return {name: call[name] for name in ("model", "prompt", "system", "messages", "params")} | {"estimate": estimate}
 
 
 @pytest.mark.parametrize("policy_set", _by_set(), ids=lambda path: path.parent.name)
