@@ -23,10 +23,10 @@ from costlens_policy.guard.dialects import Dialect
 from costlens_policy.guard.errors import GuardError
 from costlens_policy.guard.events import Sink
 from costlens_policy.guard.held_call import HeldCall
-from costlens_policy.guard.holding import hold_call, recall_call
+from costlens_policy.guard.holding import hold_call, recall_call, run_over
 from costlens_policy.guard.recording import Charged
-from costlens_policy.guard.reserving import Asked, Reserved, ask_now, run_ended, run_of
-from costlens_policy.guard.run_records import RESERVED, end_run
+from costlens_policy.guard.reserving import Asked, Reserved, ask_now, run_of
+from costlens_policy.guard.run_records import RESERVED, end_run_soon
 from costlens_policy.guard.runs import Run, in_run
 from costlens_policy.guard.shared import NamedModels, OnException, Options, Shared, checked_lease
 from costlens_policy.guard.signals import AsyncSignalSource, SignalSource, Sources, as_asked
@@ -158,22 +158,22 @@ class AnyGuard:
 
     def _ended(self, request: Mapping[str, Any], id: str | None, run: str) -> RunEndedError:
         """Return the denial of a call whose run has ended, which nothing is held for."""
-        decision = self._decide(request, logs=False)
-        assert decision is not None, "the ledger was read"
-        ended = run_ended(decision, run)
+        shared = self._shared_for(self._engine.plan_for(request))
+        ended = run_over(shared, self._completed(shared, request), shared.clock(), run)
         if self._shared.log is not None:
             self._shared.log.decided(ended.decision, id or "")
         return ended
 
     def _end_run(self, path: str) -> None:
-        """Put the end of a run on record. Raises ``GuardError`` for what is not a path, ``LedgerUnavailableError``."""
+        """Put the end of a run on record; this process knows it at once. Raises ``GuardError`` for no path."""
         self._check_open()
         if not isinstance(path, str):
             raise GuardError(f"a run must be a string, got `{path!r}`")
         if problem := run_problem(path):
             raise GuardError(f"the run `{path[:300]}` {problem}")
         shared = self._shared
-        shared.link.ask(lambda store: end_run(store, path, shared.clock()))
+        shared.ended.add(path)
+        end_run_soon(shared.link, path, shared.clock())
 
     def _identified(self, request: Mapping[str, Any], id: str) -> Mapping[str, Any]:
         """Return the request with the id of its call, where a rule reads that and the request has none of its own."""
@@ -325,7 +325,7 @@ class AnyGuard:
         shared.delivery.close(_CLOSING)
         lost = shared.link.close(store_too=self._opens_ledger, patience=_CLOSING)
         if lost:
-            _LOG.error("%d charges are lost: the ledger could not be reached until the end", lost)
+            _LOG.error("%d charges or ends of runs are lost: the ledger could not be reached until the end", lost)
 
 
 def _held(shared: Shared, asked: Asked, versions: Sequence[Shared] = ()) -> tuple[Shared, Reserved]:

@@ -124,8 +124,9 @@ class Guard(AnyGuard):
     def end_run(self, path: str) -> None:
         """End a run, for every process and for good: its calls, and those of runs within it, are refused from now on.
 
-        Calls that are held may go on, and are charged. The ledger knows the end as long as it remembers calls. Raises
-        ``GuardError`` for what is not a path, ``LedgerUnavailableError``.
+        Calls that are held may go on, and are charged. The ledger knows the end as long as it remembers calls. While it
+        cannot be reached, this process refuses the run by itself, and the end waits in memory, as charges do. Raises
+        ``GuardError`` for what is not a path.
         """
         self._end_run(path)
 

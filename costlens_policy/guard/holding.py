@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import chain, count, islice
-from typing import Final
+from typing import Any, Final
 
 from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Decision, DeniedError
@@ -20,7 +20,7 @@ from costlens_policy.guard.hold_facts import REQUEST, Recalled, decide_again, is
 from costlens_policy.guard.link import Link
 from costlens_policy.guard.recording import release_call
 from costlens_policy.guard.reserving import Asked, Reserved, overtaken, reserve, run_ended, run_of
-from costlens_policy.guard.run_records import begin_run, has_ended
+from costlens_policy.guard.run_records import begin_run, begin_run_later, has_ended
 from costlens_policy.guard.shared import Shared
 from costlens_policy.ledger import (
     CallConflictError,
@@ -34,10 +34,11 @@ from costlens_policy.ledger import (
     UnknownCallError,
 )
 from costlens_policy.ledger.account import checked_text
+from costlens_policy.ledger.calls import Charge
 from costlens_policy.money import format_usd
 from costlens_policy.runs import lineage_of
 
-__all__ = ["hold_call", "recall", "recall_call"]
+__all__ = ["hold_call", "recall", "recall_call", "run_over"]
 
 _MOST_TRIES: Final = 100
 _MOST_REFUSALS: Final = 8
@@ -65,16 +66,22 @@ def hold_call(shared: Shared, asked: Asked, versions: Sequence[Shared] = ()) -> 
 
 
 def _hold_at_once(shared: Shared, asked: Asked, versions: Sequence[Shared]) -> tuple[Shared, Reserved]:
+    over = None if asked.named else shared.ended.over(run_of(asked.request))  # a named one may be held already
+    if over is not None:
+        raise run_over(shared, asked.request, asked.now, over)
     snapshot = _seen_last(shared, asked)
     try:
         shared, reserved = _hold_with_run(shared, asked, snapshot, versions)
     except LedgerUnavailableError as fault:
         return shared, _hold_without_ledger(shared, asked, fault)
-    except RunEndedError:
+    except RunEndedError as ended:
+        if ended.over is not None:
+            shared.ended.add(ended.over)
         raise
     except DeniedError as denied:
         _report_denied(shared, denied.decision, snapshot)
         if over := _ended_run(shared, asked):
+            shared.ended.add(over)
             raise run_ended(denied.decision, over) from denied.__cause__
         if denied.decision.approvals:
             raise approval_error(shared, denied.decision, snapshot) from denied.__cause__
@@ -272,8 +279,9 @@ def _is_held(shared: Shared, found: Reservation, decision: Decision) -> bool:
 
 def _hold_without_ledger(shared: Shared, asked: Asked, fault: LedgerUnavailableError) -> Reserved:
     """Decide on the balances seen last, and let the call through only within the allowance."""
-    seen = _seen_last(shared, asked)
-    decision = decide(shared.plan, asked.request, seen, asked.now, seen.measures)
+    if (over := shared.ended.over(run_of(asked.request))) is not None:
+        raise run_over(shared, asked.request, asked.now, over) from fault
+    decision = _decide_on_last(shared, asked.request, asked.now)
     if not decision.allowed:
         raise denial_of(decision) from fault
     word = "is busy" if isinstance(fault, LedgerBusyError) else "cannot be reached"
@@ -292,6 +300,7 @@ def _hold_without_ledger(shared: Shared, asked: Asked, fault: LedgerUnavailableE
         raise DeniedError(decision.refused(reason, full)) from fault
     to_hold = _to_hold(shared, decision)
     shared.accounts.hold(to_hold.lines)
+    _begin_run_later(shared, asked, decision)
     alone = f"ledger: counted by this process alone, {taken}"
     hold = f"{asked.id}~{os.urandom(16).hex()}" if asked.named else asked.id  # the ledger may know the id already
     may_be_held = shared.link.keep_hold(hold)
@@ -301,6 +310,30 @@ def _hold_without_ledger(shared: Shared, asked: Asked, fault: LedgerUnavailableE
 def _seen_last(shared: Shared, asked: Asked) -> Snapshot:
     measures, oldest = shared.measuring.now_known(), shared.timer() - shared.max_age
     return Snapshot(shared.accounts, asked.now, run_of(asked.request), shared.begun, measures, oldest)
+
+
+def _decide_on_last(shared: Shared, request: Mapping[str, Any], now: datetime) -> Decision:
+    """Decide on the balances seen last, asking no ledger."""
+    seen = Snapshot(shared.accounts, now, run_of(request), shared.begun, shared.measuring.now_known())
+    return decide(shared.plan, request, seen, now, seen.measures)
+
+
+def run_over(shared: Shared, request: Mapping[str, Any], now: datetime, over: str) -> RunEndedError:
+    """Return the denial of a call whose run, or the one around it, this process knows to have ended; no ledger is
+    asked. Raises ``RequestError``."""
+    return run_ended(_decide_on_last(shared, request, now), over)
+
+
+def _begin_run_later(shared: Shared, asked: Asked, decision: Decision) -> None:
+    """Let the budgets that count runs count that of a call which goes on without the ledger: here now, there later."""
+    run = run_of(asked.request)
+    for seen in decision.holds if run is not None else ():
+        known = shared.accounts.known((seen.budget, seen.key), decision.now) if seen.unit == "runs" else None
+        if run is None or known is None or shared.begun.knows(known.account, run):
+            continue
+        shared.begun.add(known.account, run)
+        shared.accounts.add((Charge(known.account, 1),))
+        begin_run_later(shared.link, known.account, run, asked.now)
 
 
 def _next_end(shared: Shared, denied: DeniedError, now: datetime) -> datetime | None:

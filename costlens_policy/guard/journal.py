@@ -16,7 +16,7 @@ from costlens_policy.ledger.errors import LedgerBusyError, LedgerUnavailableErro
 from costlens_policy.ledger.protocol import Store
 from costlens_policy.money import ZERO, total
 
-__all__ = ["Allowance", "Journal", "Release"]
+__all__ = ["Allowance", "Journal", "Release", "RunEnd"]
 
 _LOOK_AGAIN: Final = 0.002
 _LOG: Final = logging.getLogger("costlens_policy.guard")
@@ -82,7 +82,15 @@ class Release:
     now: datetime
 
 
-_Waiting: TypeAlias = Settlement | Release
+@frozen
+class RunEnd:
+    """The end of a run to put on record, as the call whose id says so."""
+
+    call: str
+    now: datetime
+
+
+_Waiting: TypeAlias = Settlement | Release | RunEnd
 
 
 class Journal:
@@ -107,9 +115,10 @@ class Journal:
         return bool(self._due) or self._writing.locked()
 
     @property
-    def charges(self) -> int:
+    def lasting(self) -> int:
+        """How many charges and ends of runs wait: what is lost with them does not come right by itself."""
         with self._lock:
-            return sum(isinstance(entry, Settlement) for entry in (*self._due.values(), *self._put_off.values()))
+            return sum(not isinstance(entry, Release) for entry in (*self._due.values(), *self._put_off.values()))
 
     def add(self, entry: _Waiting, *, put_off: bool) -> None:
         """Keep an entry. A charge takes the place of a release, never the other way round."""
@@ -178,13 +187,13 @@ class Journal:
 def _written(store: Store, entry: _Waiting) -> int:
     """Write an entry, and return how many charges that were."""
     try:
-        if isinstance(entry, Release):
+        if not isinstance(entry, Settlement):
             store.void(entry.call, entry.now)
             return 0
         store.charge(entry)
     except LedgerUnavailableError:
         raise
     except Exception as error:  # the store answers, and will say the same again
-        _LOG.error("the charge or release of call `%s` cannot be written and is lost: %s", entry.call, error)
+        _LOG.error("what waits for the ledger as call `%s` cannot be written and is lost: %s", entry.call, error)
         return 0
     return 1

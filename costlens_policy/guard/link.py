@@ -12,7 +12,7 @@ from threading import Event, Lock, Thread
 from typing import Final, TypeVar
 from weakref import WeakSet
 
-from costlens_policy.guard.journal import Journal, Release
+from costlens_policy.guard.journal import Journal, Release, RunEnd
 from costlens_policy.ledger.calls import Held, Hold, Refused, Released, Settled, Settlement
 from costlens_policy.ledger.errors import LedgerBusyError, LedgerError, LedgerUnavailableError
 from costlens_policy.ledger.protocol import Store
@@ -44,11 +44,11 @@ class Link:
     doubled by each attempt after it that fails, not by each call that met the fault. Where only what one call asked
     for is locked by others (``LedgerBusyError``), that call alone has failed.
 
-    Charges that could not be written, and holds that nobody needs or whose answer never came, wait in a journal in
-    memory. They go first once the store answers again, and a thread looks after that. ``on_change`` is called when the
-    store is lost (with the reason), and when it is back (with an empty text and the number of charges that were
-    written late); ``on_written``, when nothing waits any more; ``on_answer``, if there is one, with the seconds that
-    each answer took. Safe for threads; a forked process leaves to its parent what waited there.
+    Charges and ends of runs that could not be written, and holds that nobody needs or whose answer never came, wait in
+    a journal in memory. They go first once the store answers again, and a thread looks after that. ``on_change`` is
+    called when the store is lost (with the reason), and when it is back (with an empty text and the number of charges
+    that were written late); ``on_written``, when nothing waits any more; ``on_answer``, if there is one, with the
+    seconds that each answer took. Safe for threads; a forked process leaves to its parent what waited there.
     """
 
     def __init__(
@@ -148,6 +148,20 @@ class Link:
             self._keep(Release(call, now), fault)
             raise
 
+    def settle_later(self, settlement: Settlement) -> None:
+        """Charge what the store was not asked for, since it cannot be reached."""
+        self._journal.add(settlement, put_off=False)
+        self._start_writer()
+
+    def end_run(self, end: str, now: datetime) -> None:
+        """Put the end of a run on record, a call of this id. What cannot be written now is kept, and raised is why."""
+        try:
+            self.ask(lambda store: store.void(end, now))
+        except BaseException as fault:
+            if isinstance(fault, LedgerUnavailableError) or not isinstance(fault, LedgerError):
+                self._keep(RunEnd(end, now), fault)
+            raise
+
     def release_later(self, call: str, now: datetime) -> None:
         """Give back a hold of which nobody knows whether the store has it."""
         self._journal.add(Release(call, now), put_off=False)
@@ -158,19 +172,19 @@ class Link:
         return self._journal.drop_release(call)
 
     def close(self, *, store_too: bool, patience: float = 5.0) -> int:
-        """Write what waits, whatever the pause: once, and again for ``patience`` seconds where charges are left.
+        """Write what waits, whatever the pause: once, and again for ``patience`` seconds where more than holds is left.
 
-        Returns how many charges could not be written and are lost.
+        Returns how many charges and ends of runs could not be written and are lost.
         """
         deadline = time.monotonic() + patience
         self._closed.set()
         if self._writer is not None:
             self._writer.join(patience)
-        while self._journal and not self._write_late() and self._journal.charges and time.monotonic() < deadline:
+        while self._journal and not self._write_late() and self._journal.lasting and time.monotonic() < deadline:
             time.sleep(_SHORTEST_PAUSE)
         if self._store is not None and store_too:
             self._store.close()
-        return self._journal.charges
+        return self._journal.lasting
 
     def _open(self) -> Store:
         with self._opening:
@@ -208,7 +222,7 @@ class Link:
         if was_lost:
             self.on_change("", self._journal.take_written())
 
-    def _keep(self, entry: Settlement | Release, fault: BaseException) -> None:
+    def _keep(self, entry: Settlement | Release | RunEnd, fault: BaseException) -> None:
         self._journal.add(entry, put_off=isinstance(fault, LedgerBusyError))
         self._start_writer()
 
@@ -262,7 +276,9 @@ def write_at_exit() -> None:
     for link in list(_LINKS):
         lost = link.close(store_too=False, patience=0.0) if link.waiting else 0
         if lost:
-            _LOG.error("%d charges are lost: the guard was not closed, and the ledger cannot be reached", lost)
+            _LOG.error(
+                "%d charges or ends of runs are lost: the guard was not closed, and the ledger cannot be reached", lost
+            )
 
 
 if hasattr(os, "register_at_fork"):

@@ -99,7 +99,7 @@ def reserve(shared: Shared, asked: Asked, names: Iterator[str], snapshot: Snapsh
             hold = Hold(name, plan.lines, asked.now, asked.lease, _facts(shared, asked, plan), ends)
             answer = shared.link.reserve(hold)
         except LedgerUnavailableError:
-            if plan.lines:
+            if plan.lines or shared.ended.over(run) is not None:
                 raise
             shared.link.keep_hold(name)  # it counts on no budget, so that nothing has to wait for the ledger
             return Reserved(decision, name, plan, None)

@@ -7,6 +7,7 @@ given back before it was held: as long as the ledger remembers it, every hold th
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from datetime import datetime
 from functools import lru_cache
@@ -15,12 +16,24 @@ from itertools import count, islice
 from typing import Final
 
 from costlens_policy.guard.link import Link
-from costlens_policy.ledger import CallConflictError, Hold, HoldLine, Refused, Settled, Settlement, Store
+from costlens_policy.ledger import (
+    CallConflictError,
+    Hold,
+    HoldLine,
+    LedgerUnavailableError,
+    Refused,
+    Settled,
+    Settlement,
+    Store,
+)
 from costlens_policy.ledger.account import MAX_LEASE, Account
 from costlens_policy.ledger.calls import Charge
 from costlens_policy.runs import lineage_of
 
-__all__ = ["RESERVED", "BegunRuns", "begin_run", "end_run", "ended_by", "ends_of", "has_begun", "has_ended"]
+__all__ = [
+    "RESERVED", "BegunRuns", "EndedRuns", "begin_run", "begin_run_later", "end_run", "end_run_soon", "ended_by",
+    "ends_of", "has_begun", "has_ended",
+]  # fmt: skip
 
 RESERVED: Final = "~run"
 """What ids of calls must not begin with."""
@@ -28,6 +41,7 @@ _BEGUN: Final = "~run:"
 _ENDED: Final = "~run-end:"
 _KEPT: Final = 50_000
 _MOST_TRIES: Final = 100
+_LOG: Final = logging.getLogger("costlens_policy.guard")
 
 
 class BegunRuns:
@@ -47,6 +61,26 @@ class BegunRuns:
         self._known.add((account.name, run))
 
 
+class EndedRuns:
+    """Which runs have ended, as far as this process knows; the ledger may not know it yet. Safe for threads."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+
+    def add(self, run: str) -> None:
+        if len(self._known) >= _KEPT:
+            self._known = set()
+        self._known.add(run)
+
+    def over(self, run: str | None) -> str | None:
+        """Return which run has ended, this one or the outermost one around it; None where none has."""
+        if run is None or not self._known:
+            return None
+        return next((path for path in lineage_of(run) if path in self._known), None)
+
+
 @lru_cache(maxsize=4096)
 def ends_of(run: str) -> tuple[str, ...]:
     """Return the calls of which one is on record once a run, or one around it, has ended."""
@@ -61,6 +95,14 @@ def ended_by(end: str) -> str:
 def end_run(store: Store, run: str, now: datetime) -> None:
     """Put the end of a run on record. Raises ``LedgerError``."""
     store.void(_ENDED + run, now)
+
+
+def end_run_soon(link: Link, run: str, now: datetime) -> None:
+    """Put the end of a run on record, or let it wait in memory for a ledger that cannot be reached."""
+    try:
+        link.end_run(_ENDED + run, now)
+    except LedgerUnavailableError as fault:
+        _LOG.warning("the end of run `%s` waits for the ledger: %s", run, fault)
 
 
 def has_ended(store: Store, run: str, now: datetime) -> bool:
@@ -91,6 +133,12 @@ def begin_run(link: Link, account: Account, limit: int | None, run: str, now: da
         if answer.state in ("held", "settled"):
             return link.settle(Settlement(name, (Charge(account, 1),), now))
     raise CallConflictError(f"the run `{run}` began {_MOST_TRIES} times and was never counted; use a new name")
+
+
+def begin_run_later(link: Link, account: Account, run: str, now: datetime) -> None:
+    """Let an account count a run once the ledger can be reached again, unless it has counted it by then."""
+    name = next(_names(account, run))
+    link.settle_later(Settlement(name, (Charge(account, 1),), now, {"begins": run}))
 
 
 def _names(account: Account, run: str) -> Iterator[str]:

@@ -26,7 +26,7 @@ from costlens_policy.guard.hold_facts import Recorded
 from costlens_policy.guard.journal import Allowance
 from costlens_policy.guard.link import Link
 from costlens_policy.guard.measuring import Measuring
-from costlens_policy.guard.run_records import BegunRuns
+from costlens_policy.guard.run_records import BegunRuns, EndedRuns
 from costlens_policy.ledger import MemoryStore, Store, open_ledger
 from costlens_policy.ledger.account import MAX_LEASE
 from costlens_policy.observers import Observers
@@ -105,10 +105,10 @@ class _Leaving(Protocol):
 class Shared:
     """The plan, the way to its ledger, what is known of it, and who is notified. Every part is safe for threads.
 
-    ``max_age`` is how many seconds old a balance may be that a decision only looks at. ``streaming`` are the calls
-    that have streams, which may be under way when the guard is closed. ``begun`` are the runs that budgets count,
-    ``measuring`` keeps up with what calls come to. ``log`` is told of decisions and charges. ``warm`` is what this
-    process knows of prompt caches.
+    ``max_age`` is how many seconds old a balance may be that a decision only looks at. ``streaming`` are the calls that
+    have streams, which may be under way when the guard is closed. ``begun`` are the runs that budgets count, ``ended``
+    those that are over, ``measuring`` keeps up with what calls come to. ``log`` is told of decisions and charges.
+    ``warm`` is what this process knows of prompt caches.
     """
 
     plan: Plan
@@ -124,6 +124,7 @@ class Shared:
     alerts: Alerts
     allowance: Allowance | None
     begun: BegunRuns
+    ended: EndedRuns
     measuring: Measuring
     streaming: WeakSet[_Leaving]
     log: Observers | None
@@ -155,6 +156,7 @@ class Shared:
             alerts=alerts,
             allowance=allowance,
             begun=BegunRuns(),
+            ended=EndedRuns(),
             measuring=Measuring(plan, link, options.timer),
             streaming=WeakSet(),
             log=log,

@@ -262,7 +262,7 @@ def test_what_is_lost_at_the_end_is_said(fragile, caplog):
     store.broken = True
     call.settle(USAGE)
     guard.close()
-    assert "1 charges are lost" in caplog.text
+    assert "1 charges or ends of runs are lost" in caplog.text
 
 
 class TestOneFault:

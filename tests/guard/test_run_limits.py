@@ -201,3 +201,28 @@ def test_a_log_is_decided_again(engine_of_runs: Engine) -> None:
     for decision in seen:
         entry = json.loads(json.dumps(decision_entry(decision, "1", True, Mask(), record=False)))
         assert decide_again(engine_of_runs, entry).verdict == "same"
+
+
+def test_runs_that_begin_in_an_outage_count_here_at_once_and_there_later(company: Callable[..., Engine]) -> None:
+    store = Breakable(MemoryStore())
+    more = "ledger: {unreachable: allow, allowance_usd: 1}"
+    guard = Guard(company(RUNS, more=more), store, alert_sinks=[])
+    other = Guard(company(RUNS), store.inner, alert_sinks=[])
+
+    def ask(path: str, by: Guard = guard) -> None:
+        with by.call({**REQUEST, "run": path}) as call:
+            call.settle(USAGE)
+
+    ask("a/1")
+    ask("a/2", other)
+    store.broken = True
+    for path in ("a/1", "a/2", "a/3", "a/3", "b/1"):
+        ask(path)  # how many there are is not known here: `a/2` is not
+    with pytest.raises(RunLimitError):
+        ask("a/4")
+    store.broken = False
+    guard.close()
+    assert {line.key: line.used for line in other.spend("runs")} == {"a": 3, "b": 1}
+    with pytest.raises(RunLimitError):
+        ask("a/4", other)
+    ask("a/3", other)

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from costlens_policy import AsyncGuard, DeniedError, Engine, Guard, RunEndedError, RunLimitError, run
-from costlens_policy.guard import GuardError, run_now
+from costlens_policy.guard import GuardError, any_guard, run_now
 from costlens_policy.ledger import MemoryStore
-from tests.guard.company import REQUEST
+from tests.guard.company import REQUEST, Breakable
 
 POLICY = """
 budgets:
@@ -263,9 +263,16 @@ def test_no_call_has_the_id_of_an_end(guard_of: Callable[..., Guard]) -> None:
 
 
 def test_an_end_without_budgets(guard_of: Callable[..., Guard]) -> None:
-    guard, other = guard_of(""), guard_of("")
+    store = Breakable(MemoryStore())
+    guard, other = guard_of("", ledger=store), guard_of("", ledger=store.inner)
     ask(guard, run="a")
+    store.broken = True
     guard.end_run("a")
+    for id in (None, "named"):
+        with pytest.raises(RunEndedError):
+            guard.call({**REQUEST, "run": "a"}, id=id)
+    store.broken = False
+    guard._shared.link.close(store_too=False)
     with pytest.raises(RunEndedError):
         ask(other, run="a")
 
@@ -281,3 +288,57 @@ def test_an_end_that_is_awaited(company: Callable[..., Engine], ledger: Any) -> 
                 pass
 
     asyncio.run(main())
+
+
+OUTAGE = "ledger: {unreachable: allow, allowance_usd: 1}"
+
+
+def test_an_end_in_an_outage_counts_at_once_and_is_written_later(company: Callable[..., Engine]) -> None:
+    store = Breakable(MemoryStore())
+    guard = Guard(company(POLICY, more=OUTAGE), store, alert_sinks=[])
+    other = Guard(company(POLICY), store.inner, alert_sinks=[])
+    ask(guard, run="a/1")
+    guard.end_run("known")
+    store.broken = True
+    guard.end_run("a")
+    with guard.run("b") as block:
+        context = copy_context()
+        ask(guard)
+    assert block.path == "b"
+    for path in ("a", "a/1", "b", "known/x"):
+        for id in (None, f"call {path}"):
+            with pytest.raises(RunEndedError) as ended:
+                guard.call({**REQUEST, "run": path}, id=id)
+            assert ended.value.over == path[:5].partition("/")[0]
+    with pytest.raises(RunEndedError):
+        context.run(guard.call, REQUEST)
+    ask(guard, run="c")
+    store.broken = False
+    guard.close()
+    for path in ("a", "b"):
+        with pytest.raises(RunEndedError):
+            ask(other, run=path)
+    ask(other, run="c")
+
+
+def test_what_the_ledger_said_of_an_end_is_known_in_an_outage(company: Callable[..., Engine]) -> None:
+    store = Breakable(MemoryStore())
+    guard = Guard(company(POLICY, more=OUTAGE), store, alert_sinks=[])
+    Guard(company(POLICY), store.inner, alert_sinks=[]).end_run("a")
+    for store.broken in (False, True):
+        with pytest.raises(RunEndedError):
+            ask(guard, run="a/1")
+    guard.close()
+
+
+def test_an_end_that_is_never_written_is_said(
+    company: Callable[..., Engine], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(any_guard, "_CLOSING", 0.1)
+    store = Breakable(MemoryStore())
+    guard = Guard(company(POLICY), store, alert_sinks=[])
+    store.broken = True
+    guard.end_run("a")
+    guard.close()
+    assert "the end of run `a` waits for the ledger" in caplog.text
+    assert "1 charges or ends of runs are lost" in caplog.text
