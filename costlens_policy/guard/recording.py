@@ -15,7 +15,7 @@ from costlens_policy.guard.alerts import Standing
 from costlens_policy.guard.charging import Basis, Bill
 from costlens_policy.guard.reserving import Asked, Reserved
 from costlens_policy.guard.shared import Shared
-from costlens_policy.ledger import Charge, ChargedLine, LedgerUnavailableError, Settled, Settlement
+from costlens_policy.ledger import Account, Charge, ChargedLine, LedgerUnavailableError, Settled, Settlement
 from costlens_policy.ledger.amounts import amount_of
 from costlens_policy.ledger.calls import Facts
 from costlens_policy.money import ZERO
@@ -221,11 +221,19 @@ def _take_over(shared: Shared, held: ToHold, lines: tuple[ChargedLine, ...]) -> 
         for (account, _, _, used, held_now), limit in zip(lines, limits, strict=True):
             if limit is not None and shared.alerts.may_be_due(account, used + held_now, limit):
                 unit = account.unit
+                account = _begun(shared, account)
                 recent = shared.accounts.recent(account.budget, account.key, shared.clock())
                 standing = Standing(
                     account, shown_amount(used, unit), shown_amount(held_now, unit), limit, ZERO, recent
                 )
                 shared.alerts.reached(standing)
+
+
+def _begun(shared: Shared, account: Account) -> Account:
+    """Return an account with the window from first use that is in force; not every settlement reports when it began."""
+    if account.period.first_use is None or account.period.starts_at is not None:
+        return account
+    return shared.accounts.account(account.budget, account.key, shared.clock()) or account
 
 
 def _not_settled(asked: Asked, bill: Bill, lines: tuple[ChargedLine, ...], *, recorded: bool) -> Charged:

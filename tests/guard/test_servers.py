@@ -348,6 +348,18 @@ def test_a_burn_rate_counts_what_all_processes_charged(server, tmp_path):
         assert one.decide(REQUEST).model == "nano"
 
 
+def test_the_first_charge_of_a_window_from_first_use_can_burn_too_fast(server, tmp_path):
+    policy = BURN.replace("calendar: day", "from_first_use: 24h").replace("0.0288", "0.0144")
+    engine, events = write_company(tmp_path / "first", policy), []
+    url, clock = server.url(f"guard_{next(_NUMBERS)}"), Clock()
+    with Guard(engine, url, clock=clock, alert_sinks=[events.append]) as guard:
+        for _ in range(2):
+            guard.call(REQUEST).settle(USAGE)
+            assert guard.flush()
+            assert [event.threshold for event in events] == ["burn_rate:2/1h"]
+            clock.move(minutes=1)
+
+
 ASKING = """
 budgets:
   - id: team
