@@ -18,7 +18,7 @@ __all__ = ["CarryOver"]
 
 @frozen
 class CarryOver:
-    """How much of what ``periods`` periods left unused counts: a ``share`` from 0 to 1, at ``most`` an amount.
+    """How much of what ``periods`` periods left unused counts: a ``share`` from 0 to 1, at ``most`` so much in all.
 
     ``since`` is when the budget was there at the latest; None where only its charges show it.
     """
@@ -31,16 +31,21 @@ class CarryOver:
     def amount(self, limit: Decimal, earlier: Sequence[Decimal]) -> Decimal:
         """Return what is carried over, given the limit and what each earlier period has used, the latest first.
 
-        The last n periods left unused what n limits come to, less what they used; n is from 0 to ``periods`` such that
-        this is most. So an own limit is spent before what is carried, and of that the latest first: what older periods
-        left is gone after ``periods`` periods, whatever was spent since.
+        Each period adds the ``share`` of what it left unused, or takes what it used beyond its own limit, so an own
+        limit is spent before what is carried. What is there is never more than ``most``: what a cap cut off is gone.
+        What one of ``periods`` periods left can still be used, so nothing of it has run out within them; of what older
+        ones left nothing is there any more, and as the latest is spent first, none of it was spent in its place.
         """
-        left = most = ZERO
-        for used in earlier[: self.periods]:
-            left = subtract(add(left, limit), used)
-            most = max(most, left)
-        shared = most if self.share == 1 else multiply(most, self.share)
-        return shared if self.most is None else min(shared, self.most)
+        carried = ZERO
+        for used in reversed(earlier[: self.periods]):
+            left = subtract(limit, used)
+            if left < ZERO:
+                carried = max(add(carried, left), ZERO)
+                continue
+            carried = add(carried, left if self.share == 1 else multiply(left, self.share))
+            if self.most is not None:
+                carried = min(carried, self.most)
+        return carried
 
     def counted(self, used: Sequence[Decimal], starts: Sequence[datetime | None]) -> tuple[Decimal, ...]:
         """Return what the earlier periods have used that count, the latest first, given when each began.

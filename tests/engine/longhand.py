@@ -83,19 +83,26 @@ def longhand() -> Iterator[None]:
 
 
 def carried_in_lots(terms: CarryOver, limit: Decimal, earlier: Sequence[Decimal]) -> Decimal:
-    """Spend the limit of each period first, and then what is left of the ones before it, the latest first."""
+    """Spend the limit of each period first, and then what is left of the ones before it, the latest first.
+
+    What is carried beyond the cap goes at once, the oldest first; the rest after ``periods`` periods.
+    """
     lots: list[Decimal] = []
-    for used in reversed(earlier[: terms.periods]):
-        rest = used - limit
-        while rest > 0 and lots:
-            taken = min(rest, lots[-1])
-            rest -= taken
-            lots[-1] -= taken
-            if not lots[-1]:
-                lots.pop()
-        lots.append(max(limit - used, Decimal(0)))
-    carried = sum(lots, Decimal(0)) * terms.share
-    return carried if terms.most is None else min(carried, terms.most)
+    for used in reversed(earlier):
+        _take(lots, used - limit)
+        lots = [*lots, max(limit - used, Decimal(0)) * terms.share][-terms.periods :]
+        if terms.most is not None:
+            _take(excess := lots[::-1], sum(lots, Decimal(0)) - terms.most)
+            lots = excess[::-1]
+    return sum(lots, Decimal(0))
+
+
+def _take(lots: list[Decimal], amount: Decimal) -> None:
+    """Take an amount from lots, from the last one first, as far as they go."""
+    for index in reversed(range(len(lots))):
+        taken = min(max(amount, Decimal(0)), lots[index])
+        lots[index] -= taken
+        amount -= taken
 
 
 def _combined(_: Combinations, rules: Sequence[tuple[int, RewriteRule]]) -> tuple[Step, ...]:

@@ -36,6 +36,14 @@ def test_several_periods() -> None:
     assert of(60, 140, 70, periods=3) == 40, "what nobody carried was not paid by the next period"
 
 
+def test_what_was_carried_and_spent_is_gone_whatever_the_share_and_the_cap() -> None:
+    assert of(120, 60, periods=2, share="0.5") == 0, "20 of the 40 were carried, and spent"
+    assert of(109, 0, 0, periods=3, share="0.1") == 11
+    assert of(110, 60, periods=2, most=10) == 0, "10 of the 40 were carried, and spent"
+    assert of(150, 0, 0, 0, 0, periods=12, most=50) == 0
+    assert of(60, 150, 0, periods=12, most=50) == 40
+
+
 @given(
     st.lists(st.integers(0, 250), max_size=8), st.integers(1, 6), st.integers(0, 120),
     st.sampled_from(["1", "0.5", "0.333333"]), st.sampled_from([None, 0, 30, 1000]),
