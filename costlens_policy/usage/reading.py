@@ -311,14 +311,27 @@ def _requests(found: Mapping[str, Any], what: str) -> int:
 
 
 def _shape(fields: Fields, found: Mapping[str, Any]) -> str:
-    """Return the shape that the names are of. Raises ``UsageError`` where they are of none."""
-    names = (*map(str, fields), *found)
+    """Return the shape that the names are of. Raises ``UsageError`` where they are of none.
+
+    Names of nulls do not count, as long as others are enough: a table of usages of several providers has all their
+    names in each row.
+    """
+    names = (*(str(name) for name, item in fields.items() if not _is_empty(item)), *found)
     known = _KNOWN_SHAPES.get(names)
     if known is None:
-        known = _shape_of(names, found)
+        try:
+            known = _shape_of(names, found)
+        except UsageError:
+            names = (*map(str, fields), *found)
+            known = _shape_of(names, found)
         if len(_KNOWN_SHAPES) < _MOST_KNOWN and len(names) < 60:
             _KNOWN_SHAPES[names] = known
     return known
+
+
+def _is_empty(item: Any) -> bool:
+    """Return whether a value is null, or holds nothing but nulls, as what a row of a table lacks does."""
+    return item is None or (type(item) is dict and bool(item) and all(map(_is_empty, item.values())))
 
 
 def _shape_of(names: tuple[str, ...], found: Mapping[str, Any]) -> str:

@@ -746,3 +746,16 @@ def _ignores_cache(row: dict[str, Any]) -> bool:
     return "completion_tokens" in (row["body"].get("usage") or {}) and any(
         "output_tokens" not in extracted["usage"] for extracted in row["extracted"]
     )
+
+
+@pytest.mark.parametrize("fields", [case[1] for case in CASES])
+def test_names_of_nulls_are_those_of_others(fields: dict[str, Any]) -> None:
+    """A table of usages of several providers has all their names in each row, most of them null."""
+    every = {
+        "prompt_tokens": None, "completion_tokens": None, "prompt_tokens_details": {"cached_tokens": None},
+        "input_tokens": None, "input_tokens_details": None, "cache_read_input_tokens": None, "inputTokens": None,
+        "promptTokenCount": None, "cachedContentTokenCount": None, "total_tokens": None, "prompt_eval_count": None,
+    }  # fmt: skip
+    alone = read_usage(fields)
+    beside = read_usage({**every, **fields})
+    assert (beside.usage, beside.unknown) == (alone.usage, alone.unknown)

@@ -196,6 +196,8 @@ def step(job: Job, state: State, batch: ArrowStream) -> State:
 
 def settle(job: Job, state: State, batch: pl.DataFrame) -> State:
     """Replay the requests of a batch that is as ``batch.py`` describes, and return the state after it."""
+    if not batch.height:
+        return state
     frame = complete_batch(batch, job.plan)
     if job.split and job.settings.cache:
         state.sessions.include(frame["session"].drop_nulls().unique())

@@ -160,3 +160,22 @@ def test_other_ways_of_writing_are_read_as_before(same, tmp_path):
     (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(b"time,prompt_tokens,output_tokens\n" + b"x" * 9999)[:-9])
     with pytest.raises(TrafficError, match="cannot be read"):
         same(tmp_path / "cut.csv.gz", READY["plain"])
+
+
+GOOD = '{"time":"2026-06-01T00:00:01Z","id":"i0","model":"large","prompt_tokens":1000,"output_tokens":10,"team":"a"}\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("cut.jsonl", GOOD + '{"time":"2026-06-01T00:00:02Z","id":"i1","mod'),
+        ("blanks.jsonl", GOOD + "   "),
+        ("bad.jsonl", GOOD.replace("1000", "-1")),
+        ("end.csv", "time,model,prompt_tokens,output_tokens,team\n2026-06-01T00:00:01Z,large,1000,10,a\nx,large,1,1,a"),
+    ],
+)
+def test_a_block_without_any_row_is_no_end(same, tmp_path: Path, name: str, text: str):
+    """Also where a budget counts, and every row of a block was left out."""
+    path = tmp_path / name
+    path.write_text(text)
+    assert same(path).rows == (0 if name == "bad.jsonl" else 1)
