@@ -15,7 +15,7 @@ from costlens_policy.replay import READY, Settings
 from costlens_policy.replay.stream import blocks, tables
 from tests.report.test_columns import COLUMNS, random_rows, write_rows
 
-SEEDS = range(60 if os.environ.get("COSTLENS_SOAK") else 4)
+SEEDS = range(60 if os.environ.get("COSTLENS_SOAK") else 2)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

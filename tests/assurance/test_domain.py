@@ -17,6 +17,7 @@ from costlens_policy.compiler import compile_plan
 from costlens_policy.engine.request import admit_request
 from costlens_policy.expressions.runtime import CelError
 from tests.assurance.conftest import checked
+from tests.soak import examples
 
 NOW = datetime(2026, 1, 5, 12, 30, tzinfo=UTC)
 
@@ -105,7 +106,7 @@ def all_requests(names: frozenset[str]) -> list[dict[str, Any]]:
     ]
 
 
-@settings(max_examples=150, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(50), suppress_health_check=list(HealthCheck))
 @given(st.lists(conditions(), min_size=2, max_size=3))
 def test_the_search_agrees_with_trying_all(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
     bundle = checked(tmp_path_factory.mktemp("p"), routes=[f"{text} || false" for text in texts])

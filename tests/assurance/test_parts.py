@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from costlens_policy.assurance import Found, Nothing, Subject
 from costlens_policy.assurance.domain import ABSENT
 from tests.assurance.conftest import checked
+from tests.soak import examples
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 _TEAM: Final = 'request.?team.orValue("none")'
@@ -58,7 +59,7 @@ def _conditions(atoms: tuple[str, ...]) -> st.SearchStrategy[str]:
 def test_the_search_agrees_with_trying_all(
     tmp_path_factory: pytest.TempPathFactory, name: str, atoms: tuple[str, ...], values: list[Any]
 ) -> None:
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
     @given(_conditions(atoms))
     def agree(text: str) -> None:
         subject = Subject(checked(tmp_path_factory.mktemp("p"), routes=[f"{text} || false"]), NOW)

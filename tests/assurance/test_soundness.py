@@ -19,11 +19,12 @@ from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Decision
 from tests.assurance.conftest import checked
 from tests.assurance.test_domain import VALUES, all_requests, conditions
+from tests.soak import examples
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 _MOST: int = 3000
 
-slow = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+slow = settings(max_examples=examples(20), deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def _brute_force(bundle: CheckedBundle, subject: Subject) -> Iterator[tuple[dict[str, Any], Decision]]:

@@ -20,6 +20,7 @@ from costlens_policy.expressions.runtime import CelError, equals
 from tests.cli.conftest import PROGRAM
 from tests.conftest import ROOT
 from tests.expressions.strategies import bindings
+from tests.soak import examples
 
 VARIABLES = """
 request: {team: research, tags: [a, b], cost: 0.5, empty: {}}
@@ -362,7 +363,7 @@ def test_console_on_a_terminal(tmp_path: Path):
     assert not history.exists() or "6 * 7" in history.read_text()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.data())
 def test_literals_give_their_values(data: st.DataObject) -> None:
     for value in data.draw(bindings()).values():

@@ -30,6 +30,7 @@ from costlens_policy.proof.promises import find_promises
 from costlens_policy.proof.verdicts import ways_of
 from costlens_policy.proof.ways import UNLISTED, Way
 from tests.proof.worlds import World, worlds
+from tests.soak import examples
 
 NOW: Final = datetime(2026, 11, 2, 12, tzinfo=UTC)
 SAMPLE: Final = 300
@@ -213,7 +214,7 @@ def _of(way: Way) -> str | None:
 
 
 @given(_promises())
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(5), deadline=None, suppress_health_check=list(HealthCheck))
 def test_requests_that_break_a_promise_go_ways_that_are_asked(
     promise: tuple[World, bool, tuple[Part, ...], dict[str, Any]],
 ) -> None:
@@ -221,6 +222,6 @@ def test_requests_that_break_a_promise_go_ways_that_are_asked(
 
 
 @given(_promises())
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(4), deadline=None, suppress_health_check=list(HealthCheck))
 def test_what_is_proved_to_be_allowed_is_allowed(promise: tuple[World, bool, tuple[Part, ...], dict[str, Any]]) -> None:
     agree(promise)

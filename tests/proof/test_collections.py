@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from costlens_policy import load
 from costlens_policy.engine.decide import decide
 from costlens_policy.proof import Holds, Refuted, prove
+from tests.soak import examples
 
 NOW: Final = datetime(2026, 11, 2, 12, tzinfo=UTC)
 TAGS: Final = "request.?tags.orValue([])"
@@ -54,7 +55,7 @@ def conditions(draw: st.DrawFn) -> str:
 
 
 @given(conditions())
-@settings(max_examples=15, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(5), deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 def test_verdicts_agree_with_trying_small_lists_and_maps(condition: str) -> None:
     agree(condition)
 

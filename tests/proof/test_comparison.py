@@ -26,6 +26,7 @@ from costlens_policy.engine.decide import models_for, open_context
 from costlens_policy.proof import Comparison, compare
 from tests.conftest import ROOT
 from tests.proof.worlds import MODELS, Moment, World, moments, worlds
+from tests.soak import examples
 
 NOW: Final = datetime(2026, 11, 2, 12, tzinfo=UTC)
 EVERY: Final = tuple(moments())
@@ -46,7 +47,7 @@ def _permitted(plan: Plan, moment: Moment) -> frozenset[str]:
 
 
 @given(worlds(), worlds(), st.sets(st.sampled_from(["access", "routes", "rewrites", "budgets"])))
-@settings(max_examples=12, phases=[Phase.generate])
+@settings(max_examples=examples(4), phases=[Phase.generate])
 def test_verdicts_are_true_of_every_request(
     tmp_path_factory: pytest.TempPathFactory, world: World, other: World, changed: set[str]
 ) -> None:
@@ -289,7 +290,7 @@ def _limits(draw: st.DrawFn, depth: int = 2) -> tuple[str, Callable[[str, int], 
 
 
 @given(_limits(), _limits())
-@settings(max_examples=15, phases=[Phase.generate], deadline=None)
+@settings(max_examples=examples(5), phases=[Phase.generate], deadline=None)
 def test_limits_are_compared_by_what_they_come_to(
     tmp_path_factory: pytest.TempPathFactory,
     old: tuple[str, Callable[[str, int], float | None]],

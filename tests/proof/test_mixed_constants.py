@@ -17,6 +17,7 @@ from costlens_policy.checker import CheckedBundle, check
 from costlens_policy.compiler import compile_plan
 from costlens_policy.proof import Holds, compare, prove
 from tests.assurance.conftest import checked
+from tests.soak import examples
 
 NOW: Final = datetime(2026, 11, 2, 12, tzinfo=UTC)
 NOTE: Final = "  note: {type: string}\n"
@@ -69,7 +70,7 @@ def refused(bundle: CheckedBundle) -> list[bool]:
 
 
 @given(CONDITIONS, CONDITIONS)
-@settings(max_examples=30, phases=[Phase.generate], deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(10), phases=[Phase.generate], deadline=None, suppress_health_check=list(HealthCheck))
 def test_verdicts_about_versions_are_true_of_all_values(
     tmp_path_factory: pytest.TempPathFactory, condition: str, other: str
 ) -> None:
@@ -87,7 +88,7 @@ def test_verdicts_about_versions_are_true_of_all_values(
 
 
 @given(CONDITIONS, CONDITIONS)
-@settings(max_examples=15, phases=[Phase.generate], deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(5), phases=[Phase.generate], deadline=None, suppress_health_check=list(HealthCheck))
 def test_what_check_reports_is_true_of_all_values(
     tmp_path_factory: pytest.TempPathFactory, condition: str, other: str
 ) -> None:

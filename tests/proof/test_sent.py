@@ -32,6 +32,7 @@ from costlens_policy.proof.promises import find_promises
 from costlens_policy.proof.sent import DATA
 from costlens_policy.proof.verdicts import ways_of
 from costlens_policy.rewrites import Content, compile_operation
+from tests.soak import examples
 
 NOW: Final = datetime(2026, 11, 2, 12, tzinfo=UTC)
 SAMPLE: Final = 300
@@ -181,7 +182,7 @@ def agree(documents: dict[str, dict[str, Any]], sample: int = SAMPLE) -> str:
 
 
 @given(_documents())
-@settings(max_examples=15, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(5), deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 def test_verdicts_agree_with_every_call_of_a_small_world(documents: dict[str, dict[str, Any]]) -> None:
     agree(documents)
 
@@ -209,7 +210,7 @@ def covered(documents: dict[str, dict[str, Any]], sample: int = SAMPLE) -> int:
 
 
 @given(_documents())
-@settings(max_examples=15, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(5), deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 def test_what_breaks_a_promise_goes_a_way_that_is_asked(documents: dict[str, dict[str, Any]]) -> None:
     covered(documents, 60)
 

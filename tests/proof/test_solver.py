@@ -20,6 +20,7 @@ from costlens_policy.proof.solver import Impossible, Possible, Solver
 from costlens_policy.proof.solver.patterns import UntranslatableError, pattern_for
 from costlens_policy.proof.ways import reaching
 from tests.proof.worlds import World, worlds
+from tests.soak import examples
 
 z3: Any = pytest.importorskip("z3")
 
@@ -79,7 +80,7 @@ def test_what_the_solver_decides(when: str, claim: str, expected: type, tmp_path
 
 
 @given(worlds())
-@settings(max_examples=15, phases=[Phase.generate])
+@settings(max_examples=examples(5), phases=[Phase.generate])
 def test_both_agree_where_both_answer(tmp_path_factory: pytest.TempPathFactory, world: World) -> None:
     folder = tmp_path_factory.mktemp("world")
     world.write(folder)
@@ -123,7 +124,7 @@ _PATTERNS: Final = st.recursive(
     st.builds("{}{}{}".format, st.sampled_from(["", "^"]), _PATTERNS, st.sampled_from(["", "$"])),
     st.text(alphabet="abc01 -.\n_é", max_size=5),
 )
-@settings(max_examples=120)
+@settings(max_examples=examples(40))
 def test_patterns_mean_what_they_mean_to_re2(pattern: str, text: str) -> None:
     try:
         translated = pattern_for(z3, pattern)

@@ -17,6 +17,7 @@ from costlens_policy.engine.decide import decide
 from costlens_policy.errors import CostlensPolicyError
 from costlens_policy.proof import Holds, Refuted, Vacuous, prove
 from tests.proof.worlds import Moment, World, moments, worlds
+from tests.soak import examples
 
 NOW: Final = datetime(2026, 11, 2, 12, tzinfo=UTC)
 SAMPLE: Final = 600
@@ -28,7 +29,7 @@ def _every() -> tuple[Moment, ...]:
 
 
 @given(worlds())
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(7), deadline=None, suppress_health_check=list(HealthCheck))
 def test_verdicts_agree_with_every_request_of_a_small_world(world: World) -> None:
     agree(world)
 

@@ -24,7 +24,7 @@ from tests.replay.conftest import plan_of
 
 __all__ = ["plan_of"]
 
-SEEDS = range(120 if os.environ.get("COSTLENS_SOAK") else 8)
+SEEDS = range(120 if os.environ.get("COSTLENS_SOAK") else 3)
 BY = ("model", "provider", "team", "user")
 COLUMNS = {
     "time": pl.Datetime("us", "UTC"), "id": pl.String, "model": pl.String, "provider": pl.String, "team": pl.String,

@@ -18,7 +18,7 @@ from tests.replay.columns.traffic import facts
 from tests.replay.stream.conftest import POLICY
 
 MAPPING = READY["plain"].with_columns({"request.team": "team|meta.team"}, {})
-SEEDS = range(200 if os.environ.get("COSTLENS_SOAK") else 12)
+SEEDS = range(200 if os.environ.get("COSTLENS_SOAK") else 4)
 HEADER = ["time", "id", "model", "session", "prompt_tokens", "output_tokens", "cost", "team", "note"]
 
 
