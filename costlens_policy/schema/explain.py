@@ -58,7 +58,7 @@ def _unknown_key(document: LocatedDocument, kind: str, broken: Violation) -> Dia
 
 def _instead(broken: Violation, homes: tuple[str, ...]) -> str:
     """Return advice on a key of another kind of the same thing, such as ``rolling`` in a window of the calendar."""
-    title, first = str(broken.schema.get("title", "")), broken.schema.get("required", [""])[0]
+    title, first = str(broken.schema.get("title", "")), next(iter(broken.schema.get("required", ())), "")
     if (
         len(homes) > 1
         or not isinstance(broken.value, dict)

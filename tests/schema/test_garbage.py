@@ -16,6 +16,7 @@ from costlens_policy.documents import KINDS
 from costlens_policy.schema import json_schema, read_document
 from costlens_policy.source.located import Entry, LocatedDocument, LocatedValue
 from costlens_policy.source.read import source_of
+from tests.soak import examples
 
 SOURCE = source_of("x", "garbage.yaml")
 SPAN = Span("garbage.yaml", Position(0, 1, 1), Position(1, 1, 2))
@@ -66,7 +67,7 @@ def test_any_value(value: Any) -> None:
     read(value)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(100))
 @given(st.sampled_from(sorted(KINDS)), st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=8))
 def test_any_value_under_a_right_head(kind: str, body: dict[str, Any]) -> None:
     head = {"apiVersion": "costlens-policy/v1", "kind": kind, "metadata": {"name": "a", "version": "1"}}
@@ -74,7 +75,7 @@ def test_any_value_under_a_right_head(kind: str, body: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
-@settings(max_examples=150)
+@settings(max_examples=examples(50))
 @given(data=st.data())
 def test_garbage_in_the_places_of_the_schema(kind: str, data: st.DataObject) -> None:
     value = data.draw(_fitting(json_schema(kind), json_schema(kind)))

@@ -72,6 +72,9 @@ def test_several_mistakes_are_all_told_in_order() -> None:
 def test_a_key_of_another_section_names_that_section() -> None:
     _, diagnostics = read("when: request.stream")
     assert "`route`" in diagnostics[0].help
+    thresholds = "[{at_usd: 1, alert: b, all_except: [c]}]"
+    text = f"budgets: [{{id: a, hard_limit_usd: 1, window: {{calendar: day}}, thresholds: {thresholds}}}]"
+    assert "`remove tools`" in read(text)[1][0].help
 
 
 @pytest.mark.parametrize(
