@@ -1,8 +1,9 @@
 """Fees for tools that providers run: which of them a request offers, how often each may be used, and what that costs.
 
 Providers bill some of their tools by use, beside tokens: Anthropic web searches (platform.claude.com, web search tool:
-``max_uses`` bounds them), OpenAI web and file searches and containers (platform.openai.com, pricing; ``max_tool_calls``
-of a response bounds all of its built-in tools).
+``max_uses`` bounds them), OpenAI web and file searches and containers (platform.openai.com, pricing: each call costs,
+however many queries a search has; ``max_tool_calls`` of a response bounds the calls of all of its built-in tools). What
+one provider bounds by, the other does not know.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from costlens_policy.money import ZERO, add
 __all__ = ["ToolTerms", "tool_terms", "unbounded_tool", "use_of", "worst_fees"]
 
 _DATED: Final = re.compile(r"_(?:\d{8}|\d{4}_\d{2}_\d{2})$")
+_ANTHROPIC: Final = re.compile(r"_\d{8}$")
+"""How the types of Anthropic's tools end, and of nobody else's."""
 _OFFERED: Final = re.compile(r"_(?:preview|premium)$")
 _RUN_BY_PROVIDERS: Final = frozenset({
     "code_execution", "code_interpreter", "document_library", "enterprise_web_search", "file_search", "google_maps",
@@ -49,9 +52,9 @@ def tool_terms(model: Model, tools: Sequence[Any] | None, params: Mapping[str, A
     if not fees or not tools:
         return ()
     found: dict[str, ToolTerms] = {}
-    for name, tool in _named(tools):
+    for name, bound in _bounded(tools, params):
         if name in fees or name in _RUN_BY_PROVIDERS:
-            most = _bound(tool.get("max_uses"), params.get(_MOST_CALLS))
+            most = bound if type(bound) is int and bound >= 0 else None
             known = found.get(name)
             if known is not None:
                 most = None if most is None or known.most is None else most + known.most
@@ -75,25 +78,23 @@ def unbounded_tool(terms: Sequence[ToolTerms]) -> str:
         if fee is None:
             return f"its catalogue entry has no fee for `{name}`"
         if fee and most is None:
-            return f"nothing bounds the uses of `{name}`: set its `max_uses`, or `max_tool_calls`"
+            return f"nothing bounds the uses of `{name}`: set `max_uses` (Anthropic) or `max_tool_calls` (OpenAI)"
     return ""
 
 
-def _named(tools: Sequence[Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield what a provider may run by its name: the type of a tool or, in Gemini's shape, its keys."""
+def _bounded(tools: Sequence[Any], params: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield what a provider may run by its name, with what that provider bounds its uses by.
+
+    The name is the type of a tool or, in Gemini's shape, its keys, whose uses nothing bounds.
+    """
     for tool in tools:
         if not isinstance(tool, Mapping):
             continue
         kind = tool.get("type")
         if isinstance(kind, str):
-            yield _DATED.sub("", kind), tool
+            yield _DATED.sub("", kind), tool.get("max_uses") if _ANTHROPIC.search(kind) else params.get(_MOST_CALLS)
             continue
-        for key, settings in tool.items():
+        for key in tool:
             name = re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", str(key))
             if name in _RUN_BY_PROVIDERS:
-                yield name, settings if isinstance(settings, Mapping) else {}
-
-
-def _bound(*limits: Any) -> int | None:
-    """Return the lowest of the limits that are whole numbers."""
-    return min((limit for limit in limits if type(limit) is int and limit >= 0), default=None)
+                yield name, None

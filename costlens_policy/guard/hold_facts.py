@@ -200,10 +200,11 @@ def _charging_facts(decision: Decision) -> Facts:
 
 
 def _tool_facts(decision: Decision, call: Decision | Call) -> Facts:
-    """Return the tools of a call that its provider bills by use."""
+    """Return the tools of a call that its provider bills by use, with the most uses of all completions."""
+    completions = 1 if call.estimate is None else call.estimate.completions
     known = decision.plan.catalogue.find(call.model or "")
     terms = () if known is None else tool_terms(known, call.tools, call.params)
-    kept = [[name, None if fee is None else plain(fee), most] for name, fee, most in terms]
+    kept = [[name, None if fee is None else plain(fee), most and most * completions] for name, fee, most in terms]
     return {"tools": kept} if kept else {}
 
 

@@ -10,7 +10,7 @@ from costlens_policy.engine.decision import Decision
 from costlens_policy.engine.tool_fees import ToolTerms, tool_terms, use_of
 from costlens_policy.guard.hold_facts import Recalled
 from costlens_policy.money import ZERO, add
-from costlens_policy.usage import Portion
+from costlens_policy.usage import Portion, ToolUses
 
 __all__ = ["NO_FEES", "ToolCharge", "charge_tools"]
 
@@ -24,6 +24,7 @@ class ToolCharge(NamedTuple):
 
 
 NO_FEES: Final = ToolCharge()
+_UNTOLD: Final = ToolUses({}, is_all=False)
 
 
 def charge_tools(decision: Decision, portion: Portion, *, asked: bool = True) -> ToolCharge:
@@ -33,23 +34,44 @@ def charge_tools(decision: Decision, portion: Portion, *, asked: bool = True) ->
     terms = tuple(_terms(decision, portion.model)) if asked else ()
     if not fees and not terms:
         return NO_FEES
-    known, uses, notes = dict(portion.tool_uses or {}), dict[str, int](), list[str]()
+    told, uses, notes = portion.tool_uses or _UNTOLD, dict[str, int](), list[str]()
     total = ZERO
-    for name, fee, most in terms:
+    for name, fee, most in sorted(terms, key=_dearness, reverse=True):
         word = use_of(name)
-        if portion.tool_uses is None:
-            count = most or 0
-            notes.append(_assumed(name, most))
-        else:
-            count = known.pop(word, 0)
-        if fee is None and count:
+        count = told.of(word)
+        if count is None:
+            count = (most or 0) * _completions(decision)
+            if fee != ZERO:
+                notes.append(_assumed(name, None if most is None else count))
+        elif word in uses:  # counted with the dearer version that was offered beside it
+            continue
+        elif fee is None and count:
             notes.append(f"`{name}` was used {count:,} times, and the catalogue has no fee for it")
         uses[word] = uses.get(word, 0) + count
         total = add(total, (fee or ZERO) * count)
-    for word, count in known.items():  # what was used without being seen in the request
-        if count and word in fees:
-            uses[word], total = count, add(total, fees[word] * count)
+    for word, count in told.counts.items():  # what was used without being seen in the request
+        fee = _fee_of(word, fees)
+        if word in uses or not fee:
+            continue
+        if count is None:
+            notes.append(f"how often `{word}` was used cannot be read, and nothing was held: no fee is charged for it")
+        else:
+            uses[word], total = count, add(total, fee * count)
     return ToolCharge(total, {word: count for word, count in uses.items() if count}, tuple(notes))
+
+
+def _dearness(terms: ToolTerms) -> Decimal:
+    return ZERO if terms.fee is None else terms.fee
+
+
+def _completions(decision: Decision) -> int:
+    """Return for how many completions each use was held."""
+    return 1 if decision.estimate is None else decision.estimate.completions
+
+
+def _fee_of(word: str, fees: Mapping[str, Decimal]) -> Decimal | None:
+    """Return the fee of a use; the highest of the versions of a tool where none has that very name."""
+    return fees.get(word, max((fee for name, fee in fees.items() if use_of(name) == word), default=None))
 
 
 def _assumed(name: str, most: int | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Final, NamedTuple
@@ -11,8 +11,7 @@ from costlens_policy.catalogue import BUCKETS, Model, Usage
 from costlens_policy.catalogue.rates import Period, Rates
 from costlens_policy.catalogue.service_tiers import USUAL, billed_rates, multiple_of, multiplied, tier_named
 from costlens_policy.money import total
-from costlens_policy.usage.reported import USUAL_TERMS, Reported, ServiceTerms
-from costlens_policy.usage.tool_uses import uses_in
+from costlens_policy.usage.reported import USUAL_TERMS, Reported, ServiceTerms, ToolUses
 
 __all__ = [
     "MULTIPLE_DIGITS", "Portion", "Priced", "Rate", "period_of", "portions_of", "price_call", "price_each",
@@ -41,7 +40,7 @@ class Portion(NamedTuple):
     asked_tier: str | None = None
     is_reported: bool = True
     tells_reasoning: bool = True
-    tool_uses: Mapping[str, int] | None = None
+    tool_uses: ToolUses | None = None
     """How often each tool of the provider was used; None where nobody reported that."""
 
 
@@ -60,8 +59,9 @@ class Priced(NamedTuple):
 def portions_of(model: str, reported: Reported) -> Iterator[Portion]:
     """Yield what a provider reports for the model that was asked, then for those that it asked on its own."""
     tells = reported.tells_reasoning
-    uses = uses_in(None, reported) if reported.tool_uses is None else reported.tool_uses
-    yield Portion(model, reported.usage, reported.terms, reported.unknown, tells_reasoning=tells, tool_uses=uses)
+    yield Portion(
+        model, reported.usage, reported.terms, reported.unknown, tells_reasoning=tells, tool_uses=reported.tool_uses
+    )
     for name, usage in reported.other_models:
         yield Portion(name, usage, reported.terms, tells_reasoning=tells)
 

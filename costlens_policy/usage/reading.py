@@ -13,7 +13,7 @@ from costlens_policy.usage.learned import known, learn
 from costlens_policy.usage.names import BY_MODEL, HEADERS, TELEMETRY, TIERED, role_of
 from costlens_policy.usage.numbers import Fields, count, fields_of, has_fields, items_of, numbers, shown, snake
 from costlens_policy.usage.reported import USUAL_TERMS, Reported, ServiceTerms, UsageError, added
-from costlens_policy.usage.tool_uses import uses_in
+from costlens_policy.usage.tool_uses import COUNTING, uses_in
 
 __all__ = ["SHAPES", "Shape", "read_usage", "usage_fields"]
 
@@ -37,8 +37,6 @@ _TRAFFIC: Final = {"on_demand": None, "on_demand_flex": "flex", "on_demand_prior
 """Vertex AI's types of traffic, as tiers."""
 _LONGEST_WORD: Final = 60
 _UNREADABLE: Final = "unreadable"
-_LISTING: Final = ("openai-responses", "other")
-"""Shapes of usage in responses that list the calls of tools."""
 _BILLED: Final = ("input_tokens", "output_tokens", "image_tokens")
 _NOT_BILLED: Final = ("tokens.", "cached_tokens")
 _PREFIXED: Final = ("opentelemetry", "cohere")
@@ -113,7 +111,10 @@ def read_usage(value: Any, shape: str | None = None) -> Reported:
         fields = held if held is value else fields_of(value)
         if type(fields) is dict and _NO_USAGE.isdisjoint(fields):
             terms = USUAL_TERMS if _TERM_NAMES.isdisjoint(fields) else _own_terms(fields)
-            return _read(fields, shape, terms, _answered(fields.get) if "model" in fields else None)
+            reported = _read(fields, shape, terms, _answered(fields.get) if "model" in fields else None)
+            if COUNTING.isdisjoint(fields):
+                return reported
+            return reported._replace(tool_uses=uses_in(None, fields, reported, _asking))
     ask = _asking(value)
     around = fields_of(_held(value, ask))
     fields = _of_usage(around, embeds=ask("embeddings") is not None)
@@ -126,7 +127,8 @@ def read_usage(value: Any, shape: str | None = None) -> Reported:
     if reported.unknown > reported.usage.tokens and not _ANSWERED.isdisjoint(around):
         raise UsageError(f"most of what may be tokens in this response is unknown: {reported.notes[0]}")
     reported = _with_tools(reported, ask)
-    return reported if reported.shape not in _LISTING else reported._replace(tool_uses=uses_in(value, reported))
+    uses = uses_in(value, fields, reported, _asking)
+    return reported if uses is None else reported._replace(tool_uses=uses)
 
 
 def usage_fields(value: Any) -> Fields:

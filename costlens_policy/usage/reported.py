@@ -51,6 +51,20 @@ class ServiceTerms(NamedTuple):
 USUAL_TERMS: Final = ServiceTerms()
 
 
+class ToolUses(NamedTuple):
+    """How often the tools of a provider were used, by name; None for a count that cannot be read.
+
+    ``is_all`` says that what is not in ``counts`` was not used.
+    """
+
+    counts: Mapping[str, int | None]
+    is_all: bool
+
+    def of(self, name: str) -> int | None:
+        """Return how often a tool was used; None where that is not known."""
+        return self.counts.get(name, 0 if self.is_all else None)
+
+
 class Reported(NamedTuple):
     """Usage of one call. ``shape`` says how it was read.
 
@@ -72,8 +86,8 @@ class Reported(NamedTuple):
     answered: str | None = None
     notes: tuple[str, ...] = ()
     tells_reasoning: bool = True
-    tool_uses: Mapping[str, int] | None = None
-    """How often each tool of the provider was used, where the response counts all of them."""
+    tool_uses: ToolUses | None = None
+    """How often each tool of the provider was used; None where the response does not tell."""
 
     @property
     def is_nothing(self) -> bool:

@@ -2,56 +2,121 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias
 
-from costlens_policy.usage.numbers import fields_of, has_fields
-from costlens_policy.usage.reported import Reported
+from costlens_policy.usage.numbers import Fields, count, fields_of, has_fields, snake
+from costlens_policy.usage.reported import Reported, ToolUses, UsageError
 
-__all__ = ["uses_in"]
+__all__ = ["COUNTING", "uses_in"]
 
+_Ask: TypeAlias = Callable[[str], Any]
+
+_HOLDERS: Final = ("server_tool_use", "serverToolUse")
+_BESIDE: Final = {
+    "web_search_requests": "web_search", "webSearchRequests": "web_search",
+    "web_fetch_requests": "web_fetch", "webFetchRequests": "web_fetch",
+}  # fmt: skip
+COUNTING: Final = frozenset((*_HOLDERS, *_BESIDE))
+"""Names in a usage under which uses of tools are counted (Anthropic's, which gateways and SDKs take over)."""
+_REQUESTS: Final = "_requests"
+_MOST_USES: Final = 10_000
+"""More than any call makes: what a usage counts above that is no count."""
 _CALL: Final = "_call"
+_SERVER_TOOL: Final = "server_tool_use"
+_CODE: Final = "code_execution"
 _FREE_ACTIONS: Final = frozenset({"open_page", "find", "find_in_page"})
-"""Of OpenAI's web searches only the searches cost (API reference, ``web_search_call``)."""
+"""Of OpenAI's web searches only the searches cost, each call once (API reference, ``web_search_call``)."""
+_AROUND: Final = ("response", "body", "message")
 
 
-def uses_in(value: Any, reported: Reported) -> Mapping[str, int] | None:
-    """Return the uses of each tool by its name, where a response counts all of them; None where it does not tell.
+def uses_in(value: Any, fields: Fields, reported: Reported, asking: Callable[[Any], _Ask]) -> ToolUses | None:
+    """Return the uses of each tool by its name; None where a response tells of none.
 
-    Anthropic counts them in the usage; OpenAI's responses list each call among their output.
+    Anthropic counts some in the usage, and each of its tools has a block in the ``content``; OpenAI's responses list
+    each call in their ``output``. A count of the usage goes before the blocks: searches that fail are not billed.
+    ``fields`` are those of the usage, ``asking`` gives a field of whatever holds it.
     """
-    if reported.shape == "anthropic":
-        return {"web_search": reported.web_searches, "web_fetch": reported.web_fetches}
-    output = _output_of(value)
-    if output is None:
+    listed = _listed(value, reported, asking)
+    counts = dict(_counted(fields))
+    if not counts and reported.web_searches:  # of usages by model
+        counts["web_search"] = _uses(reported.web_searches)
+    if listed is None:
+        return ToolUses(counts, is_all=False) if counts else None
+    return ToolUses({**listed, **counts}, is_all=True)
+
+
+def _counted(fields: Fields) -> Mapping[str, int | None]:
+    """Return what a usage counts; None for a count that cannot be read."""
+    found: dict[str, int | None] = {_BESIDE[name]: _uses(fields[name]) for name in _BESIDE if _is_there(fields, name)}
+    for holder in _HOLDERS:
+        if not has_fields(held := fields.get(holder)):
+            continue
+        inner = fields_of(held)
+        for name in inner:
+            word = snake(str(name))
+            if word.endswith(_REQUESTS) and _is_there(inner, name):
+                found[word.removesuffix(_REQUESTS)] = _uses(inner[name])
+    return found
+
+
+def _is_there(fields: Fields, name: str) -> bool:
+    return fields.get(name) is not None
+
+
+def _uses(number: Any) -> int | None:
+    try:
+        uses = count("uses", number)
+    except UsageError:
         return None
-    uses: dict[str, int] = {}
-    for item in output:
-        fields = fields_of(item) if has_fields(item) else {}
-        kind = fields.get("type")
-        if isinstance(kind, str) and kind.endswith(_CALL):
-            name = kind.removesuffix(_CALL)
-            uses[name] = uses.get(name, 0) + _uses(fields.get("action"))
-    return uses
+    return uses if uses <= _MOST_USES else None
 
 
-def _output_of(value: Any) -> list[Any] | None:
-    """Return the output of a response of OpenAI's, also of one that an event or a line of a batch holds."""
+def _listed(value: Any, reported: Reported, asking: Callable[[Any], _Ask]) -> dict[str, int] | None:
+    """Return the uses that a response lists; None where it does not list all that it holds."""
     for _ in range(3):
         if not has_fields(value):
             return None
-        fields = fields_of(value)
-        output = fields.get("output")
+        ask = asking(value)
+        output, content = ask("output"), ask("content")
         if isinstance(output, list):
-            return output
-        value = fields.get("response") or fields.get("body")
+            return _of_items(output, reported, asking, _of_output)
+        if isinstance(content, list):
+            return _of_items(content, reported, asking, _of_block) if reported.shape == "anthropic" else None
+        value = next((inner for name in _AROUND if (inner := ask(name)) is not None), None)
     return None
 
 
-def _uses(action: Any) -> int:
-    """Return for how many uses a call is billed: one search may be several."""
-    fields = fields_of(action) if has_fields(action) else {}
-    if fields.get("type") in _FREE_ACTIONS:
-        return 0
-    queries = fields.get("queries")
-    return max(1, len(queries)) if isinstance(queries, list) else 1
+def _of_items(
+    items: list[Any], reported: Reported, asking: Callable[[Any], _Ask], use: Callable[[str, _Ask], str]
+) -> dict[str, int] | None:
+    if not items and reported.usage.answer_tokens:  # what was written is not there
+        return None
+    uses: dict[str, int] = {}
+    for item in items:
+        if not has_fields(item):
+            return None
+        ask = asking(item)
+        kind = ask("type")
+        if not isinstance(kind, str):
+            return None
+        if name := use(kind, ask):
+            uses[name] = uses.get(name, 0) + 1
+    return uses
+
+
+def _of_output(kind: str, ask: _Ask) -> str:
+    """Return the tool that an item of OpenAI's output is a use of; empty for one that costs nothing."""
+    if not kind.endswith(_CALL):
+        return ""
+    action = ask("action")
+    is_free = has_fields(action) and fields_of(action).get("type") in _FREE_ACTIONS
+    return "" if is_free else kind.removesuffix(_CALL)
+
+
+def _of_block(kind: str, ask: _Ask) -> str:
+    """Return the tool that a block of Anthropic's content is a use of. Code runs under several names."""
+    name = ask("name") if kind == _SERVER_TOOL else None
+    if not isinstance(name, str):
+        return ""
+    return _CODE if name.endswith(_CODE) else name

@@ -552,8 +552,13 @@ def test_s_fee_2_uses_are_charged_as_reported() -> None:
         assert guard.call(request).settle(searched).cost == Decimal("0.0212")
         assert guard.call({**request, "tools": None}).settle(searched).cost == Decimal("0.0212")
         unknown = guard.call(request).settle({"prompt_tokens": 1000, "completion_tokens": 100})
-    assert unknown.cost == Decimal("0.0312")
-    assert "counts as 3 times" in unknown.notes[0]
+        bare = guard.call(request).settle(usage)
+        listed = guard.call(request).settle({"usage": usage, "content": [{"type": "text"}]})
+        odd = guard.call(request).settle({**usage, "server_tool_use": {"web_search_requests": -1}})
+    for charged in (unknown, bare, odd):
+        assert charged.cost == Decimal("0.0312")
+        assert "counts as 3 times" in " ".join(charged.notes)
+    assert listed.cost == Decimal("0.0012")
 
 
 def test_s_run_2_a_run_counts_at_its_first_call(world: World) -> None:

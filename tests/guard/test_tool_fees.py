@@ -25,6 +25,13 @@ USAGE = {"input_tokens": 1000, "output_tokens": 100}
 RESPONSE = {"object": "response", "model": "nano", "usage": {**USAGE, "total_tokens": 1100}}
 
 
+MESSAGE = {"type": "message", "model": "nano", "usage": USAGE}
+SEARCHED = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}}
+CALLED = {"type": "web_search_call", "status": "completed"}
+CHAT = {"prompt_tokens": 1000, "completion_tokens": 100}
+NOBODY = "nobody reports how often `web_search` was used; it counts as 3 times"
+
+
 @pytest.fixture
 def guard(tmp_path: Any) -> Any:
     engine = write_company(tmp_path / "p", TEAM.replace("0.01", "1"), catalogue=FEES)
@@ -45,7 +52,7 @@ def reported(*calls: Any) -> dict[str, Any]:
     return {**RESPONSE, "output": [*calls, {"type": "message"}, {"type": "function_call"}]}
 
 
-def searching(searches: int) -> dict[str, Any]:
+def searching(searches: Any) -> dict[str, Any]:
     return {"usage": {**USAGE, "server_tool_use": {"web_search_requests": searches}}}
 
 
@@ -54,7 +61,7 @@ def searching(searches: int) -> dict[str, Any]:
     [
         (offering(SEARCH), "0.03"),
         (offering({"type": "web_search"}, params={"max_tool_calls": 2}), "0.02"),
-        (offering(SEARCH, params={"max_tool_calls": 2}), "0.02"),
+        (offering(SEARCH, params={"max_tool_calls": 2}), "0.03"),
         (offering({"type": "web_search_preview_2025_03_11"}, LOOK, params={"max_tool_calls": 4}), "0.08"),
         (offering(SEARCH, SEARCH, params={"n": 2}), "0.12"),
         (offering(LOOK, OWN), "0"),
@@ -72,7 +79,9 @@ def test_the_most_that_uses_may_cost_is_held(guard: Guard, request_: dict[str, A
 @pytest.mark.parametrize(
     ("tool", "why"),
     [
-        ({"type": "web_search"}, "nothing bounds the uses of `web_search`: set its `max_uses`, or `max_tool_calls`"),
+        ({"type": "web_search"}, "nothing bounds the uses of `web_search`: set `max_uses` "),
+        ({"type": "web_search", "max_uses": 3}, "nothing bounds the uses of `web_search`"),
+        ({"type": "web_search_20250305", "name": "web_search"}, "nothing bounds the uses of `web_search`"),
         ({"type": "web_search", "max_uses": "3"}, "nothing bounds the uses of `web_search`"),
         ({"type": "code_interpreter"}, "its catalogue entry has no fee for `code_interpreter`"),
         ({"googleSearch": {}}, "its catalogue entry has no fee for `google_search`"),
@@ -97,12 +106,27 @@ def test_a_model_without_fees_is_held_as_before(company: Callable[..., Engine]) 
     [
         (searching(2), "0.02", ""),
         (searching(5), "0.05", ""),
-        ({"usage": USAGE}, "0", ""),
+        ({"usage": USAGE}, "0.03", NOBODY),
+        (USAGE, "0.03", NOBODY),
+        ({**MESSAGE, "content": [{"type": "text"}, SEARCHED, {"type": "web_search_tool_result"}]}, "0.01", ""),
+        ({**MESSAGE, "content": [{"type": "text"}]}, "0", ""),
+        ({**MESSAGE, "content": []}, "0.03", NOBODY),
+        ({**MESSAGE, "content": ["text"]}, "0.03", NOBODY),
+        ({**searching(0), "content": [SEARCHED]}, "0", ""),
+        ({"object": "response", "usage": USAGE, "output": [CALLED, {"type": "message"}]}, "0.01", ""),
+        ({"object": "response", "usage": {**USAGE, "output_tokens_details": {}}, "output": [CALLED]}, "0.01", ""),
+        (searching(-1), "0.03", NOBODY),
+        (searching(1.5), "0.03", NOBODY),
+        (searching("2"), "0.03", NOBODY),
+        (searching(10**12), "0.03", NOBODY),
+        ({"choices": [], "usage": {**CHAT, "server_tool_use": {"web_search_requests": 2}}}, "0.02", ""),
+        ({"choices": [], "usage": {**CHAT, "server_tool_use": {"web_search_requests": 0}}}, "0", ""),
+        ({"choices": [], "usage": {**CHAT, "server_tool_use": None}}, "0.03", NOBODY),
         (reported({"type": "web_search_call", "action": {"type": "search"}}, {"type": "file_search_call"}), "0.01", ""),
-        (reported({"type": "web_search_call", "action": {"type": "search", "queries": ["a", "b"]}}), "0.02", ""),
+        (reported({"type": "web_search_call", "action": {"type": "search", "queries": ["a", "b"]}}), "0.01", ""),
         (reported({"type": "web_search_call", "action": {"type": "open_page"}}), "0", ""),
         (RESPONSE, "0.03", "it counts as 3 times, the most it may be"),
-        ({"prompt_tokens": 1000, "completion_tokens": 100}, "0.03", "nobody reports how often `web_search` was used"),
+        (CHAT, "0.03", NOBODY),
     ],
 )
 def test_uses_are_charged_as_reported(
@@ -165,3 +189,47 @@ def test_a_stream_is_charged_by_its_count(guard: Guard) -> None:
         list(call.stream(chunks))
     assert call.charged is not None
     assert call.charged.cost == TOKENS + Decimal("0.01")
+
+
+@pytest.mark.parametrize(("searches", "fees"), [(0, "0"), (1, "0.01"), (2, "0.02")])
+def test_a_stream_without_a_count_is_charged_by_the_blocks_that_it_showed(
+    guard: Guard, searches: int, fees: str
+) -> None:
+    blocks = [{**SEARCHED, "id": f"srvtoolu_{number}"} for number in range(searches)]
+    chunks = [
+        {"type": "message_start", "message": {"model": "nano", "usage": {"input_tokens": 1000, "output_tokens": 1}}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "hi"}},
+        *({"type": "content_block_start", "index": 1, "content_block": block} for block in [*blocks, *blocks[:1]]),
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 100}},
+        {"type": "message_stop"},
+    ]
+    with guard.call(offering(SEARCH)) as call:
+        list(call.stream(chunks))
+    assert call.charged is not None
+    assert call.charged.cost == TOKENS + Decimal(fees)
+
+
+@pytest.mark.parametrize("params", [{"max_tool_calls": 1}])
+@pytest.mark.parametrize("tool", [{"type": "web_search_20250305", "name": "web_search"}, {"googleSearch": {}}])
+def test_the_bound_of_another_provider_is_none(guard: Guard, tool: Any, params: Any) -> None:
+    with pytest.raises(DeniedError, match=r"nothing bounds the uses|has no fee"):
+        guard.call(offering(tool, params=params))
+
+
+def test_searches_that_nobody_offered_and_whose_count_is_unreadable_are_noted(guard: Guard) -> None:
+    charged = guard.call(REQUEST).settle(searching(-1))
+    assert (charged.cost, charged.basis) == (TOKENS, "reported")
+    assert "how often `web_search` was used cannot be read" in " ".join(charged.notes)
+
+
+@pytest.mark.parametrize("by_id", [False, True])
+def test_uses_of_several_completions_are_charged_as_they_were_held(guard: Guard, by_id: bool) -> None:
+    call = guard.call(offering(SEARCH, params={"n": 2}), id="job" if by_id else None)
+    charged = guard.settle("job", CHAT) if by_id else call.settle(CHAT)
+    assert charged.cost == TOKENS + Decimal("0.06")
+
+
+def test_versions_of_a_tool_are_charged_at_the_dearer_one(guard: Guard) -> None:
+    tools = [{"type": "web_search"}, {"type": "web_search_preview"}]
+    charged = guard.call(offering(*tools, params={"max_tool_calls": 2})).settle(reported(CALLED))
+    assert charged.cost == TOKENS + Decimal("0.02")

@@ -22,12 +22,14 @@ class Answer:
     ``unknown`` names the first thing that was not understood, ``hidden`` output or input that the stream does not show;
     ``reasons`` says that there is thinking of which at most a summary is shown, ``is_frank`` that thinking never hides;
     ``claimed`` is the largest number of tokens that stood in what was not understood. ``output`` are the parts that the
-    whole response lists at its end, None where it does not.
+    whole response lists at its end, None where it does not; ``tools_run`` the uses of Anthropic's own tools, by
+    their ids.
     """
 
     __slots__ = (
         "_firm", "_stale", "_texts", "_usage", "adds_up", "claimed", "finished", "hidden", "id", "is_final", "is_frank",
-        "is_start", "model", "of_tools", "output", "reasons", "text_came", "tier", "unknown", "usage_came",
+        "is_start", "model", "of_tools", "output", "reasons", "text_came", "tier", "tools_run", "unknown",
+        "usage_came",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -35,6 +37,7 @@ class Answer:
         self.tier: Any = None
         self.of_tools: Any = None
         self.output: list[Any] | None = None
+        self.tools_run: dict[str, Any] = {}
         self.claimed = 0
         self.is_final = self.is_frank = self.adds_up = self.reasons = False
         self.is_start = self.usage_came = self.text_came = self.finished = False
@@ -48,8 +51,16 @@ class Answer:
         if not self._usage:
             return None
         around = {"model": self.model, "service_tier": self.tier, "tool_usage": self.of_tools}
-        listed = {} if self.output is None else {"output": self.output}
-        return {**{name: value for name, value in around.items() if value}, **listed, "usage": self._usage}
+        return {**{name: value for name, value in around.items() if value}, **self._listed(), "usage": self._usage}
+
+    def _listed(self) -> dict[str, list[Any]]:
+        """Return what the response lists of its parts, as far as uses of tools show in them."""
+        if self.output is not None:
+            return {"output": self.output}
+        if not self.is_frank:  # not Anthropic's, which shows each block as it begins
+            return {}
+        texts = [{"type": "text"}] if self.has_text else []
+        return {"content": [*texts, *self.tools_run.values()]}
 
     @property
     def is_up_to_date(self) -> bool:

@@ -224,6 +224,8 @@ def _block(answer: Answer, value: Any, place: _Place) -> None:
     elif name in _HIDDEN_BLOCKS:
         answer.hidden = answer.hidden or name
         answer.text_came = True
+        if name == "server_tool_use":
+            answer.tools_run[str(fields.get("id") or len(answer.tools_run))] = fields
     else:
         answer.reasons = answer.reasons or _is_veiled(answer, name, fields)
         _walk(answer, fields, (THOUGHT, place[1]) if name in _THOUGHTS else place)
