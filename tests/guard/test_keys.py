@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -67,18 +69,24 @@ def test_the_key_counts_and_not_what_it_is_made_of(engine: Any) -> None:
         guard.call({**REQUEST, "team": "t" * 300, "user": "u" * 300})
 
 
+@pytest.fixture
+def guards(engine: Any, tmp_path: Path) -> Iterator[list[Guard]]:
+    ledgers = ("memory:", f"sqlite:///{tmp_path / 'spend.db'}")
+    with ExitStack() as stack:
+        yield [stack.enter_context(Guard(engine, ledger, alert_sinks=[])) for ledger in ledgers]
+
+
 @given(key=TEXTS)
 @example(key="a\x1f")
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_other_key_is_kept(engine: Any, tmp_path: Path, key: str) -> None:
-    for ledger in ("memory:", f"sqlite:///{tmp_path / 'spend.db'}"):
-        with Guard(engine, ledger, alert_sinks=[]) as guard:
-            try:
-                call = guard.call({**REQUEST, "team": key})
-            except RequestError:
-                assert len(key) > 250 or not key.isascii() or "\x00" in key
-                continue
-            with call:
-                (spend,) = guard.spend("p/team", key)
-                assert (spend.key, spend.held) == (key, Decimal("0.0012"))
-                call.release()
+def test_any_other_key_is_kept(guards: list[Guard], key: str) -> None:
+    for guard in guards:
+        try:
+            call = guard.call({**REQUEST, "team": key})
+        except RequestError:
+            assert len(key) > 250 or not key.isascii() or "\x00" in key
+            continue
+        with call:
+            (spend,) = guard.spend("p/team", key)
+            assert (spend.key, spend.held) == (key, Decimal("0.0012"))
+            call.release()

@@ -58,6 +58,7 @@ def test_numbers_that_nobody_knows_are_told_in_full_where_no_total_says_otherwis
     st.recursive(
         st.one_of(st.none(), st.text(), NUMBERS),
         lambda inner: st.one_of(st.lists(inner), st.dictionaries(st.text(), inner)),
+        max_leaves=12,
     )
 )
 def test_nothing_but_a_usage_error_is_raised(value):
