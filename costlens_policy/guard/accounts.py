@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from decimal import Context, Decimal
+from itertools import takewhile
 from threading import Lock
 from typing import Final, NamedTuple, TypeAlias
 
@@ -266,10 +267,12 @@ def line_limit(seen: BalanceSeen, known: Known, decision: Decision) -> int | Non
 def earlier_amounts(step: BudgetStep, earlier: Sequence[AccountBalance]) -> tuple[Decimal, ...]:
     """Return what earlier periods have used or hold, the latest first, as far as they count for what is carried over.
 
-    What is held there counts as used until it is charged or given back.
+    What is held there counts as used until it is charged or given back. A period that ended under an override left
+    nothing, nor did those before it: the override had replaced what they carried over.
     """
     if step.carry_over is None:
         return ()
+    earlier = list(takewhile(lambda balance: not balance.grants.replaced, earlier))
     amounts = [shown_amount(balance.used + balance.held, step.unit) for balance in earlier]
     return step.carry_over.counted(amounts, [balance.account.period.starts_at for balance in earlier])
 

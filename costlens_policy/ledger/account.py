@@ -127,12 +127,14 @@ class Approved(NamedTuple):
 class Grants:
     """What adjustments do to a limit for the time being: ``override`` replaces it, ``topup`` is added.
 
-    ``approvals`` say which thresholds calls may go past; they change no limit.
+    ``approvals`` say which thresholds calls may go past; they change no limit. ``replaced``: the period is over, and an
+    override was in force when it ended.
     """
 
     override: int | None = None
     topup: int = 0
     approvals: tuple[Approved, ...] = ()
+    replaced: bool = False
 
     def applied_to(self, limit: int) -> int:
         """Return the limit in force."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Any, Final, Literal, TypeAlias
 
 from costlens_policy.frozen import frozen
 from costlens_policy.ledger.account import BESIDE, Account, AccountBalance, Approved, Grants, checked_text
-from costlens_policy.ledger.amounts import checked_amount, decimal_of, instant_of, micros
+from costlens_policy.ledger.amounts import checked_amount, decimal_of, instant_of, micros, micros_or_none
 from costlens_policy.ledger.calls import Facts
 from costlens_policy.ledger.errors import AdjustmentError
 from costlens_policy.money import plain
+from costlens_policy.periods import Period
 
 __all__ = ["Adjusted", "Adjustment", "AdjustmentKind", "Grant", "adjusted_grants", "grants_at"]
 
@@ -100,8 +101,8 @@ class Adjusted:
 class Grant:
     """``until`` is in microseconds since 1970, None for a top-up of a period without end.
 
-    An override has no ``period``. That of an approval or denial is the period's id with ``~`` and the threshold, so
-    that nothing takes it for a top-up.
+    The ``period`` of an override says since when it is in force, in microseconds, too. That of an approval or denial is
+    the period's id with ``~`` and the threshold, so that nothing takes it for a top-up.
     """
 
     kind: Literal["topup", "override", "approval", "denial"]
@@ -112,39 +113,51 @@ class Grant:
     def in_force(self, now: int) -> bool:
         return self.until is None or now < self.until
 
+    def ended(self, period: Period, now: int) -> bool:
+        """Whether a period is over, and ended under this override."""
+        end = micros_or_none(period.resets_at)
+        if self.kind != "override" or not self.period or self.until is None or end is None:
+            return False
+        return int(self.period) < end <= min(self.until, now)
+
     def to_json(self) -> list[Any]:
         return [self.kind, self.amount, self.until, self.period]
 
 
-def grants_at(grants: Iterable[Grant], period: str, now: int) -> Grants:
+def grants_at(grants: Iterable[Grant], period: Period, now: int) -> Grants:
     """Return what the grants of a budget and key do to its limit in a period."""
-    override, topup = None, 0
+    override, topup, replaced = None, 0, False
     approvals: list[Approved] = []
     for grant in grants:
+        replaced = replaced or grant.ended(period, now)
         if not grant.in_force(now):
             continue
         if grant.kind == "override":
             override = grant.amount
         elif grant.kind in ("approval", "denial"):
             of, _, threshold = grant.period.rpartition(BESIDE)
-            if of == period:
+            if of == period.id:
                 approvals.append(Approved(threshold, None if grant.kind == "denial" else grant.amount, grant.until))
-        elif grant.period == period:
+        elif grant.period == period.id:
             topup += grant.amount
-    return Grants(override, topup, tuple(approvals))
+    return Grants(override, topup, tuple(approvals), replaced)
 
 
 def adjusted_grants(grants: Iterable[Grant], adjustment: Adjustment) -> tuple[Grant, ...]:
-    """Return the grants after an adjustment of limits, without those that have expired.
+    """Return the grants after an adjustment of limits, without those that have expired and of which nobody asks.
 
     Raises ``AdjustmentError`` for an override while another is in force.
     """
     if adjustment.kind in ("set", "correct", "release", "ask"):
         return tuple(grants)
     now, period = micros(adjustment.now), adjustment.account.period
-    kept = tuple(grant for grant in grants if grant.in_force(now))
     if adjustment.kind == "revoke":
-        return tuple(grant for grant in kept if grant.kind != "override" and grant.period != period.id)
+        grants = (
+            replace(item, until=now) if item.kind == "override" and item.in_force(now) else item for item in grants
+        )
+    kept = _kept(grants, period, now)
+    if adjustment.kind == "revoke":
+        return tuple(grant for grant in kept if grant.period != period.id)
     if adjustment.kind in ("approve", "deny"):
         return _answered(kept, adjustment)
     if adjustment.kind == "topup":
@@ -152,12 +165,27 @@ def adjusted_grants(grants: Iterable[Grant], adjustment: Adjustment) -> tuple[Gr
         return (*kept, Grant("topup", adjustment.amount, min(ends, default=None), period.id))
     assert adjustment.expires_at is not None
     for grant in kept:
-        if grant.kind == "override":
+        if grant.kind == "override" and grant.in_force(now):
             assert grant.until is not None
             raise AdjustmentError(
                 f"another override is in force until {instant_of(grant.until):%Y-%m-%d %H:%M:%S} UTC; revoke it first"
             )
-    return (*kept, Grant("override", adjustment.amount, micros(adjustment.expires_at)))
+    return (*kept, Grant("override", adjustment.amount, micros(adjustment.expires_at), str(now)))
+
+
+_KEPT_OVERRIDES: Final = 24
+"""How many overrides that are over are kept: budgets that carry over ask whether one of 12 periods ended under one."""
+
+
+def _kept(grants: Iterable[Grant], period: Period, now: int) -> tuple[Grant, ...]:
+    """Return the grants in force, after the last overrides under which an earlier period may have ended."""
+    begun, over, kept = micros_or_none(period.starts_at), [], []
+    for grant in grants:
+        if grant.in_force(now):
+            kept.append(grant)
+        elif grant.kind == "override" and grant.period and begun is not None and int(grant.period) < begun:
+            over.append(grant)
+    return (*over[-_KEPT_OVERRIDES:], *kept)
 
 
 def _answered(kept: tuple[Grant, ...], adjustment: Adjustment) -> tuple[Grant, ...]:

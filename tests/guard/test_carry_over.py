@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
 from costlens_policy import DeniedError, Guard
-from costlens_policy.ledger import Account, Adjustment, MemoryStore
+from costlens_policy.ledger import Account, Adjustment, MemoryStore, open_ledger
 from costlens_policy.ledger.amounts import amount_of
 from costlens_policy.periods import schedule_of
 from tests.guard.company import REQUEST, Breakable, Timer
@@ -124,6 +125,30 @@ def test_a_limit_that_people_replace_is_without_what_is_carried(guard_of, clock)
     spend(guard, 3)
     with pytest.raises(DeniedError):
         spend(guard)
+
+
+def override(store, clock, id, until):
+    account = Account("p/team", "red", "usd", schedule_of(WINDOW).at(clock()))
+    amount = amount_of(Decimal("0.002"), "usd")
+    store.adjust(Adjustment(id, "override", account, amount, "ann", "runaway job", clock(), until))
+    return account
+
+
+@pytest.mark.parametrize("url", ["memory:", "sqlite"])
+def test_what_people_took_away_is_not_carried_over(guard_of, clock, tmp_path, url):
+    with contextlib.closing(open_ledger(f"sqlite:///{tmp_path}/o.db" if url == "sqlite" else url)) as store:
+        guard = guard_of(TEAM % "periods: 3", ledger=store)
+        spend(guard)
+        clock.move(days=1)
+        spend(guard)
+        override(store, clock, "stop", datetime(2026, 5, 12, tzinfo=UTC))
+        clock.move(days=1)
+        assert state(guard)[2] == 0, "the override replaced what was left the day before, too"
+        spend(guard, 4)
+        account = override(store, clock, "short", clock() + timedelta(hours=1))
+        store.adjust(Adjustment("over", "revoke", account, 0, "ann", "mended", clock() + timedelta(minutes=1)))
+        clock.move(days=1)
+        assert state(guard)[2] == Decimal("0.006"), "nobody's override was in force when that day ended"
 
 
 def test_conditions_read_what_is_carried_and_records_repeat_it(guard_of, clock):

@@ -270,6 +270,19 @@ class AdjustmentLaws:
                 store.adjust(_adjustment(f"p{number}", "override", 40))
         assert store.balances([_TEAM], NOW)[0].grants == Grants(30, 0)
 
+    def test_a_period_that_ended_under_an_override_says_so_from_then_on(self, store: Store) -> None:
+        place, end = account(period=_NOVEMBER), _NOVEMBER.resets_at
+        assert end is not None
+        store.adjust(Adjustment("stop", "override", place, 5, "Ann", "runaway job", NOW, end))
+        (current,), (over,) = store.balances([place], NOW), store.balances([place], end)
+        assert (current.grants.replaced, over.grants.replaced) == (False, True)
+        december = account(period=Period("month:2026-12-01:UTC", end, end + timedelta(days=31)))
+        store.adjust(Adjustment("more", "topup", december, 5, "Ann", "more", end))
+        store.adjust(Adjustment("low", "override", december, 5, "Ann", "a test", end, end + timedelta(days=1)))
+        store.adjust(Adjustment("over", "revoke", december, 0, "Ann", "mended", end + timedelta(hours=1)))
+        late = store.balances([place, december], end + timedelta(days=32))
+        assert [item.grants.replaced for item in late] == [True, False]
+
     def test_revoking_ends_what_is_in_force(self, store: Store) -> None:
         store.adjust(_adjustment("o", "override", 30))
         store.adjust(_adjustment("t", "topup", 7))

@@ -253,11 +253,11 @@ class MemoryStore:
         if line.limit is None:
             return None
         grants = self._grants.get(line.account.scope, ())
-        return grants_at(grants, line.account.period.id, now).applied_to(line.limit)
+        return grants_at(grants, line.account.period, now).applied_to(line.limit)
 
     def _balance(self, account: Account, now: int) -> AccountBalance:
         tally = self._tallies.get(account.name)
-        grants = grants_at(self._grants.get(account.scope, ()), account.period.id, now)
+        grants = grants_at(self._grants.get(account.scope, ()), account.period, now)
         if tally is None:
             return AccountBalance(account if account.period.first_use is None else account.begun(None), grants=grants)
         return AccountBalance(tally.shown_at(now) if tally.windowed else account, *tally.at(now), grants)

@@ -301,7 +301,7 @@ def _entry(row: Any) -> Entry:
 
 def _balance(account: Account, row: Any, now: int) -> AccountBalance:
     used, held, grants, start = row
-    in_force = grants_at([Grant(*grant) for grant in grants or ()], account.period.id, now)
+    in_force = grants_at([Grant(*grant) for grant in grants or ()], account.period, now)
     return AccountBalance(account.begun(start), int(used or 0), int(held or 0), in_force)
 
 
@@ -351,7 +351,7 @@ def _adjust(connection: Connection, database: Database, adjustment: Adjustment) 
         one("SELECT @ledger.set_used(%s, %s, %s)", id, now, adjustment.amount)
     elif adjustment.kind == "correct":
         _correct(one, adjustment, id, int(used))
-    in_force = grants_at(grants, account.period.id, now)
+    in_force = grants_at(grants, account.period, now)
     used, held = one("SELECT used::text, held::text FROM @ledger.accounts WHERE id = %s", id)
     balance = AccountBalance(account, int(used), int(held), in_force)
     _record(one, adjustment, id, amount, balance)

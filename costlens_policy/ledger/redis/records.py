@@ -377,7 +377,7 @@ def _reservation(accounts: Accounts, query: ReservationQuery, id: str, row: list
 def _balance(account: Account, numbers: str, grants: str, now: int) -> AccountBalance:
     *limbs, start, _ = numbers.split("\0")
     used, held = amounts_of(limbs)
-    in_force = grants_at(grants_of(grants), account.period.id, now)
+    in_force = grants_at(grants_of(grants), account.period, now)
     return AccountBalance(begun(account, start), used, held, in_force)
 
 
@@ -421,7 +421,7 @@ def adjust(server: Server, adjustment: Adjustment, remember: int, history: int) 
             used, held = amounts_of(numbers.split("\0")[:4])
             if known == _TOO_LITTLE:
                 adjustment.corrected(used)
-            in_force = grants_at(grants_of(grants), account.period.id, now)
+            in_force = grants_at(grants_of(grants), account.period, now)
             return Adjusted(adjustment.id, AccountBalance(account, used, held, in_force), known == _KNOWN)
     raise LedgerUnavailableError(f"too many concurrent adjustments of `{account.budget}`; try again")
 

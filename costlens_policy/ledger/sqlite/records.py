@@ -138,7 +138,7 @@ def limit_in_force(db: sqlite3.Connection, account: Account, limit: int, now: in
 
 
 def grants_in_force(db: sqlite3.Connection, account: Account, now: int) -> Grants:
-    return grants_at(_grants(db, account), account.period.id, now)
+    return grants_at(_grants(db, account), account.period, now)
 
 
 def adjust(db: sqlite3.Connection, adjustment: Adjustment) -> Adjusted:
