@@ -15,7 +15,7 @@ from costlens_policy.diagnostics.suggestion import listed
 from costlens_policy.frozen import frozen
 from costlens_policy.invoice.formats import FORMATS, Format, format_of
 from costlens_policy.invoice.formats.tables import Table
-from costlens_policy.invoice.lines import BilledLine, Fields, InvoiceError
+from costlens_policy.invoice.lines import BilledLine, Fields, InvoiceError, model_stem
 from costlens_policy.money import MAX_FRACTION_DIGITS, add, fraction_digits, multiply
 from costlens_policy.replay.traffic.json_text import FURTHER_PAGES
 from costlens_policy.replay.traffic.sources import read_file
@@ -65,6 +65,8 @@ def read_invoice(
     by_file = [tuple(_in_dollars(line, rates or {}) for line in file.lines()) for file in read]
     lines, doubled = _once(by_file)
     _check_spans(lines)
+    _check_groupings(by_file)
+    _check_formats(lines)
     if not lines:
         ignored = sum(file.ignored for file in read)
         what = f"; {ignored:,} rows bill no models" if ignored else ""
@@ -180,12 +182,14 @@ def _once(by_file: Iterable[Iterable[BilledLine]]) -> tuple[tuple[BilledLine, ..
 
     Raises ``InvoiceError`` where two files have different amounts for the same.
     """
+    by_file = [tuple(lines) for lines in by_file]
+    nameless = _nameless(by_file)
     known: dict[tuple[Any, ...], _Sum] = {}
     doubled = 0
     for lines in by_file:
         own: defaultdict[tuple[Any, ...], _Sum] = defaultdict(_Sum)
         for line in lines:
-            own[line.identity].include(line)
+            own[(_without_account(line) if line.format in nameless else line).identity].include(line)
         for identity, found in own.items():
             before = known.setdefault(identity, found)
             if before is not found:
@@ -217,6 +221,78 @@ def _check_spans(lines: Iterable[BilledLine]) -> None:
                     f"`{place}` and `{other}` overlap in time: one counts {_span(before)}, the other {_span(after)}; "
                     "name exports of one bucket width"
                 )
+
+
+def _nameless(by_file: Iterable[Iterable[BilledLine]]) -> frozenset[str]:
+    """Return the formats in which a file leaves the account out, as an API does and the dashboard does not."""
+    return frozenset(
+        line.format for lines in by_file for line in lines if line.format in _EXCLUSIVE and "account" not in line.keys
+    )
+
+
+def _without_account(line: BilledLine) -> BilledLine:
+    return replace(line, keys={word: text for word, text in line.keys.items() if word != "account"})
+
+
+@dataclass(slots=True)
+class _Grouping:
+    """By what one file groups the lines of a span, and the models that it has there."""
+
+    place: str
+    words: set[str] = field(default_factory=set)
+    models: set[str] = field(default_factory=set)
+
+    def include(self, line: BilledLine) -> None:
+        self.words |= line.keys.keys() - {"account"}
+        self.words |= {"line item" if line.amount is not None else "context"} if line.about else set()
+        self.words |= {"model"} if line.model and line.amount is None else set()
+        self.words |= {"tier"} if line.tier and line.amount is None else set()
+        self.models.add(model_stem(line.model) if line.model else "")
+
+    def counts_with(self, other: _Grouping) -> bool:
+        """Whether both may have the same calls."""
+        return "" in self.models | other.models or not self.models.isdisjoint(other.models)
+
+
+def _check_groupings(by_file: Iterable[Iterable[BilledLine]]) -> None:
+    """Raise ``InvoiceError`` where two files have one span grouped differently: each of them has all that is billed."""
+    known: defaultdict[tuple[Any, ...], list[_Grouping]] = defaultdict(list)
+    for lines in by_file:
+        own: dict[tuple[Any, ...], _Grouping] = {}
+        for line in lines:
+            if line.format in _EXCLUSIVE:
+                span = line.format, line.provider, line.start, line.end
+                own.setdefault(span, _Grouping(line.place)).include(line)
+        for span, found in own.items():
+            for before in known[span]:
+                if before.words != found.words and before.counts_with(found):
+                    raise InvoiceError(
+                        f"`{before.place}` and `{found.place}` count the same time, one {_grouped_by(before.words)}, "
+                        f"the other {_grouped_by(found.words)}; name exports of one grouping"
+                    )
+            known[span].append(found)
+
+
+def _grouped_by(words: set[str]) -> str:
+    return f"by {' and '.join(sorted(words))}" if words else "as a whole"
+
+
+def _check_formats(lines: Iterable[BilledLine]) -> None:
+    """Raise ``InvoiceError`` where files of two formats have costs, or usage, of one provider for the same time."""
+    latest: defaultdict[tuple[str, bool], dict[str, BilledLine]] = defaultdict(dict)
+    for line in sorted(lines, key=lambda line: line.start):
+        if line.kind not in ("usage", "tool"):
+            continue
+        of_kind = latest[line.provider, line.amount is None]
+        for before in of_kind.values():
+            if before.format != line.format and before.end > line.start:
+                what = "usage" if line.amount is None else "costs"
+                raise InvoiceError(
+                    f"`{before.place}` and `{line.place}` have {what} of `{line.provider}` for the same time in two "
+                    f"formats, `{before.format}` and `{line.format}`; name one of both exports"
+                )
+        if line.format not in of_kind or of_kind[line.format].end < line.end:
+            of_kind[line.format] = line
 
 
 _EXCLUSIVE: Final = frozenset({"openai-costs", "openai-usage", "anthropic-costs", "anthropic-usage"})

@@ -99,3 +99,23 @@ def test_a_file_that_is_none(run, url, tmp_path):
     result = run("reconcile", tmp_path / "x.csv", "--ledger", url)
     assert result.exit_code == 6
     assert "x.csv:2`: no known format has the columns `a` and `b`" in result.stderr
+
+
+def test_a_log_says_whose_calls_these_are(run, write, tmp_path):
+    """The same model is billed by Anthropic and by AWS: the provider of the log tells them apart."""
+    call = {"time": "2026-06-03T09:00:00Z", "id": "1", "provider": "bedrock", "model": "claude-sonnet-4-5",
+            "prompt_tokens": 100_000, "output_tokens": 1000}  # fmt: skip
+    (tmp_path / "log.jsonl").write_text(json.dumps(call) + "\n")
+    result = {"currency": "USD", "amount": "31.5", "model": "claude-sonnet-4-5-20250929", "cost_type": "tokens"}
+    bucket = {"starting_at": "2026-06-03T00:00:00Z", "ending_at": "2026-06-04T00:00:00Z", "results": [result]}
+    anthropic = {"data": [bucket]}
+    aws = (
+        "line_item_usage_start_date,line_item_usage_end_date,line_item_line_item_type,line_item_product_code,product,"
+        "line_item_usage_type,line_item_currency_code,line_item_unblended_cost\n2026-06-03T00:00:00Z,"
+        '2026-06-04T00:00:00Z,Usage,x,"{""product_name"": ""Claude Sonnet 4.5 (Amazon Bedrock Edition)""}",'
+        "USE1-MP:USE1_InputTokenCount-Units,USD,0.315\n"
+    )
+    for content, name, calls in ((anthropic, "a.json", 0), (aws, "cur.csv", 1)):
+        arguments = ("--traffic", tmp_path / "log.jsonl", "--format", "json")
+        data = json.loads(run("reconcile", write(content, name), *arguments).stdout)
+        assert (data["total"]["recorded_calls"], data["agrees"]) == (calls, bool(calls))

@@ -13,7 +13,7 @@ from costlens_policy.catalogue import Usage
 from costlens_policy.invoice import InvoiceError, Table, read_invoice
 from costlens_policy.invoice.lines import model_stem
 from costlens_policy.periods import zone_of
-from tests.invoice.conftest import DAY, costs_page
+from tests.invoice.conftest import DAY, costs_page, usage_of
 
 CONSOLE = (
     "usage_date_utc,model,workspace,api_key,usage_type,context_window,token_type,cost_usd,list_price_usd,cost_type,"
@@ -263,3 +263,50 @@ def test_maps_of_parquet_are_read(tmp_path):
     pl.DataFrame([row]).write_parquet(tmp_path / "cur.parquet")
     (line,) = read_invoice([str(tmp_path / "cur.parquet")]).lines
     assert (model_stem(line.model), line.amount, line.kind_of_token) == ("claude-haiku-4-5", Decimal("0.25"), "output")
+
+
+def dashboard(page):
+    """Return a page of costs as the dashboard exports it, with the organization that the API leaves out."""
+    head = ["start_time", "end_time", "amount_value", "amount_currency", "line_item", "project_id", "organization_id"]
+    rows = [
+        [bucket["start_time"], bucket["end_time"], result["amount"]["value"], "usd", f'"{result["line_item"]}"',
+         result["project_id"] or "", "org_1"]
+        for bucket in page["data"] for result in bucket["results"]
+    ]  # fmt: skip
+    return "".join(",".join(map(str, row)) + "\n" for row in [head, *rows])
+
+
+class TestOnePeriodTwice:
+    COSTS = costs_page((DAY, "gpt-5, input", "1"), (DAY + timedelta(days=1), "gpt-5, output", "2"))
+
+    def test_the_api_and_the_dashboard_count_once(self, write):
+        files = [write(self.COSTS, "a.json"), write(dashboard(self.COSTS), "b.csv")]
+        for order in (files, files[::-1]):
+            invoice = read_invoice(order)
+            assert [line.amount for line in invoice.lines] == [1, 2]
+            assert "2 lines are in several files and count once" in invoice.notes
+        assert {line.keys["account"] for line in read_invoice(files[1:]).lines} == {"org_1"}
+
+    @pytest.mark.parametrize(("dropped", "named"), [("project_id", "line item"), ("line_item", "project")])
+    def test_costs_grouped_in_two_ways_are_refused(self, write, dropped, named):
+        other = json.loads(json.dumps(self.COSTS))
+        for bucket in other["data"]:
+            bucket["results"][0][dropped] = None
+        with pytest.raises(InvoiceError, match=rf"one by line item and project, the other by {named}; name exports of"):
+            read_invoice([write(self.COSTS, "a.json"), write(other, "b.json")])
+
+    def test_usage_grouped_in_two_ways_is_refused_but_not_that_of_other_models(self, write):
+        by_model = usage_of(DAY, "gpt-5", 3)
+        by_project = usage_of(DAY, "gpt-5", 3)
+        by_project["data"][0]["results"][0]["project_id"] = "p"
+        with pytest.raises(InvoiceError, match="one by model, the other by model and project"):
+            read_invoice([write(by_model, "a.json"), write(by_project, "b.json")])
+        by_project["data"][0]["results"][0]["model"] = "text-embedding-3-small"
+        assert len(read_invoice([write(by_model, "a.json"), write(by_project, "b.json")]).lines) == 2
+
+    def test_two_formats_of_one_provider_are_refused_where_they_overlap(self, write):
+        api = write(ANTHROPIC_COSTS, "a.json")
+        with pytest.raises(InvoiceError, match="in two formats, `anthropic-costs` and `anthropic-console-costs`"):
+            read_invoice([api, write(CONSOLE, "b.csv")])
+        other = write(CONSOLE.replace("2026-06-03", "2026-06-04"), "b.csv")
+        assert len(read_invoice([api, other, write(CONSOLE_USAGE, "c.csv")]).lines) == 5

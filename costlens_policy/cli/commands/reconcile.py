@@ -297,7 +297,7 @@ def _log(options: _Options, prices: Prices, kind: Any) -> Any:
 
     files = found_files(options.traffic)
     mapping = mapping_for(options.mapping, files, {}, {}).with_columns({}, {})
-    labels = () if options.key == "key" else (options.key,)
+    labels = tuple(dict.fromkeys(("provider", *(() if options.key == "key" else (options.key,)))))
     extras = Extras.of(mapping, {}, {}, labels, START)
     return kind(files, extras.reader_mapping, extras, prices, START, "either", None)
 
