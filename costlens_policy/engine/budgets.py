@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
@@ -33,13 +33,19 @@ _ONE: Final = Decimal(1)
 class Ratios(dict[str, Decimal]):
     """By budget (``policy/budget``), which part of the worst case of one call is held, where that is not all of it.
 
-    Most budgets of a call hold the very same part of the very same amount, which is worked out once.
+    ``sure`` says what the prompt alone adds to a budget, however cheap it is: no less than that is held. Most budgets
+    of a call hold the very same part of the very same amount, which is worked out once.
     """
 
-    __slots__ = ("_last",)
+    __slots__ = ("_last", "_sure")
 
-    def __init__(self, ratios: Mapping[str, Decimal] = MappingProxyType({})) -> None:
+    def __init__(
+        self,
+        ratios: Mapping[str, Decimal] = MappingProxyType({}),
+        sure: Callable[[Measure], Decimal] = lambda _: ZERO,
+    ) -> None:
         super().__init__(ratios)
+        self._sure = sure
         self._last = ZERO, ZERO, "", ZERO
 
     def part(self, step: BudgetStep, call: Decimal) -> Decimal | None:
@@ -49,7 +55,8 @@ class Ratios(dict[str, Decimal]):
             return None
         amount, part, of_unit, hold = self._last
         if amount is not call or part != ratio or of_unit != unit:
-            hold = step.measure.rounded_up(multiply(call, ratio))
+            least = max(multiply(call, ratio), min(self._sure(step.measure), call))
+            hold = step.measure.rounded_up(least)
             self._last = call, ratio, unit, hold
         return hold
 
@@ -155,6 +162,9 @@ class PricedCall(Costs, Protocol):
     ratios: Ratios
 
     def surely_below(self, usd: float) -> bool: ...
+
+    def sure(self, measure: Measure) -> Decimal:
+        """Return what the prompt alone adds to a budget, as the cheapest kind of tokens that it may be."""
 
 
 def added(step: BudgetStep, costs: Costs) -> Decimal | None:
@@ -432,7 +442,7 @@ class BudgetStage:
         task = task_of(context)
         if not 0 < len(task) <= LONGEST_TASK:
             return NO_RATIOS
-        ratios = Ratios()
+        ratios = Ratios(sure=call.sure)
         for step in self._quantiles:
             known = context.known_of(step, model, task, output)
             if known is not None and step.hold is not None and known.cases >= step.hold.cases:

@@ -12,14 +12,21 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from costlens_policy.catalogue.catalogue import Model
 from costlens_policy.catalogue.rates import TEXT_OUTPUT, Period, Rates
-from costlens_policy.catalogue.service_tiers import USUAL, asked_multiples, multiple_of, tier_asked, tier_named
+from costlens_policy.catalogue.service_tiers import (
+    USUAL,
+    asked_multiples,
+    multiple_of,
+    possible_rates,
+    tier_asked,
+    tier_named,
+)
 from costlens_policy.compiler.priced_models import PricedModel
 from costlens_policy.engine.budgets import FREE, NO_RATIOS, SURELY
 from costlens_policy.engine.facts import BalanceSeen, Call, Estimate
 from costlens_policy.engine.request import content_of
 from costlens_policy.engine.tool_fees import tool_terms, unbounded_tool
 from costlens_policy.expressions import Value
-from costlens_policy.money import format_usd, round_up
+from costlens_policy.money import ZERO, format_usd, round_up
 from costlens_policy.rewrites import Change, Content
 from costlens_policy.units import Measure
 
@@ -183,6 +190,21 @@ class Candidate:
         inputs, outputs = self.kinds.heaviest(measure, self.priced.model, self.prepared)
         return inputs * self.prompt_tokens + outputs * self.output_tokens
 
+    def sure(self, measure: Measure) -> Decimal:
+        """Return what the prompt alone adds to a budget, all of it as the cheapest kind of tokens that it may be."""
+        prepared, prompt = self.prepared, self.prepared.prompt_tokens
+        kinds = (*_INPUTS, *_further_inputs(prepared.needs))
+        if measure.base == "tokens":
+            return measure.amount(prompt * min(measure.per_token[kind] for kind in kinds))
+        if measure.base != "usd" or self.priced.period is None:
+            return ZERO
+        costs = [
+            rates.cost_as(kind, prompt, "output", 0)
+            for rates in _all_rates(self.priced.period, prompt, prepared.tier)
+            for kind in kinds
+        ]
+        return min(costs, default=ZERO)
+
     @property
     def estimate(self) -> Estimate:
         prepared = self.prepared
@@ -278,6 +300,15 @@ class TokenKinds:
             places = (self._request.get(name) for name in ("messages", "tools"))
             self._marks = frozenset(lifetime for place in places for lifetime in _marked(place))
         return self._marks
+
+
+def _all_rates(period: Period, prompt: int, tier: str | None) -> Iterator[Rates]:
+    """Yield the rates that a call may have, at whatever time of day it is charged."""
+    for each in [part for _, part in period.hours] or [period]:
+        if tier is None:
+            yield each.rates_for(prompt)
+        else:
+            yield from possible_rates(each, prompt, tier)
 
 
 def _further_inputs(needs: frozenset[str]) -> Iterator[str]:

@@ -22,7 +22,7 @@ from costlens_policy.expressions.compile import NOT_EVALUATED, Part
 from costlens_policy.expressions.runtime import CelError, to_python
 from costlens_policy.expressions.values import OptionalValue
 from costlens_policy.frozen import frozen
-from costlens_policy.money import format_usd, plain
+from costlens_policy.money import format_usd, multiply, plain
 from costlens_policy.quantiles import CallKind, band_of
 from costlens_policy.units import show_amount
 
@@ -291,7 +291,9 @@ def _quantile(seen: BalanceSeen, decision: Decided) -> str:
         return f": {why_worst(step, decision.task, known)}"
     share, worst = f"{plain(step.hold.quantile * 100)} %", show_amount(seen.call, seen.unit)
     stayed = f"{share} of {known.cases:,} such calls stayed within {plain(known.ratio * 100)} %"
-    return f": {stayed} of their worst case, which is {worst} here"
+    part = step.measure.rounded_up(multiply(seen.call, known.ratio))
+    more = ", and the prompt alone comes to more than that" if seen.hold > part else ""
+    return f": {stayed} of their worst case, which is {worst} here{more}"
 
 
 def _text(formula: Formula | None) -> str | None:

@@ -165,22 +165,22 @@ def test_s_hld_9_the_unknown_is_charged_at_its_worst(world: World) -> None:
     guard = world.guard(QUANTILE)
     _settled(guard, *[{"prompt_tokens": 300, "completion_tokens": 0}] * 2)
     before, call = used(guard)["b"][0], guard.call(CHAT)
-    assert used(guard)["b"] == (before, Decimal("0.0003"))
+    assert used(guard)["b"] == (before, Decimal("0.001"))  # what the prompt costs
     call.settle(None)
     assert used(guard)["b"] == (before + Decimal("0.0012"), 0)
 
 
 def test_s_hld_10_by_how_much_a_limit_is_exceeded(world: World) -> None:
-    guard = world.guard(QUANTILE.replace("0.02", "0.003"))
+    guard = world.guard(QUANTILE.replace("0.02", "0.0086"))
     _settled(guard, *[{"prompt_tokens": 300, "completion_tokens": 0}] * 2)
-    calls = [guard.call(CHAT) for _ in range(8)]  # 2 * $0.0003 used, 8 * $0.0003 held
+    calls = [guard.call(CHAT) for _ in range(8)]  # 2 * $0.0003 used, 8 * $0.001 held
     with pytest.raises(DeniedError):
         guard.call(CHAT)
     (bound,) = overspends(world.store, EntryQuery(), world.clock())
-    assert decimal_of(bound.bound, "usd") == 8 * Decimal("0.0009")
+    assert decimal_of(bound.bound, "usd") == 8 * Decimal("0.0002")
     for call in calls:
         call.settle(None)
-    assert used(guard)["b"][0] == Decimal("0.003") + 8 * Decimal("0.0009")
+    assert used(guard)["b"][0] == Decimal("0.0086") + 8 * Decimal("0.0002")
 
 
 def test_s_grd_1_held_on_every_budget_or_on_none(world: World) -> None:

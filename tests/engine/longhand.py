@@ -157,7 +157,7 @@ def _ratios(stage: BudgetStage, call: Any) -> Ratios:
     context, task, band = stage._context, _task(stage._context), 0
     while 2**band <= call.output_tokens:
         band += 1
-    found = Ratios()
+    found = Ratios(sure=call.sure)
     for step in (step for layer in context.plan.layers for step in layer.budgets):
         for kind, known in context.measures.items():
             if step.hold and task and kind == (step.id, call.priced.model.name, task, band):
@@ -172,7 +172,8 @@ def _held(step: BudgetStep, costs: Any, call: Decimal) -> Decimal | None:
     if step.id not in costs.ratios:
         return None
     units = 10**step.measure.digits
-    exact = Fraction(call) * Fraction(costs.ratios[step.id]) * units
+    prompt = Fraction(min(costs.ratios._sure(step.measure), call))
+    exact = max(Fraction(call) * Fraction(costs.ratios[step.id]), prompt) * units
     return Decimal(-(-exact.numerator // exact.denominator)).scaleb(-step.measure.digits)
 
 

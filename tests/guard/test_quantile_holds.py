@@ -227,3 +227,14 @@ budgets:
         result = CliRunner().invoke(app, ["budget", command, *rest, "--ledger", url, *options])
         assert result.exit_code == 0, result.output
         return result.stdout + (result.stderr if not options else "")
+
+
+@pytest.mark.parametrize(("model", "least"), [("nano", "0.05"), ("large", "0.025")])
+def test_no_less_is_held_than_the_prompt_costs(model, least, guard_of):
+    """At its cheapest price: on `large`, all of it is read from a cache."""
+    guard = guard_of(DAILY.replace("0.1,", "9,"), models=model)
+    for _ in range(10):
+        with guard.call(CODING) as call:
+            call.settle({"prompt_tokens": 1, "completion_tokens": 1})
+    guard.measure()
+    assert held(guard, prompt_tokens=50_000) == Decimal(least)
