@@ -9,7 +9,7 @@ from typing import Final
 import polars as pl
 
 from costlens_policy.advise.calls import CallSums
-from costlens_policy.cli.recorded_calls import CallReader
+from costlens_policy.cli.call_rows import CallReader
 from costlens_policy.replay import ColumnMapping
 from costlens_policy.replay.columns.batch import RECORDED
 from costlens_policy.replay.stream.copy import SeenIds
