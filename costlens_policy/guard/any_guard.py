@@ -214,6 +214,8 @@ class AnyGuard:
                     released[item] = problem
                 else:
                     charge = self._settle(call_id(id, item), response, None, None, None)
+                    failed = released.pop(item, "")
+                    problem = problem or (f"another line reports that it failed (`{failed}`)" if failed else "")
                     if problem:
                         charge = charge._replace(notes=(*charge.notes, problem))
                     charged.setdefault(item, charge)

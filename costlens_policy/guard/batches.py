@@ -8,7 +8,7 @@ platform.openai.com/docs/guides/batch), the results of Anthropic's message batch
 docs.anthropic.com/en/docs/build-with-claude/batch-processing), the files of Gemini's batches (``key``, ``response``,
 ``error``; ai.google.dev/gemini-api/docs/batch-api) and of Bedrock's (``recordId``, ``modelOutput``, ``error``;
 docs.aws.amazon.com/bedrock/latest/userguide/batch-inference-results.html). None bills requests that failed, expired or
-were canceled.
+were canceled. A line that reports an error and an answer contradicts itself, and is charged.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class BatchSettled:
     """What became of the items whose results were read.
 
     ``charged`` are those that the provider answered; one whose result or usage is not understood is charged at its
-    worst. ``released`` are those that it did not bill, with its reason. ``problems`` are lines that belong to no item
-    that is held: nothing was charged or given back for them.
+    worst. ``released`` are those that it did not bill, with its reason; what another line answers is charged.
+    ``problems`` are lines that belong to no item that is held: nothing was charged or given back for them.
     """
 
     id: str
@@ -153,10 +153,10 @@ def _item_of(row: Mapping[str, Any]) -> Any:
 def _of_named(item: str, row: Mapping[str, Any], name: str) -> BatchResult:
     """Return the result of Gemini or Bedrock: an answer under its name, or an error in its place."""
     answer, error = _fields(row.get(name)), _fields(row.get("error"))
+    if answer:
+        return BatchResult(item, "answered", answer, _contradicted(error))
     if error:
         return BatchResult(item, "failed", problem=_said(error))
-    if answer:
-        return BatchResult(item, "answered", answer)
     return BatchResult(item, "unreadable", problem=f"neither `{name}` nor an `error` is there")
 
 
@@ -164,10 +164,12 @@ def _of_openai(item: str, row: Mapping[str, Any]) -> BatchResult:
     response, error = _fields(row.get("response")), _fields(row.get("error"))
     status = response.get("status_code")
     body = _fields(response.get("body"))
+    if _counts(body.get("usage")) or (status == 200 and body):
+        failure = error or ({} if status == 200 else _fields(body.get("error")) or {"code": f"status {status}"})
+        # bodies report the tier of no batch
+        return BatchResult(item, "answered", {**body, SERVICE_TIER: BATCH}, _contradicted(failure))
     if error:
         return BatchResult(item, "failed", problem=_said(error))
-    if status == 200 and body:
-        return BatchResult(item, "answered", {**body, SERVICE_TIER: BATCH})  # bodies report the tier of no batch
     if isinstance(status, int) and status != 200:
         return BatchResult(item, "failed", problem=_said(_fields(body.get("error"))) or f"status {status}")
     return BatchResult(item, "unreadable", problem="the `response` has neither a `body` nor a status that is an error")
@@ -177,6 +179,8 @@ def _of_anthropic(item: str, result: Mapping[str, Any]) -> BatchResult:
     kind = result.get("type")
     if kind == "succeeded":
         return BatchResult(item, "answered", result.get("message"))
+    if _counts(_fields(message := result.get("message")).get("usage")):
+        return BatchResult(item, "answered", message, _contradicted({"code": str(kind)}))
     if kind in ("canceled", "expired"):
         return BatchResult(item, "failed", problem=str(kind))
     if kind == "errored":
@@ -191,6 +195,19 @@ def _fields(value: Any) -> Mapping[str, Any]:
         dump = getattr(value, "model_dump", None)
         value = dump() if callable(dump) else None
     return value if isinstance(value, Mapping) else {}
+
+
+def _counts(usage: Any) -> bool:
+    """Return whether a usage counts anything: those of failed requests may be all zeros."""
+    return any(
+        bool(number) if type(number) in (int, float) else isinstance(number, Mapping) and _counts(number)
+        for number in _fields(usage).values()
+    )
+
+
+def _contradicted(error: Mapping[str, Any]) -> str:
+    """Return what is wrong with an answer that came with an error; empty where none did."""
+    return f"its result is an error (`{_said(error)}`) and an answer; the answer is charged" if error else ""
 
 
 def _said(error: Mapping[str, Any]) -> str:

@@ -169,6 +169,33 @@ class TestSettling:
         assert settled.released == {"b": "invalid_request: no", "c": "expired", "d": "canceled"}
         assert standing(guard) == (COST, 0)
 
+    @pytest.mark.parametrize(
+        "line",
+        [
+            {"response": {"status_code": 200, "body": {"model": "mini", "usage": USAGE}}, "error": {"code": "x"}},
+            {"response": {"status_code": 500, "body": {"model": "mini", "usage": USAGE}}, "error": None},
+            {"result": {"type": "errored", "message": {"model": "mini", "usage": USAGE}}},
+            {"result": {"type": "expired", "message": {"model": "mini", "usage": USAGE}}},
+        ],
+    )
+    def test_an_error_that_comes_with_a_usage_is_charged(self, guard, line):
+        guard.submit({"a": REQUEST}, id="night")
+        settled = guard.settle_batch("night", [{"custom_id": "a", **line}])
+        assert (settled.charged["a"].cost, settled.released) == (COST, {})
+        assert "and an answer; the answer is charged" in settled.charged["a"].notes[-1]
+
+    def test_a_usage_of_zeros_is_none_of_a_failed_item(self, guard):
+        guard.submit({"a": REQUEST}, id="night")
+        zeros = {**dict.fromkeys(USAGE, 0), "prompt_tokens_details": {"cached_tokens": 0}}
+        assert guard.settle_batch("night", [openai("a", status=500, usage=zeros)]).released == {"a": "status 500"}
+
+    def test_an_item_that_failed_and_was_answered_is_charged(self, guard):
+        guard.submit({"a": REQUEST}, id="night")
+        lines = [openai("a", error={"code": "batch_expired"}), openai("a", usage=USAGE)]
+        settled = guard.settle_batch("night", lines)
+        assert (settled.charged["a"].cost, settled.released) == (COST, {})
+        assert "another line reports that it failed (`batch_expired`)" in settled.charged["a"].notes
+
     def test_results_of_gemini(self, guard):
         guard.submit({**THREE, "d": REQUEST}, id="night")
         answer = {"candidates": [], "usageMetadata": {"promptTokenCount": 1000, "candidatesTokenCount": 50}}
