@@ -398,7 +398,9 @@ class NeedsApproval(Section):
     """Shown to whoever has to wait, and to whoever decides."""
     wait: DurationText = "0s"
     """How long the guard waits for an answer before it refuses the call, at most ``10m``; absent means not at all."""
-    approvers: Annotated[tuple[str, ...], Field(examples=[["ada", "grace"]])] = ()
+    approvers: Annotated[
+        tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1, examples=[["ada", "grace"]])
+    ] = ()
     """Who may approve, as the authors of approvals; absent means anybody who may change the ledger."""
 
     @model_validator(mode="after")

@@ -36,9 +36,9 @@ _ANSWERS: Final = ("ask", "approve", "deny")
 class Adjustment:
     """A manual adjustment. ``id`` makes repeating it harmless. Raises ``AdjustmentError`` for one that is invalid.
 
-    An override needs ``expires_at``; a top-up ends with its period at the latest, and needs ``expires_at`` where no
-    window from first use is in force. ``about`` is JSON data that the entry carries beside author and reason, such as
-    the day and the model that an invoice corrects.
+    An override needs ``expires_at``; a top-up or approval ends with its period at the latest, and needs ``expires_at``
+    where no window from first use is in force. ``about`` is JSON data that the entry carries beside author and reason,
+    such as the day and the model that an invoice corrects.
     """
 
     id: str
@@ -65,6 +65,8 @@ class Adjustment:
         period = self.account.period
         if self.kind == "topup" and period.first_use and not (period.resets_at or self.expires_at):
             raise AdjustmentError("a top-up must have an expiry time while no window is in force")
+        if self.kind == "approve" and period.first_use and not (period.resets_at or self.expires_at):
+            raise AdjustmentError("an approval must have an expiry time while no window is in force")
         if self.kind in _ANSWERS and not checked_text(self.threshold, "the name of a threshold"):
             raise AdjustmentError(f"an adjustment of kind `{self.kind}` must name a threshold")
         if self.kind in ("revoke", "set", "correct", "release", "ask") and self.expires_at is not None:

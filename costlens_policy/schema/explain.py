@@ -179,7 +179,7 @@ def _bad_form(document: LocatedDocument, broken: Violation) -> Diagnostic:
 
 def _out_of_range(document: LocatedDocument, broken: Violation) -> Diagnostic:
     value, schema = broken.value, broken.schema
-    limits = {"minimum": "at least", "maximum": "at most"}
+    limits = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
     advice = _range(schema)
     if schema.get("maximum") == 1 and isinstance(value, int | Decimal) and 1 < value <= 100:
         advice = f"a ratio is from 0 to 1: {value} % is `{Decimal(value) / 100}`"
@@ -258,6 +258,8 @@ _RULES: Final[dict[str, Callable[[LocatedDocument, Violation], Diagnostic]]] = {
     "pattern": _bad_form,
     "minimum": _out_of_range,
     "maximum": _out_of_range,
+    "exclusiveMinimum": _out_of_range,
+    "exclusiveMaximum": _out_of_range,
     "minLength": _wrong_length,
     "maxLength": _wrong_length,
     "minItems": _wrong_length,

@@ -47,16 +47,16 @@ def check_dead_thresholds(subject: Subject) -> Iterator[Diagnostic]:
 def _reason(budget: Budget, threshold: Threshold) -> tuple[str, str, str] | None:
     """Return which key keeps a threshold from being active, why, and what to do; None where it can be."""
     hard = getattr(budget, f"hard_limit_{base_of(budget.unit)}")
-    if threshold.amount is not None:
-        if isinstance(hard, str) or threshold.amount < hard or budget.carry_over is not None:
-            return None
-        return threshold.condition, "calls are denied before", f"choose an amount below `{hard}`"
     if threshold.needs_approval is not None and isinstance(budget.window, CallWindow):
         return (
             "needs_approval",
             "a limit on each call is not kept in a ledger, so nobody can approve anything there",
             "use a window, or an access rule that denies such calls",
         )
+    if threshold.amount is not None:
+        if isinstance(hard, str) or threshold.amount < hard or budget.carry_over is not None:
+            return None
+        return threshold.condition, "calls are denied before", f"choose an amount below `{hard}`"
     if threshold.at_burn_rate is not None:
         return _burn_reason(budget, threshold.at_burn_rate)
     if not threshold.is_forecast:
@@ -95,7 +95,8 @@ def _burn_reason(budget: Budget, burn: BurnRate) -> tuple[str, str, str] | None:
 def _longest(window: CalendarWindow | RollingWindow | FirstUseWindow | FixedWindow) -> timedelta:
     """Return how long a window can be."""
     if isinstance(window, CalendarWindow):
-        return timedelta(days={"day": 2, "week": 8, "month": 32, "quarter": 93, "year": 367}[window.calendar])
+        days = {"day": 1, "week": 7, "month": 31, "quarter": 92, "year": 366}[window.calendar]
+        return timedelta(days=days, hours=0 if window.zone == "UTC" else 2)  # no zone sets clocks back further
     if isinstance(window, FixedWindow):
         return window.ends_at - window.starts_at
     return duration_of(window.rolling if isinstance(window, RollingWindow) else window.from_first_use)

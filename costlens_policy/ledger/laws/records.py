@@ -32,6 +32,7 @@ from costlens_policy.ledger.laws.build import (
     LIFETIME,
     NOW,
     account,
+    from_first_use,
     hold,
     hold_lines,
     settlement,
@@ -399,6 +400,14 @@ class ApprovalLaws:
         assert (store.balances([place], NOW)[0].grants.override, store.balances([place], NOW)[0].grants.topup) == (
             None, 0,
         )  # fmt: skip
+
+    def test_an_approval_never_outlives_a_window_from_first_use(self, store: Store) -> None:
+        place = from_first_use(3600)
+        with pytest.raises(AdjustmentError, match="an approval must have an expiry time"):
+            _answer(store, "one", "approve", place, 90)
+        _answer(store, "two", "approve", place, 90, NOW + timedelta(minutes=1))
+        assert _approved(store, place, NOW) == ((_THRESHOLD, 90),)
+        assert _approved(store, place, NOW + timedelta(minutes=1)) == ()
 
     def test_another_threshold_and_what_else_is_granted_stay(self, store: Store) -> None:
         place = account(period=_NOVEMBER)
