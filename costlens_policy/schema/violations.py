@@ -45,6 +45,11 @@ def violations(kind: str, plain: Any) -> Iterator[Violation]:
         yield from _read(error)
 
 
+def _exact(bound: Any) -> Any:
+    """Return a number of a schema as it is written: documents have decimals, and a double may be just below one."""
+    return Decimal(repr(bound)) if isinstance(bound, float) else bound
+
+
 @cache
 def _inline_schema(kind: str) -> Schema:
     """Return a kind's schema with every reference replaced by what it refers to; a section may contain its own kind."""
@@ -56,7 +61,7 @@ def _inline_schema(kind: str) -> Schema:
             return [inline(item) for item in part]
         if not isinstance(part, dict):
             return part
-        merged = {key: inline(value) for key, value in part.items()}
+        merged = {key: _exact(inline(value)) for key, value in part.items()}
         if isinstance(reference := merged.pop("$ref", None), str):
             references.append((merged, reference.rpartition("/")[2]))
         return merged

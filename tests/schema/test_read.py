@@ -135,3 +135,13 @@ def test_a_version_read_as_a_number_is_to_be_quoted() -> None:
     (located,) = compose(source_of(text)).documents
     _, (problem,) = read_document(located)
     assert problem.help == 'YAML reads 1.10 as a number; quote it: `version: "1.10"`'
+
+
+@pytest.mark.parametrize(
+    ("quantile", "codes"), [("0.5", []), ("0.999", []), ("0.4999", ["CL108"]), ("0.9991", ["CL108"])]
+)
+def test_a_bound_is_compared_as_it_is_written(quantile: str, codes: list[str]) -> None:
+    """The double next to 0.999 is below it."""
+    hold = f"{{quantile: {quantile}, cases: 999}}"
+    found = problems(f"budgets: [{{id: a, hard_limit_usd: 5, hold: {hold}, window: {{calendar: day}}}}]")
+    assert [code for code, _, _ in found] == codes
