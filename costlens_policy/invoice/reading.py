@@ -7,18 +7,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
+from hashlib import blake2b
 from itertools import pairwise
 from typing import Any, Final
 
 from costlens_policy.catalogue import Usage
 from costlens_policy.diagnostics.suggestion import listed
 from costlens_policy.frozen import frozen
-from costlens_policy.invoice.formats import FORMATS, Format, format_of
+from costlens_policy.invoice.formats import FORMATS, Format, format_of, period_of
 from costlens_policy.invoice.formats.tables import Table
 from costlens_policy.invoice.lines import BilledLine, Fields, InvoiceError, model_stem
 from costlens_policy.money import MAX_FRACTION_DIGITS, add, fraction_digits, multiply
 from costlens_policy.replay.traffic.json_text import FURTHER_PAGES
-from costlens_policy.replay.traffic.sources import read_file
+from costlens_policy.replay.traffic.sources import RawRow, read_file
 
 __all__ = ["Invoice", "read_invoice"]
 
@@ -29,9 +30,9 @@ _DOLLAR: Final = "USD"
 class Invoice:
     """Lines in US dollars.
 
-    They cover the days from ``start`` on, before ``end``. ``costs`` is false where no line has an amount. ``notes``
-    list what was counted once, converted or left out. ``is_whole`` is false where files announce pages that no file
-    has.
+    They cover the days from ``start`` on, before ``end``, also those for which nothing is billed. ``costs`` is false
+    where no line has an amount. ``notes`` list what was counted once, converted or left out. ``is_whole`` is false
+    where files announce pages that no file has.
     """
 
     files: tuple[str, ...]
@@ -74,12 +75,13 @@ def read_invoice(
     notes = [note for file in read for note in file.notes]
     if doubled:
         notes.append(f"{doubled:,} lines are in several files and count once")
+    empty = [period for file in read for period in file.empty]
     further = sum(file.has_more for file in read)
     return Invoice(
         tuple(files),
         lines,
-        min(line.start for line in lines),
-        max(line.end for line in lines),
+        min((*(line.start for line in lines), *(period[0] for period in empty))),
+        max((*(line.end for line in lines), *(period[1] for period in empty))),
         (*notes, *_conversions(by_file, rates or {})),
         is_whole=further == 0 or further < len(read),
     )
@@ -93,20 +95,51 @@ class _File:
         self.ignored = 0
         self.has_more = False
         self.notes: list[str] = []
+        self.empty: list[tuple[datetime, datetime]] = []
+        """Periods for which nothing is billed."""
+        self._seen: set[bytes] = set()
+        self._repeated: Counter[bool] = Counter()
         self._table = table
         self._zone = zone
         self._format: Format | None = None
 
     def lines(self) -> Iterator[BilledLine]:
-        for row in read_file(self.name, self._note):
+        for row in read_file(self.name, self._note, empty_periods=True):
             fields = Fields(row, self._zone)
             if row.problem:
                 raise fields.error(row.problem)
-            found = tuple((self._table.lines if self._table is not None else self._found(fields).reads)(fields))
+            found = () if row.empty else tuple(self._reads(fields))
+            if not found and self._table is None and (period := period_of(fields)) is not None:
+                self.empty.append(period)
+                continue
             self.ignored += not found
-            yield from found
+            if not (found and self._is_repeated(row) and self._counts_once(found)):
+                yield from found
+        self.notes += self._repetitions()
         if self.ignored:
             self.notes.append(f"{self.ignored:,} rows of `{self.name}` bill no models and are left out")
+
+    def _reads(self, fields: Fields) -> Iterator[BilledLine]:
+        return (self._found(fields).reads if self._table is None else self._table.lines)(fields)
+
+    def _is_repeated(self, row: RawRow) -> bool:
+        """Whether an earlier row of the file has the same cells."""
+        mark = blake2b(repr(sorted(row.fields.items())).encode("utf-8", "replace"), digest_size=16).digest()
+        known = mark in self._seen
+        self._seen.add(mark)
+        return known
+
+    def _counts_once(self, lines: tuple[BilledLine, ...]) -> bool:
+        """Whether a line that is there twice is the same one, as in buckets, which have one line of a kind each."""
+        once = lines[0].format in _EXCLUSIVE
+        self._repeated[once] += 1
+        return once
+
+    def _repetitions(self) -> Iterator[str]:
+        if self._repeated[True]:
+            yield f"{self._repeated[True]:,} lines are in `{self.name}` more than once and count once"
+        if self._repeated[False]:
+            yield f"{self._repeated[False]:,} lines of `{self.name}` are equal to earlier ones in every cell, and count"
 
     def _note(self, text: str) -> None:
         if text.endswith(FURTHER_PAGES):

@@ -94,8 +94,12 @@ def test_openai_dashboard_exports_have_empty_days(write):
         "1780444800,1780531200,2026-06-03T00:00:00+00:00,2026-06-04T00:00:00+00:00,0.895,usd,,\n"
         "1780531200,1780617600,2026-06-04T00:00:00+00:00,2026-06-05T00:00:00+00:00,,,,\n"
     )
-    (line,) = read_invoice([write(text, "costs.csv")]).lines
+    invoice = read_invoice([write(text, "costs.csv")])
+    (line,) = invoice.lines
     assert (line.start, line.amount, line.model) == (DAY, Decimal("0.895"), "")
+    assert invoice.end == DAY + timedelta(days=2)
+    with pytest.raises(InvoiceError, match=r"costs.csv:3`: `amount_value` is empty: the line has no amount"):
+        read_invoice([write(text.replace(",,,,", ',,usd,"gpt-5, input",'), "costs.csv")])
 
 
 def test_openai_usage_is_disjoint(write):
@@ -310,3 +314,46 @@ class TestOnePeriodTwice:
             read_invoice([api, write(CONSOLE, "b.csv")])
         other = write(CONSOLE.replace("2026-06-03", "2026-06-04"), "b.csv")
         assert len(read_invoice([api, other, write(CONSOLE_USAGE, "c.csv")]).lines) == 5
+
+
+def test_a_day_for_which_nothing_is_billed_belongs_to_the_invoice(write):
+    openai = costs_page(*((DAY + timedelta(days=day), "gpt-5, input", "1") for day in range(3)))
+    openai["data"][0]["results"] = openai["data"][2]["results"] = []
+    invoice = read_invoice([write(openai)])
+    assert (invoice.start, invoice.end, len(invoice.lines)) == (DAY, DAY + timedelta(days=3), 1)
+    later = {"starting_at": "2026-06-04T00:00:00Z", "ending_at": "2026-06-05T00:00:00Z", "results": []}
+    anthropic = {"data": [*ANTHROPIC_COSTS["data"], later], "has_more": False}
+    assert read_invoice([write(anthropic, "b.json")]).end == DAY + timedelta(days=2)
+
+
+class TestTwiceInOneFile:
+    def test_a_bucket_counts_once(self, write):
+        page = costs_page((DAY, "gpt-5, input", "1"))
+        for content in (json.dumps([page, page]), json.dumps(page) + "\n" + json.dumps(page)):
+            invoice = read_invoice([write(content, "a.json")])
+            assert [line.amount for line in invoice.lines] == [1]
+            assert any("1 lines are in" in note and "count once" in note for note in invoice.notes)
+
+    def test_a_line_of_a_report_is_noted(self, write):
+        invoice = read_invoice([write(CUR + CUR.splitlines()[2] + "\n", "cur.csv")])
+        assert [line.amount for line in invoice.lines].count(Decimal("0.01")) == 2
+        assert any("1 lines of" in note and "equal to earlier ones in every cell" in note for note in invoice.notes)
+
+
+def test_buckets_are_read_as_json_lines(write):
+    page = costs_page((DAY, "gpt-5, input", "1"), (DAY + timedelta(days=1), "gpt-5, input", "2"))
+    page["data"].append({**page["data"][0], "start_time": page["data"][1]["end_time"], "results": []})
+    page["data"][2]["end_time"] = page["data"][2]["start_time"] + 86400
+    for buckets in (page["data"], page["data"][:1], page["data"][::-1]):
+        invoice = read_invoice([write("".join(json.dumps(bucket) + "\n" for bucket in buckets), "a.jsonl")])
+        assert (invoice.start, len(invoice.lines)) == (DAY, min(len(buckets), 2))
+        assert invoice.end == DAY + timedelta(days=len(buckets))
+
+
+def test_credits_of_models_stand_apart_in_focus_and_unknown_categories_are_refused(write):
+    line = FOCUS.splitlines()[1]
+    credit = line.replace("1.5,", "-0.1,").replace("Usage", "credit")
+    usage, apart, *_ = read_invoice([write(FOCUS.replace(line, f"{line}\n{credit}"), "focus.csv")]).lines
+    assert (usage.kind, apart.kind, apart.amount, apart.model) == ("usage", "credit", Decimal("-0.1"), "")
+    with pytest.raises(InvoiceError, match=r"`ChargeCategory` must be one of Usage, Purchase, .*, got `Foo`"):
+        read_invoice([write(FOCUS.replace(",Usage,", ",Foo,"), "focus.csv")])

@@ -109,7 +109,9 @@ def test_sums_of_an_hour_have_what_stands_beside_them():
         "has_more": True,
     }
     rows, _, notes = read(json.dumps(page, indent=2))
+    *rows, empty = rows
     assert [(row["start_time"], row["model"]) for row in rows] == [(5, "a"), (5, "b")]
+    assert empty == {"object": "bucket", "start_time": 6}
     assert "further pages" in notes[0]
 
 

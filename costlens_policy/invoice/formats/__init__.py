@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Final, TypeAlias
 
 from costlens_policy.frozen import frozen
 from costlens_policy.invoice.formats import anthropic, aws, focus, openai, tables
 from costlens_policy.invoice.lines import BilledLine, Fields
 
-__all__ = ["FORMATS", "Format", "format_of"]
+__all__ = ["FORMATS", "Format", "format_of", "period_of"]
 
 Reader: TypeAlias = Callable[[Fields], Iterator[BilledLine]]
 
@@ -43,6 +44,13 @@ FORMATS: Final = (
     Format("focus", "FOCUS 1.0 to 1.2, of any provider", ("ChargePeriodStart", "BilledCost"), focus.rows),
     *(Format(table.name, table.about, table.signature, table.lines) for table in tables.READY),
 )  # fmt: skip
+
+
+def period_of(fields: Fields) -> tuple[datetime, datetime] | None:
+    """Return the time that a bucket without results is for; None where it is no bucket of an invoice."""
+    if fields.has("start_time"):
+        return fields.span("start_time", "end_time", "s")
+    return fields.span("starting_at", "ending_at") if fields.has("starting_at") else None
 
 
 def format_of(fields: Fields) -> Format | None:

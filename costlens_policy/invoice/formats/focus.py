@@ -33,9 +33,7 @@ def rows(fields: Fields) -> Iterator[BilledLine]:
     start, end = fields.span("ChargePeriodStart", "ChargePeriodEnd")
     meter = fields.text("SkuMeter")
     bucket = token_kind(meter)
-    kind = _CATEGORIES.get(fields.text("ChargeCategory") or "Usage", "fee")
-    if kind == "credit" and fields.text("x_Model"):
-        kind = "usage"  # a correction of calls, as `budget export` writes it
+    kind = _kind(fields)
     currency = fields.text("BillingCurrency").upper()
     if not currency:
         raise fields.error("`BillingCurrency` is empty: the line has no currency")
@@ -48,6 +46,15 @@ def rows(fields: Fields) -> Iterator[BilledLine]:
         tier=fields.text("x_ServiceTier"), kind_of_token=bucket,
         about=" ".join(filter(None, (meter, fields.text("ChargeDescription"), fields.text("ChargeClass")))),
     )  # fmt: skip
+
+
+def _kind(fields: Fields) -> LineKind:
+    category = (fields.text("ChargeCategory") or "Usage").capitalize()
+    if category not in _CATEGORIES:
+        raise fields.error(f"`ChargeCategory` must be one of {', '.join(_CATEGORIES)}, got `{category}`")
+    if category == "Adjustment" and fields.text("x_Model"):
+        return "usage"  # a correction of calls, as `budget export` writes it
+    return _CATEGORIES[category]
 
 
 def _provider(name: str) -> str:

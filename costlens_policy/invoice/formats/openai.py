@@ -28,7 +28,7 @@ def costs(fields: Fields) -> Iterator[BilledLine]:
 
 def exported_costs(fields: Fields) -> Iterator[BilledLine]:
     """Yield the line of a row of the dashboard; days without costs have empty rows."""
-    if fields.text("amount_value"):
+    if fields.text("amount_value") or fields.text("line_item"):
         yield _cost(fields, "amount_value", "amount_currency")
 
 

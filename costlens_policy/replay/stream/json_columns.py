@@ -212,6 +212,8 @@ class _Reading:
     def _decoded(self, number: int, text: str, ended: bool) -> Iterator[_Odd]:
         bare = text.strip(BLANK)
         for item in objects_in_line(number, bare, ended) if bare else ():
+            if item.empty:
+                continue
             fields = item.fields if item.problem or not self.table.keys else beside(self.table.keys, item.fields)
             yield RawRow(self.table.name, number, fields, item.text, item.problem), item.halved
 

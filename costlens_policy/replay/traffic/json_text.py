@@ -70,6 +70,8 @@ class JsonObject(NamedTuple):
     problem: str = ""
     halved: bool = False
     """Whether it had unpaired surrogates, which no text can hold."""
+    empty: bool = False
+    """Whether it is no row, but the period of sums of which there are none."""
 
 
 def json_objects(name: str, lines: Iterator[str] | TextIO, note: Callable[[str], None]) -> Iterator[JsonObject]:
@@ -121,7 +123,10 @@ def _is_more_than_lines(first: str, second: str) -> bool:
         # A line that is damaged is followed by another object, one that is pretty-printed by a key.
         begins, goes_on = first.strip(BLANK), second.strip(BLANK)[:1]
         return begins[:1] == "{" and (begins[-1] in "{[:" or goes_on in ("", '"', "}", "["))
-    return isinstance(value, dict) and _wrapped(value, AROUND) is not None
+    if not isinstance(value, dict) or (key := _wrapped(value, AROUND)) is None:
+        return False
+    is_bucket = key == _BUCKETS and _is_period(value) and not any(name in value for name in _MORE)
+    return not is_bucket
 
 
 def _lines(before: str, lines: Iterator[str]) -> Iterator[JsonObject]:
@@ -164,6 +169,8 @@ def _rows(line: int | None, value: Any, text: str, around: Sequence[str] = (_BUC
         yield JsonObject(line, {}, text, "each row must be a JSON object")
     elif (key := _wrapped(value, around)) is not None:
         beside = {name: item for name, item in value.items() if not isinstance(item, dict | list)}
+        if key == _BUCKETS and not value[key] and _is_period(beside):
+            yield JsonObject(line, beside, text, empty=True)
         for item in value[key]:
             yield from _rows(line, {**beside, **item} if key == _BUCKETS else _kept(key, item), text)
     elif "\\ud" in text or "\\uD" in text:
@@ -171,6 +178,10 @@ def _rows(line: int | None, value: Any, text: str, around: Sequence[str] = (_BUC
         yield JsonObject(line, whole, text, halved=whole != value)
     else:
         yield JsonObject(line, value, text)
+
+
+def _is_period(fields: Mapping[str, Any]) -> bool:
+    return any(name.startswith("start") for name in fields)
 
 
 def _whole(value: Any) -> Any:

@@ -58,16 +58,20 @@ class RawRow:
     fields: Mapping[str, Any]
     text: str = ""
     problem: str = ""
+    empty: bool = False
 
 
-def read_file(name: str, note: Callable[[str], None] = lambda text: None) -> Iterator[RawRow]:
+def read_file(
+    name: str, note: Callable[[str], None] = lambda text: None, *, empty_periods: bool = False
+) -> Iterator[RawRow]:
     """Yield the rows of one file, whose format is recognized by its name or its first bytes.
 
     Folders of the path such as `team=search` give columns; those of the file itself take precedence. ``note`` receives
-    notes on the file. Raises ``TrafficError`` if the file as a whole cannot be read.
+    notes on the file. With ``empty_periods``, the period of sums of which there are none is a row that is ``empty``.
+    Raises ``TrafficError`` if the file as a whole cannot be read.
     """
     keys = partition_of(name)
-    rows = _rows(name, note)
+    rows = (row for row in _rows(name, note) if empty_periods or not row.empty)
     if keys:
         rows = (row if row.problem else replace(row, fields=beside(keys, row.fields)) for row in rows)
     try:
@@ -244,6 +248,9 @@ def csv_header(name: str, cells: list[str]) -> list[str]:
 def _json(name: str, stream: Lines, note: Callable[[str], None]) -> Iterator[RawRow]:
     last = halved = 0
     for found in json_objects(name, stream, note):
+        if found.empty:
+            yield RawRow(name, found.line or last + 1, found.fields, found.text, empty=True)
+            continue
         last = max(last + 1, found.line or 0)
         halved += found.halved
         yield RawRow(name, last, found.fields, found.text, found.problem)
