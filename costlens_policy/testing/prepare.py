@@ -210,6 +210,7 @@ class _BalancesOfCases:
             budget = self._known.budget(entry.budget)
             if budget is None:  # which has been reported
                 continue
+            self._check_earlier(budget, entry, path)
             override = self._in_force(entry.override, now, (*path, "override"))
             topup = self._in_force(entry.topup, now, (*path, "topup"))
             try:
@@ -232,6 +233,12 @@ class _BalancesOfCases:
                 if problem := key_problem(entry.key):
                     self._problems.report("CL611", f"a scope key {problem}", (*path, "key"))
                 yield (budget, entry.key), balance
+
+    def _check_earlier(self, budget: str, entry: BalanceInput, path: Path) -> None:
+        """Report earlier periods of a budget that carries nothing over."""
+        if entry.earlier and self._known.plan.budgets[budget][1].carry_over is None:
+            message = f"budget `{budget}` carries nothing over from earlier periods"
+            self._problems.report("CL611", message, (*path, "earlier"), help="it has no `carry_over`")
 
     def _used(self, entry: BalanceInput, now: datetime | None) -> Decimal:
         if isinstance(entry.used, Decimal):

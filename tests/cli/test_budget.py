@@ -487,12 +487,14 @@ class TestApprovers:
     def test_a_large_raise_needs_somebody_else(self, run, folder, url, ask):
         where = ("--reason", "launch", folder, "--ledger", url)
         ask("topup", "all", "5", "--reason", "launch")
-        for more, got in (((), "got none"), (("--approver", "Ann"), "got `Ann`")):
+        for more, got in (((), "got none"), (("--approver", " ANN "), "got `ANN`")):
             result = run("budget", "topup", "all", "0.01", *more, *where)
             assert result.exit_code == 2
             assert "needs `--approver`, somebody other than `Ann`" in result.stderr
             assert got in result.stderr
+        result = run("budget", "set", "all", "11", "--expires", "1h", *where)
+        assert "needs `--approver`" in result.stderr, "what is topped up counts, too"
         assert ask("topup", "all", "7", "--reason", "launch", "--approver", "Bob")["limit"] == "22"
         assert ask("history")[0]["facts"]["approver"] == "Bob"
         assert run("budget", "set", "all", "15.01", "--expires", "1h", *where).exit_code == 2
-        assert ask("set", "all", "15", "--expires", "1h", "--reason", "launch")["limit"] == "27"
+        assert ask("set", "all", "15", "--expires", "1h", "--reason", "launch", "--approver", "Bob")["limit"] == "27"

@@ -266,13 +266,15 @@ def _check_approver(found: Opened, asked: _Change, adjustment: Adjustment) -> No
         raise click.UsageError("`--approver` must not be empty")
     account, step = adjustment.account, found.step(asked.budget)
     above = step.approver_above
-    if above is None or asked.kind not in ("topup", "override") or (approver and approver != author):
+    other = approver.casefold() not in ("", author.strip().casefold())
+    if above is None or asked.kind not in ("topup", "override") or other:
         return
-    if asked.kind == "topup":
-        granted = found.store.balances([account], adjustment.now)[0].grants
-        raised = decimal_of(granted.topup + adjustment.amount, account.unit)
-    else:
-        raised = asked.amount - step.limit if isinstance(step.limit, Decimal) else asked.amount
+    granted = found.store.balances([account], adjustment.now)[0].grants
+    override = adjustment.amount if asked.kind == "override" else granted.override
+    raised = decimal_of(granted.topup + (adjustment.amount if asked.kind == "topup" else 0), account.unit)
+    if override is not None:  # both raise the limit, so they add up
+        limit = step.limit if isinstance(step.limit, Decimal) else Decimal(0)
+        raised += decimal_of(override, account.unit) - limit
     if raised > above:
         much = show_amount(above, account.unit)
         got = f"got `{approver}`" if approver else "got none"
