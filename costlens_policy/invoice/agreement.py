@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -15,7 +15,7 @@ from costlens_policy.invoice.causes import Billed, Cause, causes_of, constant_ra
 from costlens_policy.invoice.lines import DAY, BilledLine, InvoiceError, model_stem
 from costlens_policy.invoice.reading import Invoice
 from costlens_policy.invoice.recorded import HALF_HOUR, Cell, Place, Recorded, Tally
-from costlens_policy.money import ZERO, add, multiply, subtract
+from costlens_policy.money import ZERO, add, multiply, plain, subtract
 from costlens_policy.periods import day_at, start_of_day
 
 __all__ = ["DIMENSIONS", "Agreement", "Row", "Tolerance", "agree", "span_of"]
@@ -155,6 +155,7 @@ def agree(
         for at in sorted({*billed, *held, *corrected})
     ]
     total = _row(Place(), _sum_of(billed.values()), _tally_of(held.values()), _total(corrected.values()), tolerance)
+    total = replace(total, causes=_causes_together(rows, total, tolerance))
     overall = _overall(rows, recorded.cells, by, zone, span, tolerance)
     outside = _tally_of(
         tally for cell, tally in recorded.cells.items() if not _within(cell, span) and _in_months(cell, span, zone)
@@ -324,6 +325,30 @@ def _row(at: Place, billed: Billed, recorded: Tally, corrected: Decimal, toleran
     allowed = max(tolerance.amount, multiply(tolerance.ratio, abs(billed.amount)))
     causes = () if within else causes_of(billed, recorded, difference, allowed)
     return Row(at, billed, recorded, corrected, within, causes)
+
+
+def _causes_together(rows: Iterable[Row], total: Row, tolerance: Tolerance) -> tuple[Cause, ...]:
+    """Return the causes of the total: those of the rows, each with the sum of what it explains there."""
+    by_name: defaultdict[str, list[Cause]] = defaultdict(list)
+    for cause in (cause for row in rows for cause in row.causes):
+        by_name[cause.name].append(cause)
+    if total.within or not by_name:
+        return total.causes
+    found = [_together(name, causes) for name, causes in by_name.items()]
+    left = subtract(total.difference, _total(cause.explains or ZERO for cause in found))
+    if not tolerance.covers(left, total.billed.amount):
+        text = f"${plain(left)} is in rows that are within the tolerance each, or that their causes leave over"
+        found.append(Cause("remainder", text, left, {"usd": plain(left)}))
+    return tuple(found)
+
+
+def _together(name: str, causes: Sequence[Cause]) -> Cause:
+    if len(causes) == 1:
+        return causes[0]
+    amounts = [cause.explains for cause in causes if cause.explains is not None]
+    explains = _total(amounts) if amounts else None
+    worth = f", together ${plain(explains)}" if explains is not None else ""
+    return Cause(name, f"`{name}` in {len(causes):,} rows{worth}", explains, {"rows": len(causes)})
 
 
 def _sum_of(billed: Iterable[Billed]) -> Billed:

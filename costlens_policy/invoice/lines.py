@@ -36,10 +36,10 @@ class InvoiceError(CostlensPolicyError):
 class BilledLine:
     """What a provider bills, or reports as used, for a span of time.
 
-    ``amount`` is in ``currency``, None in reports of usage. ``usage`` is what the line counts, None where it counts no
-    tokens. ``keys`` are the API key, project, workspace or account, by these words. ``kind_of_token`` is the bucket
-    that the amount is for, empty where it is for several or none. ``digits`` is to how many digits after the point the
-    provider has rounded, None where it has not.
+    ``amount`` is in ``currency``, which is empty where the file names none; it is None in reports of usage. ``usage``
+    is what the line counts, None where it counts no tokens. ``keys`` are the API key, project, workspace or account,
+    by these words. ``kind_of_token`` is the bucket that the amount is for, empty where it is for several or none.
+    ``digits`` is to how many digits after the point the provider has rounded, None where it has not.
     """
 
     place: str
@@ -118,6 +118,13 @@ class Fields:
         found = self.number(name)
         if found is None:
             raise self.error(f"`{name}` is empty: the line has no amount")
+        return found
+
+    def currency(self, name: str) -> str:
+        """Return the code of a currency; empty where the row has no such column. Raises ``InvoiceError``."""
+        found = self.text(name).upper()
+        if not found and any(part.partition(".")[0] in self.row.fields for part in name.split("|")):
+            raise self.error(f"`{name}` is empty: the line has no currency")
         return found
 
     def time(self, name: str, unit: TimeUnit = "iso") -> datetime:

@@ -165,7 +165,7 @@ class _File:
 
 def _in_dollars(line: BilledLine, rates: Mapping[str, Decimal]) -> BilledLine:
     """Return a line in US dollars. Raises ``InvoiceError`` for a currency without a rate."""
-    if line.currency == _DOLLAR or line.amount is None:
+    if line.currency in ("", _DOLLAR) or line.amount is None:
         return line
     rate = rates.get(line.currency)
     if rate is None:
@@ -181,8 +181,12 @@ def _in_dollars(line: BilledLine, rates: Mapping[str, Decimal]) -> BilledLine:
 
 def _conversions(by_file: Iterable[Iterable[BilledLine]], rates: Mapping[str, Decimal]) -> Iterator[str]:
     counts = Counter(line.currency for lines in by_file for line in lines if line.amount is not None)
+    for currency in sorted(rates.keys() - counts.keys()):
+        yield f"no line is in {currency}, so its rate is not used"
     for currency, count in sorted(counts.items()):
-        if currency != _DOLLAR:
+        if not currency:
+            yield f"{count:,} lines name no currency and count as US dollars"
+        elif currency != _DOLLAR:
             yield f"{count:,} lines in {currency} count at {rates[currency]:f} US dollars, the rate that was given"
 
 

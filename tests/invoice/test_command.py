@@ -34,6 +34,8 @@ def test_a_log_instead_of_a_ledger(run):
     data = json.loads(result.stdout)
     assert (result.exit_code, data["agrees"], data["total"]["recorded_calls"]) == (9, False, 60)
     beyond = {(row["day"], row["causes"][0]["cause"]) for row in data["rows"] if not row["within"]}
+    total = {cause["cause"]: cause["explains_usd"] for cause in data["total"]["causes"]}
+    assert total == {"unseen": "0.27875", "tier": "-0.0770875", "tools": "0.25"}
     assert beyond == {("2026-06-03", "unseen"), ("2026-06-04", "tier"), ("2026-06-05", "tools")}
 
 
@@ -82,6 +84,7 @@ def test_what_no_budget_has_counted_stays_a_difference(run, url, write):
         (("--ledger", "URL", "--tolerance", "lots"), "`--tolerance` must be a percentage such as 0.5%, or an amount"),
         (("--ledger", "URL", "--rate", "EUR"), "`--rate` must be NAME=VALUE, got `EUR`"),
         (("--ledger", "URL", "--rate", "EUR=-1"), "a rate must be a positive number of US dollars, got `-1`"),
+        (("--ledger", "URL", "--rate", "usd=2"), "`--rate` is for another currency than US dollars"),
         (("--ledger", "URL", "--zone", "Mars"), "unknown time zone `Mars`"),
         (("--ledger", "URL", "--set", "provider=x"), "`--set` and `--only` belong to a plain table"),
     ],

@@ -357,3 +357,23 @@ def test_credits_of_models_stand_apart_in_focus_and_unknown_categories_are_refus
     assert (usage.kind, apart.kind, apart.amount, apart.model) == ("usage", "credit", Decimal("-0.1"), "")
     with pytest.raises(InvoiceError, match=r"`ChargeCategory` must be one of Usage, Purchase, .*, got `Foo`"):
         read_invoice([write(FOCUS.replace(",Usage,", ",Foo,"), "focus.csv")])
+
+
+def test_a_currency_is_named_or_noted(write):
+    page = costs_page((DAY, "gpt-5, input", "1"))
+    page["data"][0]["results"][0]["amount"]["currency"] = None
+    with pytest.raises(InvoiceError, match=r"`amount.currency` is empty: the line has no currency"):
+        read_invoice([write(page)])
+    with pytest.raises(InvoiceError, match="`line_item_currency_code` is empty"):
+        read_invoice([write(CUR.replace(",USD,", ",,"), "cur.csv")])
+    table = Table.of({"time": "Date", "amount": "Cost"}, {"provider": "azure"}, {})
+    notes = read_invoice([write("Date,Cost\n2026-06-03,1\n", "t.csv")], table, {"EUR": Decimal(2)}).notes
+    assert notes == ("no line is in EUR, so its rate is not used", "1 lines name no currency and count as US dollars")
+
+
+def test_unknown_kinds_of_lines_are_refused(write):
+    with pytest.raises(InvoiceError, match=r"`line_item_line_item_type` must be one of Usage, .*, got `Foo`"):
+        read_invoice([write(CUR.replace(",Credit,", ",Foo,"), "cur.csv")])
+    table = Table.of({"time": "Date", "amount": "Cost", "kind": "Kind"}, {"provider": "azure"}, {})
+    with pytest.raises(InvoiceError, match=r"the kind must be one of usage, .*, got `foo`"):
+        read_invoice([write("Date,Cost,Kind\n2026-06-03,1,foo\n", "t.csv")], table)

@@ -231,6 +231,8 @@ def _rates(given: tuple[str, ...]) -> dict[str, Decimal]:
             rate = Decimal(0)
         if not rate.is_finite() or rate <= 0:
             raise click.UsageError(f"a rate must be a positive number of US dollars, got `{text}`")
+        if currency.upper() == "USD":
+            raise click.UsageError("`--rate` is for another currency than US dollars, got `USD`")
         rates[currency.upper()] = rate
     return rates
 

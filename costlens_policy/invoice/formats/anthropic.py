@@ -36,7 +36,7 @@ def costs(fields: Fields) -> Iterator[BilledLine]:
     amount = multiply(fields.amount("amount"), _CENT)
     yield BilledLine(
         fields.place, "anthropic-costs", "anthropic", start, end, fields.text("model"), fields.keys(**_KEYS),
-        _kind_of(fields.text("cost_type")), amount, fields.text("currency").upper() or "USD",
+        _kind_of(fields.text("cost_type")), amount, fields.currency("currency"),
         tier=fields.text("service_tier").lower(), kind_of_token=_KINDS.get(fields.text("token_type"), ""),
         about=fields.text("description"),
     )  # fmt: skip

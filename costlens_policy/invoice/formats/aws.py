@@ -29,7 +29,9 @@ _PER_UNIT: Final = {"1k tokens": 1000, "1m tokens": 1_000_000, "tokens": 1, "tok
 _LINES: Final[dict[str, LineKind]] = {
     "Usage": "usage", "DiscountedUsage": "usage", "SavingsPlanCoveredUsage": "usage", "Tax": "tax", "Credit": "credit",
     "Refund": "credit", "EdpDiscount": "credit", "BundledDiscount": "credit", "PrivateRateDiscount": "credit",
-    "SppDiscount": "credit", "SavingsPlanNegation": "credit",
+    "SppDiscount": "credit", "SavingsPlanNegation": "credit", "Discount": "credit", "DistributorDiscount": "credit",
+    "RiVolumeDiscount": "credit", "Fee": "fee", "RIFee": "fee", "SavingsPlanUpfrontFee": "fee",
+    "SavingsPlanRecurringFee": "fee",
 }  # fmt: skip
 _OWN_MODEL: Final = re.compile(r"^[A-Z0-9]+-(?P<model>[A-Za-z][A-Za-z0-9.]*(?:-[A-Z0-9][A-Za-z0-9.]*)*)-")
 
@@ -42,13 +44,15 @@ def cur(fields: Fields) -> Iterator[BilledLine]:
     start, end = fields.span("line_item_usage_start_date", "line_item_usage_end_date")
     word, kind = fields.text("line_item_usage_type"), fields.text("line_item_line_item_type")
     bucket = token_kind(word)
-    line_kind = _LINES.get(kind, "fee")
+    if kind not in _LINES:
+        raise fields.error(f"`line_item_line_item_type` must be one of {', '.join(_LINES)}, got `{kind}`")
+    line_kind = _LINES[kind]
     yield BilledLine(
         fields.place, "aws-cur", "aws", start, end, _model(name, word) if line_kind == "usage" else "",
         fields.keys(account="line_item_usage_account_id", resource="line_item_resource_id",
                     principal="line_item_iam_principal"),
         "tool" if line_kind == "usage" and not bucket else line_kind, fields.amount(_NET),
-        fields.text("line_item_currency_code").upper() or "USD", _tokens(fields, bucket),
+        fields.currency("line_item_currency_code"), _tokens(fields, bucket),
         tier="batch" if "batch" in word.lower() else "", kind_of_token=bucket,
         about=" ".join(filter(None, (kind, word, fields.text("line_item_operation"),
                                      fields.text("identity_line_item_id")))),

@@ -40,7 +40,7 @@ def _cost(fields: Fields, amount: str, currency: str) -> BilledLine:
     model = head.split()[0] if comma and head.strip() else ""
     return BilledLine(
         fields.place, "openai-costs", "openai", start, end, model, fields.keys(**_KEYS),
-        "tool" if item and not model else "usage", fields.amount(amount), fields.text(currency).upper() or "USD",
+        "tool" if item and not model else "usage", fields.amount(amount), fields.currency(currency),
         tier=tier.strip().lower(), kind_of_token=_kind_of(what, head) if model else "", about=item,
     )  # fmt: skip
 

@@ -32,6 +32,7 @@ FIELDS: Final = (
 )  # fmt: skip
 _KINDS: Final[dict[str, LineKind]] = {
     "usage": "usage", "tool": "tool", "credit": "credit", "refund": "credit", "tax": "tax", "fee": "fee",
+    "purchase": "fee", "adjustment": "credit",
 }  # fmt: skip
 _MOMENT: Final = timedelta(microseconds=1)
 
@@ -75,18 +76,31 @@ class Table:
         start = self._time(fields, "time")
         following = start + _MOMENT if self.of_calls else next_day(start, fields.zone)
         end = self._time(fields, "end") if self._text(fields, "end") else following
-        meter, kind = self._text(fields, "meter"), self._text(fields, "kind").lower() or "usage"
+        meter = self._text(fields, "meter")
         keys = {"api_key": self._text(fields, "key"), "project": self._text(fields, "project")}
         yield BilledLine(
             fields.place, self.name, provider_named(self._text(fields, "provider")), start, end,
             self._text(fields, "model"), {word: text for word, text in keys.items() if text},
-            _KINDS.get(kind, "fee"), fields.amount(self.columns["amount"]),
-            self._text(fields, "currency").upper() or "USD", self._usage(fields), self._requests(fields),
+            self._kind(fields), fields.amount(self.columns["amount"]),
+            self._currency(fields), self._usage(fields), self._requests(fields),
             self._text(fields, "tier").lower(), token_kind(meter), meter,
         )  # fmt: skip
 
     def _text(self, fields: Fields, name: str) -> str:
         return self.constants[name] if name in self.constants else self._column(fields, name)
+
+    def _kind(self, fields: Fields) -> LineKind:
+        word = self._text(fields, "kind").lower() or "usage"
+        if word not in _KINDS:
+            raise fields.error(
+                f"the kind must be one of {', '.join(_KINDS)}, got `{word}`; leave rows out with `--only`"
+            )
+        return _KINDS[word]
+
+    def _currency(self, fields: Fields) -> str:
+        if "currency" in self.constants:
+            return self.constants["currency"].upper()
+        return fields.currency(self.columns["currency"]) if "currency" in self.columns else ""
 
     def _column(self, fields: Fields, name: str) -> str:
         return fields.text(self.columns[name]) if name in self.columns else ""
@@ -119,9 +133,9 @@ READY: Final = (
     Table("openrouter", {"time": "Date|date", "model": "Slug|slug", "amount": "Usage|usage", "requests": "Requests",
                          "prompt_tokens": "Prompt Tokens", "output_tokens": "Completion Tokens",
                          "reasoning_tokens": "Reasoning Tokens"},
-          {"provider": "openrouter"}, "OpenRouter, activity", ("Slug", "Usage", "Prompt Tokens")),
+          {"provider": "openrouter", "currency": "USD"}, "OpenRouter, activity", ("Slug", "Usage", "Prompt Tokens")),
     Table("litellm", {"time": "startTime", "model": "model", "amount": "spend", "provider": "custom_llm_provider",
                       "key": "metadata.user_api_key_alias|api_key", "project": "team_id",
                       "prompt_tokens": "prompt_tokens", "output_tokens": "completion_tokens"},
-          about="LiteLLM, spend logs", signature=("startTime", "request_id", "spend"), of_calls=True),
+          {"currency": "USD"}, "LiteLLM, spend logs", signature=("startTime", "request_id", "spend"), of_calls=True),
 )  # fmt: skip
