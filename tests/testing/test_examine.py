@@ -77,6 +77,12 @@ def test_a_rule_of_another_kind_is_told_apart(expect: str, message: str, run_tex
     assert (diagnostic.code, diagnostic.message) == ("CL602", message)
 
 
+def test_earlier_periods_count_only_where_something_is_carried_over(run_text: RunText) -> None:
+    balances = "balances: [{budget: team-monthly, key: core, used: 1, earlier: [2]}]"
+    (diagnostic,) = run_text(f"cases: [{{name: a, {balances}, expect: {{effect: allow}}}}]").diagnostics
+    assert (diagnostic.code, diagnostic.help) == ("CL611", "it has no `carry_over`")
+
+
 def test_a_rule_without_its_policy_is_completed(run_text: RunText) -> None:
     (diagnostic,) = run_text("cases: [{name: a, targets: [review], expect: {effect: allow}}]").diagnostics
     assert diagnostic.help == "did you mean `routing/review`?"
