@@ -49,10 +49,11 @@ class WarmPrompts:
         """Take over what a call left behind that was made at a time and used so many tokens.
 
         What was read or written is in the cache, and of an automatic one the whole prompt. A call that used no cache
-        leaves what there was. Of a prompt that is written in part for an hour, all of it lasts as long as the rest.
+        leaves what there was. Of a prompt that is written in part for an hour, all of it lasts as long as the rest. An
+        empty session is none.
         """
         cache = prompt_cache_of(model)
-        if cache is None:
+        if cache is None or not session:
             return
         tokens = usage.cache_read + usage.cache_write + usage.cache_write_1h
         if cache.automatic:

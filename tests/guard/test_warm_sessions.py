@@ -46,6 +46,12 @@ def test_what_a_request_marks() -> None:
     assert (held(warm, 0), held(warm, 299.9), held(warm, 300)) == (1200, 1200, 0)
 
 
+def test_an_empty_session_is_none() -> None:
+    warm = WarmPrompts()
+    warm.learn("", MARKED, Usage(cache_write=1000), NOW)
+    assert warm.of("", NOW) == {}
+
+
 def test_a_call_without_marks_leaves_what_there_was() -> None:
     warm = after(MARKED, (0, Usage(cache_write=1000)), (200, Usage(input=5000)))
     assert (held(warm, 299), held(warm, 301)) == (1000, 0)
