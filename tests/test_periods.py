@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from costlens_policy.documents.policy import (
+from costlens_policy.documents.budget import (
     CalendarWindow,
     CallWindow,
     FirstUseWindow,

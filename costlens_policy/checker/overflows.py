@@ -9,7 +9,7 @@ from costlens_policy.checker.bundle import LinkedBundle, LinkedDocument
 from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, Span
 from costlens_policy.diagnostics.suggestion import did_you_mean, listed
 from costlens_policy.documents import PolicyDocument
-from costlens_policy.documents.policy import Budget
+from costlens_policy.documents.budget import Budget
 
 __all__ = ["LONGEST_CHAIN", "check_overflows", "overflow_of"]
 

@@ -15,7 +15,8 @@ from costlens_policy.compiler.plan import Layer
 from costlens_policy.compiler.routes import canonical, compile_route
 from costlens_policy.compiler.rules import AccessStep, BudgetStep, QuantileStep, RewriteRule, RouteStep, ThresholdStep
 from costlens_policy.compiler.thresholds import USUAL_ELAPSED, BurnRate, Forecast, NeedsApproval
-from costlens_policy.documents.policy import Budget, Downgrade, PolicyDocument, Threshold
+from costlens_policy.documents.budget import Budget, Downgrade, Threshold
+from costlens_policy.documents.policy import PolicyDocument
 from costlens_policy.documents.rewrites import Operation
 from costlens_policy.rewrites import RewriteStep
 from costlens_policy.source.located import Path

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from costlens_policy.documents.policy import BudgetWindow
+from costlens_policy.documents.budget import BudgetWindow
 from costlens_policy.source.located import LocatedDocument, LocatedValue
 
 __all__ = ["with_windows_apart"]

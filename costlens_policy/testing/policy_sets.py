@@ -17,7 +17,7 @@ from costlens_policy.compiler import compile_plan
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.diagnostics.model import Diagnostic, Span
-from costlens_policy.documents.policy import Budget
+from costlens_policy.documents.budget import Budget
 from costlens_policy.frozen import frozen
 from costlens_policy.source.located import Path as LocatedPath
 from costlens_policy.testing.suites import FoundSuite, SuiteProblems

@@ -8,7 +8,7 @@ import pytest
 
 from costlens_policy import DeniedError
 from costlens_policy.cli.commands.budget.table import row_of
-from costlens_policy.documents.policy import CalendarWindow
+from costlens_policy.documents.budget import CalendarWindow
 from costlens_policy.ledger import Adjustment, open_ledger
 from costlens_policy.ledger.account import Account
 from costlens_policy.ledger.amounts import amount_of

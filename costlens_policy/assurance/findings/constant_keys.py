@@ -12,7 +12,7 @@ from costlens_policy.checker.checks.subject import Finding, Place
 from costlens_policy.checker.reads import nodes_of
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.documents import PolicyDocument
-from costlens_policy.documents.policy import CalendarWindow
+from costlens_policy.documents.budget import CalendarWindow
 from costlens_policy.expressions import TypedExpr
 from costlens_policy.expressions.tree import Call, Conditional, Index, Literal, Name, Node, Presence, Select
 

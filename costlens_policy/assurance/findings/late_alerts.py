@@ -8,7 +8,7 @@ from typing import Final
 from costlens_policy.assurance.subject import Subject
 from costlens_policy.checker.checks.subject import Finding, Place
 from costlens_policy.diagnostics.model import Diagnostic
-from costlens_policy.documents.policy import Budget
+from costlens_policy.documents.budget import Budget
 
 __all__ = ["find_late_alerts"]
 

@@ -14,9 +14,9 @@ from costlens_policy.checker.checks.subject import Finding, Place, operations_of
 from costlens_policy.checker.reads import nodes_of
 from costlens_policy.clock import duration_of
 from costlens_policy.diagnostics.model import Diagnostic
+from costlens_policy.documents.budget import Budget, CallWindow, FirstUseWindow, FixedWindow, RollingWindow
 from costlens_policy.documents.catalogue import CatalogueModel
 from costlens_policy.documents.parameters import canonical_parameter
-from costlens_policy.documents.policy import Budget, CallWindow, FirstUseWindow, FixedWindow, RollingWindow
 from costlens_policy.documents.rewrites import Operation
 from costlens_policy.expressions import Node, TypedExpr, Value
 from costlens_policy.expressions.tree import Call, Literal, Select

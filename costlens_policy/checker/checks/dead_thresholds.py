@@ -9,7 +9,7 @@ from typing import Final
 from costlens_policy.checker.checks.subject import Finding, Place, Subject
 from costlens_policy.clock import duration_of
 from costlens_policy.diagnostics.model import Diagnostic
-from costlens_policy.documents.policy import (
+from costlens_policy.documents.budget import (
     Budget,
     BurnRate,
     CalendarWindow,

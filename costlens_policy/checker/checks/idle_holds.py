@@ -8,7 +8,7 @@ from typing import Final
 
 from costlens_policy.checker.checks.subject import Finding, Place, Subject
 from costlens_policy.diagnostics.model import Diagnostic
-from costlens_policy.documents.policy import Budget
+from costlens_policy.documents.budget import Budget
 from costlens_policy.quantiles import least_cases
 from costlens_policy.units import base_of
 

@@ -9,7 +9,7 @@ from zoneinfo import available_timezones
 from costlens_policy.checker.checks.subject import Finding, Place, Subject
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.diagnostics.suggestion import nearest
-from costlens_policy.documents.policy import CalendarWindow
+from costlens_policy.documents.budget import CalendarWindow
 
 __all__ = ["check_time_zones"]
 

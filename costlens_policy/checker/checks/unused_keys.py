@@ -10,7 +10,8 @@ from costlens_policy.checker.checks.rewrite_conflicts import Setting, settings_o
 from costlens_policy.checker.checks.subject import Finding, Place, Subject, applied, operations_of
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.diagnostics.suggestion import listed
-from costlens_policy.documents.policy import CalendarWindow, Choice
+from costlens_policy.documents.budget import CalendarWindow
+from costlens_policy.documents.policy import Choice
 from costlens_policy.documents.rewrites import Template
 from costlens_policy.rewrites.template import placeholders
 

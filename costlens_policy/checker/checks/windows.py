@@ -8,7 +8,7 @@ from typing import Final
 
 from costlens_policy.checker.checks.subject import Finding, Place, Subject
 from costlens_policy.diagnostics.model import Diagnostic, Related
-from costlens_policy.documents.policy import FirstUseWindow, FixedWindow, RollingWindow
+from costlens_policy.documents.budget import FirstUseWindow, FixedWindow, RollingWindow
 
 __all__ = ["check_windows"]
 

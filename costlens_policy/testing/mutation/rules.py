@@ -12,8 +12,9 @@ from typing import Any, Final
 
 from costlens_policy.checker.bundle import CheckedBundle, LinkedDocument, inner_and_own
 from costlens_policy.documents import Document, PolicyDocument, PolicySetDocument
+from costlens_policy.documents.budget import Budget, Threshold
 from costlens_policy.documents.document import Section
-from costlens_policy.documents.policy import AccessRule, Budget, Limits, Target, Threshold
+from costlens_policy.documents.policy import AccessRule, Limits, Target
 from costlens_policy.documents.rewrites import Operation
 from costlens_policy.source.located import Path
 from costlens_policy.testing.mutation.conditions import moved, mutants_of_expression
