@@ -14,6 +14,7 @@ The rules, in the order in which they are tried on what the ones before have lef
 - ``rounding``: each line of the invoice is rounded.
 
 Two rules are about all rows together: ``ratio``, a discount or a rate, and ``days``, days of another zone.
+The total has the causes of its rows, and ``remainder``: what rows within the tolerance add up to.
 """
 
 from __future__ import annotations
