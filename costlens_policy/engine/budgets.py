@@ -30,6 +30,10 @@ __all__ = [
 _ONE: Final = Decimal(1)
 
 
+def _nothing_is_sure(_: Measure) -> Decimal:
+    return ZERO
+
+
 class Ratios(dict[str, Decimal]):
     """By budget (``policy/budget``), which part of the worst case of one call is held, where that is not all of it.
 
@@ -42,7 +46,7 @@ class Ratios(dict[str, Decimal]):
     def __init__(
         self,
         ratios: Mapping[str, Decimal] = MappingProxyType({}),
-        sure: Callable[[Measure], Decimal] = lambda _: ZERO,
+        sure: Callable[[Measure], Decimal] = _nothing_is_sure,
     ) -> None:
         super().__init__(ratios)
         self._sure = sure
