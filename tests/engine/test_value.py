@@ -8,7 +8,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
 from costlens_policy import Balance, Decision, DeniedError, PolicyError, RequestError, load, load_plan
+from costlens_policy.quantiles import CallKind, Measured, band_of
 from tests.engine.generated import balances, policy_texts, requests
 from tests.engine.test_shortcuts import NOW, _loaded, _text
 
@@ -132,3 +133,17 @@ def test_errors_travel() -> None:
         load(ROOT / "nowhere", cache=False)
     again = pickle.loads(pickle.dumps(wrong.value))
     assert (str(again), again.diagnostics) == (str(wrong.value), wrong.value.diagnostics)
+
+
+def test_a_decision_that_held_a_quantile_travels_too() -> None:
+    engine = load(ROOT / "tests/corpus/semantics/sets/holds")
+    kind = CallKind("holds/dollars", "nano", "chat", band_of(600))
+    decision = engine.decide(
+        {"task": "chat", "prompt_tokens": 1000, "max_output_tokens": 600},
+        now=datetime(2026, 5, 1, tzinfo=UTC),
+        measured={kind: Measured(50, Decimal("0.5"))},
+    )
+    assert decision.measured
+    again = pickle.loads(pickle.dumps(decision))
+    assert again == decision
+    assert again.to_dict() == decision.to_dict()
