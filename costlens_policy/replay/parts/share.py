@@ -67,12 +67,12 @@ def _replayed(task: Task, copy: TimedCopy) -> dict[str, Any]:
 
 
 def packed(outcome: dict[str, Any]) -> str:
-    """Return what became of a part as text: data and no code."""
+    """Return what became of a part as text: data and no code. It has no brace, with which reports begin."""
     data = json.dumps({"version": f"{__version__}, Polars {pl.__version__}", **outcome}).encode()
-    return base64.b85encode(zlib.compress(data, 1)).decode()
+    return base64.b64encode(zlib.compress(data, 1)).decode()
 
 
 def unpacked(text: str) -> dict[str, Any]:
     """Return what ``packed`` wrote."""
-    found: dict[str, Any] = json.loads(zlib.decompress(base64.b85decode(text)))
+    found: dict[str, Any] = json.loads(zlib.decompress(base64.b64decode(text)))
     return found

@@ -53,8 +53,8 @@ class Task:
 
     @property
     def ties(self) -> tuple[str, ...]:
-        """By what rows of one moment are put in order."""
-        return ("number",) if self.place is not None else ("id", "number")
+        """By what rows of one time are put in order: nothing that depends on how an engine shared them out."""
+        return ("number",) if self.place is not None else ("id", "session", "model", "prompt", "output")
 
 
 def task_of(

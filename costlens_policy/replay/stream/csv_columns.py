@@ -6,7 +6,6 @@ import io
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain, islice
-from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
@@ -14,7 +13,7 @@ import polars as pl
 from costlens_policy.frozen import frozen
 from costlens_policy.replay.stream.blocks import TextBlock, blocks_of, is_plain_text, lines_in
 from costlens_policy.replay.stream.tables import TYPES, Kind, RawBatch, with_keys
-from costlens_policy.replay.traffic.places import partition_of
+from costlens_policy.replay.traffic.places import partition_of, size_of
 from costlens_policy.replay.traffic.reading import FileCheck
 from costlens_policy.replay.traffic.sources import (
     NO_VALUE,
@@ -80,7 +79,7 @@ class CsvTable:
 
     @property
     def size(self) -> int | None:
-        return None if self.name.lower().endswith(".gz") else Path(self.name).stat().st_size
+        return size_of(self.name)
 
     @property
     def unit(self) -> str:

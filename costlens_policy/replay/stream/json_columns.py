@@ -11,7 +11,6 @@ import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
@@ -22,7 +21,7 @@ from costlens_policy.replay.stream.tables import TYPES, Kind, RawBatch, with_key
 from costlens_policy.replay.stream.text_rows import ODD, TAKES
 from costlens_policy.replay.traffic.cells import MISSING, walk
 from costlens_policy.replay.traffic.json_text import AROUND, BLANK, is_in_lines, objects_in_line
-from costlens_policy.replay.traffic.places import partition_of
+from costlens_policy.replay.traffic.places import partition_of, size_of
 from costlens_policy.replay.traffic.reading import FileCheck
 from costlens_policy.replay.traffic.sources import UNREADABLE, RawRow, beside, garbled_note, halved_note
 
@@ -88,7 +87,7 @@ class JsonTable:
 
     @property
     def size(self) -> int | None:
-        return None if self.name.lower().endswith(".gz") else Path(self.name).stat().st_size
+        return size_of(self.name)
 
     @property
     def unit(self) -> str:

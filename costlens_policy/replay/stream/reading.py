@@ -30,7 +30,7 @@ from costlens_policy.replay.stream.tables import Kind, ParquetTable, Table
 from costlens_policy.replay.stream.text_rows import TextRows
 from costlens_policy.replay.traffic.cells import PARTS
 from costlens_policy.replay.traffic.mapping import ColumnMapping
-from costlens_policy.replay.traffic.places import STDIN, kind_of
+from costlens_policy.replay.traffic.places import kind_of, size_of
 from costlens_policy.replay.traffic.reading import FileCheck, RowReader, raw_rows
 from costlens_policy.replay.traffic.row import Reject, Row, StreamedTraffic
 
@@ -200,7 +200,7 @@ class Files:
         return self.fitting.reader.all_notes(late)
 
     def _row_by_row(self, name: str, progress: Progress) -> Iterator[pl.DataFrame]:
-        progress.start("reading", _size(name), "bytes")
+        progress.start("reading", size_of(name), "bytes")
         rows = raw_rows(name, self.fitting.reader)
         texts = None
         if not name.lower().endswith(".parquet"):
@@ -222,12 +222,6 @@ class Files:
     def _memory(self) -> dict[str, Any]:
         reader = self.fitting.reader
         return {name: copy(getattr(reader, name)) for name in _COUNTERS}
-
-
-def _size(name: str) -> int | None:
-    """Return the size of an uncompressed file in bytes; None if the size does not show how much there is to read."""
-    compressed = name == STDIN or name.lower().endswith((".gz", ".zst", ".parquet"))
-    return None if compressed else Path(name).stat().st_size
 
 
 @frozen

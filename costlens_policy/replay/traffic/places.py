@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from costlens_policy.replay.traffic.row import TrafficError
 
-__all__ = ["STDIN", "FoundFiles", "find_files", "kind_of", "look_for", "partition_of", "rereadable"]
+__all__ = ["STDIN", "FoundFiles", "find_files", "kind_of", "look_for", "partition_of", "rereadable", "size_of"]
 
 STDIN: Final = "-"
 _KINDS: Final = {
@@ -133,6 +133,12 @@ def kind_of(name: str) -> str:
     if suffixes and suffixes[-1] in _COMPRESSED:
         suffixes.pop()
     return _KINDS.get(suffixes[-1], "") if suffixes else ""
+
+
+def size_of(name: str) -> int | None:
+    """Return the size of a text file in bytes; None if it does not show how much there is to read."""
+    compressed = name == STDIN or name.lower().endswith((*_COMPRESSED, ".parquet"))
+    return None if compressed else Path(name).stat().st_size
 
 
 def rereadable(name: str) -> bool:

@@ -163,3 +163,15 @@ def test_rows_stay_together_by_what_budgets_have_in_common(plan_of, budgets, col
 def test_rows_without_caches_and_budgets_can_lie_anywhere(plans) -> None:
     found = sharing_of(plans("routes"), Settings(cache=False))
     assert (found.columns, found.whole) == ((), False)
+
+
+def test_without_a_place_nothing_depends_on_how_rows_were_shared_out(plans) -> None:
+    task = task_of(plans("one for all"), MAPPING, Settings(), "the frame", FRAME.columns, 1, None)
+    mixed = FRAME.with_columns(pl.when(pl.col("row") % 3 > 0).then("id").alias("id")).drop("row")
+    results = []
+    for seed in (1, 2):
+        rows = mixed.sample(fraction=1, shuffle=True, seed=seed)
+        results.append(_engine(task, [rows[place::3] for place in range(3)], lambda frame: frame).to_dict())
+    assert results[0]["alerts"]["count"]
+    for name in ("cost", "models", "denied", "allowed", "alerts", "rejected"):
+        assert results[0].get(name) == results[1].get(name)
