@@ -35,8 +35,8 @@ class Snapshot(Mapping[Place, Balance]):
     """
 
     __slots__ = (
-        "_accounts", "_begun", "_earlier", "_found", "_now", "_oldest", "_run", "_times", "balances", "is_complete",
-        "looked_at", "measures", "unlooked",
+        "_accounts", "_begun", "_earlier", "_found", "_now", "_oldest", "_run", "_times", "balances",
+        "beginning", "is_complete", "looked_at", "measures", "unlooked",
     )  # fmt: skip
 
     def __init__(
@@ -53,6 +53,8 @@ class Snapshot(Mapping[Place, Balance]):
         """What is known of calls; it stays the same while the call is decided."""
         self.unlooked: dict[str, Account] = {}
         """By their names, the accounts of which nobody has looked whether they count the run of the call."""
+        self.beginning: set[str] = set()
+        """The names of the accounts that hold the run of the call as one that is about to begin."""
         self._run = run
         self._begun = begun
         self.balances: dict[Place, AccountBalance] = {}
@@ -161,7 +163,7 @@ class Snapshot(Mapping[Place, Balance]):
     def _counts_run(self, account: Account) -> bool:
         if self._run is None or self._begun is None:
             return False
-        if self._begun.knows(account, self._run):
+        if self._begun.knows(account, self._run) or account.name in self.beginning:
             return True
         self.unlooked.setdefault(account.name, account)
         return False

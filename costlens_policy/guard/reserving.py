@@ -193,9 +193,12 @@ def _look(shared: Shared, run: str, snapshot: Snapshot, now: datetime) -> bool:
     unlooked, snapshot.unlooked = snapshot.unlooked, {}
     found = False
     for account in unlooked.values():
-        if has_begun(shared.link, account, run, now):
+        state = has_begun(shared.link, account, run, now)
+        if state == "settled":
             shared.begun.add(account, run)
-            found = True
+        elif state == "held":  # by a process that may have been killed: whoever holds a call of the run charges it
+            snapshot.beginning.add(account.name)
+        found = found or state is not None
     return found
 
 

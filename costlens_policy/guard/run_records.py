@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import lru_cache
 from hashlib import sha256
 from itertools import count, islice
-from typing import Final
+from typing import Final, Literal
 
 from costlens_policy.guard.link import Link
 from costlens_policy.ledger import (
@@ -28,6 +28,7 @@ from costlens_policy.ledger import (
 )
 from costlens_policy.ledger.account import MAX_LEASE, Account
 from costlens_policy.ledger.calls import Charge
+from costlens_policy.ledger.history import Reservation
 from costlens_policy.runs import lineage_of
 
 __all__ = [
@@ -110,15 +111,18 @@ def has_ended(store: Store, run: str, now: datetime) -> bool:
     return store.reservation(_ENDED + run, now) is not None
 
 
-def has_begun(link: Link, account: Account, run: str, now: datetime) -> bool:
-    """Whether an account has counted a run, or is about to. Raises ``LedgerUnavailableError``."""
+def has_begun(link: Link, account: Account, run: str, now: datetime) -> Literal["held", "settled"] | None:
+    """Return how an account counts a run: as one that is about to begin, or for good; None where it does not.
+
+    Raises ``LedgerUnavailableError``.
+    """
     for name in _names(account, run):
-        found = link.ask(lambda store, name=name: store.reservation(name, now))  # type: ignore[misc]
+        found: Reservation | None = link.ask(lambda store, name=name: store.reservation(name, now))  # type: ignore[misc]
         if found is None:
-            return False
+            return None
         if found.state in ("held", "settled"):
-            return True
-    return False
+            return found.state
+    return None
 
 
 def begin_run(link: Link, account: Account, limit: int | None, run: str, now: datetime) -> Refused | Settled:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ from costlens_policy import DeniedError, Engine, Guard, RunLimitError, load
 from costlens_policy.decision_log import decide_again
 from costlens_policy.decision_log.entries import decision_entry
 from costlens_policy.engine.mask import Mask
-from costlens_policy.ledger import MemoryStore
+from costlens_policy.guard.run_records import RESERVED
+from costlens_policy.ledger import Held, Hold, MemoryStore, Refused
 from costlens_policy.replay import Result, Settings
 from costlens_policy.replay.files import replay_files
 from costlens_policy.replay.traffic.mapping import ColumnMapping
@@ -104,20 +106,53 @@ def test_killed_processes_let_no_run_too_many_begin(engine_of_runs: Engine, tmp_
     folder, url = tmp_path / "p", f"sqlite:///{tmp_path / 'killed.db'}"
     write_company(folder, RUNS)
     began: set[str] = set()
-    for seed in range(200 if SOAK else 4):
-        arguments = [sys.executable, "-c", KILLED, str(folder), url, str(seed + random.randrange(10**6))]
+    seeds = [random.randrange(10**6) for _ in range(200 if SOAK else 4)]
+    for seed in seeds:
+        arguments = [sys.executable, "-c", KILLED, str(folder), url, str(seed)]
         ended = subprocess.run(arguments, cwd=ROOT, check=False, capture_output=True, text=True)
         assert ended.returncode == -signal.SIGKILL, ended.stderr
         began.update(ended.stdout.split())
         assert len(began) <= 3
     with Guard(load(folder), url, alert_sinks=[]) as guard:
-        (runs,) = guard.spend("runs")
-        assert len(began) <= runs.used + runs.held <= 3
+        known = sum(line.used + line.held for line in guard.spend("runs"))  # nothing where none came as far
+        assert len(began) <= known <= 3, seeds
         for path in began:  # they all go on, and what a killed process left is charged with that
             with guard.call({**REQUEST, "run": path}) as call:
                 call.settle(USAGE)
+        assert sum(line.used for line in guard.spend("runs")) >= len(began), seeds
+
+
+class Noting(MemoryStore):
+    """A store that keeps the holds that it was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held: list[Hold] = []
+
+    def reserve(self, hold: Hold) -> Held | Refused:
+        self.held.append(hold)
+        return super().reserve(hold)
+
+
+@pytest.mark.parametrize("others", [1, 2])
+def test_a_run_that_a_killed_process_began_is_charged_by_its_next_call(engine_of_runs: Engine, others: int) -> None:
+    """Also where the budget has no room for another: what is held would be free once its lease ends."""
+    store = Noting()
+    with Guard(engine_of_runs, store, alert_sinks=[]) as guard:
+        for number in range(others):
+            with guard.call({**REQUEST, "run": f"n/{number}"}) as call:
+                call.settle(USAGE)
+        begun = next(hold for hold in store.held if hold.call.startswith(RESERVED))
+        name = begun.call.removesuffix("n/0") + "n/left"
+        assert isinstance(store.reserve(replace(begun, call=name)), Held)
         (runs,) = guard.spend("runs")
-        assert runs.used >= len(began)
+        assert (runs.used, runs.held) == (others, 1)
+        assert guard.decide({**REQUEST, "run": "n/left"}).allowed
+        for used in (others + 1, others + 1):
+            with guard.call({**REQUEST, "run": "n/left"}) as call:
+                call.settle(USAGE)
+            (runs,) = guard.spend("runs")
+            assert (runs.used, runs.held) == (used, 0)
 
 
 def test_an_overflow_and_a_budget_in_shadow(company: Callable[..., Engine]) -> None:
