@@ -97,7 +97,7 @@ class Bundle:
 
     def plan(self) -> Plan:
         """Compile the policies. Raises ``PolicyError`` where this version of the program refuses them."""
-        from costlens_policy.bundles.packing import compiled
+        from costlens_policy.bundles.unpacked import compiled
 
         return compiled(self.policies, self.manifest.policy_set)
 
@@ -117,7 +117,7 @@ class Bundle:
     @contextmanager
     def laid_out(self) -> Iterator[Path]:
         """Give a folder with the documents, for as long as it is needed."""
-        from costlens_policy.bundles.packing import laid_out
+        from costlens_policy.bundles.unpacked import laid_out
 
         with laid_out(self.policies) as folder:
             yield folder

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from costlens_policy.catalogue.catalogue import LONG_AGO, USUAL_LEVEL, Catalogue, Evidence, Model
-from costlens_policy.catalogue.prompt_cache import LONG_LIFETIME, PromptCache, prompt_cache_of, read_from
+from costlens_policy.catalogue.prompt_cache import LONG_LIFETIME, PromptCache, read_from
 from costlens_policy.catalogue.rates import BUCKETS, Period, Rates, Tariff, Usage
 
 __all__ = [
     "BUCKETS", "LONG_AGO", "LONG_LIFETIME", "USUAL_LEVEL", "Catalogue", "Evidence", "Model", "Period", "PromptCache",
-    "Rates", "Tariff", "Usage", "prompt_cache_of", "read_from",
+    "Rates", "Tariff", "Usage", "read_from",
 ]  # fmt: skip

@@ -10,7 +10,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final
 
-from costlens_policy.catalogue.prompt_cache import PromptCache
+from costlens_policy.catalogue.prompt_cache import PromptCache, documented_cache
 from costlens_policy.catalogue.rates import Period, Rates, Tariff, Usage
 from costlens_policy.catalogue.versions import Versions
 from costlens_policy.diagnostics.suggestion import nearest
@@ -79,9 +79,16 @@ class Model:
     other_versions: tuple[str, ...] = ()
     """Dated names that look like versions of this model, and are models with prices of their own."""
     prompt_cache: PromptCache | None = None
-    """As the catalogue states it; ``prompt_cache_of`` also knows what providers document."""
+    """As the catalogue states it; ``cache`` also knows what providers document."""
     price_source: str = ""
     """Where the prices come from, such as ``genai-prices 0.2.3`` or a file's name."""
+
+    @property
+    def cache(self) -> PromptCache | None:
+        """What is known of its prompt cache: what the catalogue states, else what its provider documents."""
+        if self.prompt_cache is not None:
+            return self.prompt_cache
+        return documented_cache(self.provider, self.name)
 
     def period_on(self, day: date) -> Period | None:
         """Return the prices in force on a day (UTC), or None where there are none.

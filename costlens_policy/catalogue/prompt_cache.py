@@ -19,14 +19,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from costlens_policy.frozen import frozen
 
-if TYPE_CHECKING:
-    from costlens_policy.catalogue.catalogue import Model
-
-__all__ = ["LONG_LIFETIME", "PromptCache", "prompt_cache_of", "read_from"]
+__all__ = ["LONG_LIFETIME", "PromptCache", "documented_cache", "read_from"]
 
 LONG_LIFETIME: Final = 3600.0
 """Seconds for which a prompt is kept that was written for an hour (``cache_write_1h``)."""
@@ -74,10 +71,8 @@ _RESELLERS: Final = frozenset({"aws", "azure", "google", "openrouter"})
 """Providers that serve models of Anthropic's, too, whose cache they pass on."""
 
 
-def prompt_cache_of(model: Model) -> PromptCache | None:
-    """Return what is known of a model's cache: what the catalogue says, else what its provider documents."""
-    if model.prompt_cache is not None:
-        return model.prompt_cache
-    if model.provider in _RESELLERS and "claude" in model.name.lower():
+def documented_cache(provider: str | None, model: str) -> PromptCache | None:
+    """Return what the provider of a model documents of its cache; None where nothing is known."""
+    if provider in _RESELLERS and "claude" in model.lower():
         return _ANTHROPIC
-    return _BY_PROVIDER.get(model.provider or "")
+    return _BY_PROVIDER.get(provider or "")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-from costlens_policy.catalogue import Period, Rates, Usage, prompt_cache_of, read_from
+from costlens_policy.catalogue import Period, Rates, Usage, read_from
 from costlens_policy.catalogue.service_tiers import expected_rates, multiplied, possible_rates
 from costlens_policy.checker.attributes import WARM_TOKENS
 from costlens_policy.compiler.attributes import MOST_TOKENS
@@ -298,7 +298,7 @@ class Preparations:
 
         A prompt that is too short for the model's cache, or of a model that has none, costs what it does without one.
         """
-        period, prompt, cache = priced.period, prepared.prompt_tokens, prompt_cache_of(priced.model)
+        period, prompt, cache = priced.period, prepared.prompt_tokens, priced.model.cache
         if period is None:
             return None
         read = read_from(warm.get(priced.model.name, 0), prompt)

@@ -11,7 +11,7 @@ from datetime import datetime
 from threading import Lock
 from typing import Final, NamedTuple
 
-from costlens_policy.catalogue import LONG_LIFETIME, Model, Usage, prompt_cache_of
+from costlens_policy.catalogue import LONG_LIFETIME, Model, Usage
 
 __all__ = ["WarmPrompts"]
 
@@ -52,7 +52,7 @@ class WarmPrompts:
         leaves what there was. Of a prompt that is written in part for an hour, all of it lasts as long as the rest. An
         empty session is none.
         """
-        cache = prompt_cache_of(model)
+        cache = model.cache
         if cache is None or not session:
             return
         tokens = usage.cache_read + usage.cache_write + usage.cache_write_1h

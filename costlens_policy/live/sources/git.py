@@ -16,7 +16,7 @@ from threading import Event, Timer
 from typing import Final
 
 from costlens_policy.bundles.archive import MAX_BYTES
-from costlens_policy.bundles.packing import compiled_in
+from costlens_policy.bundles.unpacked import compiled_in
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.diagnostics.model import PolicyError
 from costlens_policy.errors import InputError
