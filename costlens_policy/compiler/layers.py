@@ -6,9 +6,9 @@ from datetime import UTC
 from decimal import Decimal
 from typing import cast
 
+from costlens_policy.carry_over import CarryOver
 from costlens_policy.catalogue import Catalogue
 from costlens_policy.checker.overflows import overflow_of
-from costlens_policy.compiler.carry_over import CarryOver
 from costlens_policy.compiler.formulas import Formulas
 from costlens_policy.compiler.operations import compile_operations, read_model
 from costlens_policy.compiler.plan import Layer

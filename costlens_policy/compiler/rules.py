@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from costlens_policy.compiler.carry_over import CarryOver
+from costlens_policy.carry_over import CarryOver
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.priced_models import Shortlists
 from costlens_policy.compiler.thresholds import BurnRate, Forecast, NeedsApproval

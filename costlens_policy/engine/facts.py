@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
-from costlens_policy.compiler.carry_over import CarryOver
+from costlens_policy.carry_over import CarryOver
 from costlens_policy.diagnostics.model import Span
 from costlens_policy.frozen import frozen
 from costlens_policy.money import ZERO, add, total, usd

@@ -103,8 +103,9 @@ class Adjusted:
 class Grant:
     """``until`` is in microseconds since 1970, None for a top-up of a period without end.
 
-    The ``period`` of an override says since when it is in force, in microseconds, too. That of an approval or denial is
-    the period's id with ``~`` and the threshold, so that nothing takes it for a top-up.
+    The ``period`` of an override says since when it is in force, in microseconds; older ledgers leave it empty, and
+    then it counts as in force since ever. That of an approval or denial is the period's id with ``~`` and the
+    threshold, so that nothing takes it for a top-up.
     """
 
     kind: Literal["topup", "override", "approval", "denial"]
@@ -118,9 +119,13 @@ class Grant:
     def ended(self, period: Period, now: int) -> bool:
         """Whether a period is over, and ended under this override."""
         end = micros_or_none(period.resets_at)
-        if self.kind != "override" or not self.period or self.until is None or end is None:
+        if self.kind != "override" or self.until is None or end is None:
             return False
-        return int(self.period) < end <= min(self.until, now)
+        return self.began_before(end) and end <= min(self.until, now)
+
+    def began_before(self, instant: int) -> bool:
+        """Whether this override was in force before a time, in microseconds."""
+        return not self.period or int(self.period) < instant
 
     def to_json(self) -> list[Any]:
         return [self.kind, self.amount, self.until, self.period]
@@ -185,7 +190,7 @@ def _kept(grants: Iterable[Grant], period: Period, now: int) -> tuple[Grant, ...
     for grant in grants:
         if grant.in_force(now):
             kept.append(grant)
-        elif grant.kind == "override" and grant.period and begun is not None and int(grant.period) < begun:
+        elif grant.kind == "override" and begun is not None and grant.began_before(begun):
             over.append(grant)
     return (*over[-_KEPT_OVERRIDES:], *kept)
 

@@ -152,8 +152,8 @@ class ForeignPlan(UnusablePlan):
 _PACKAGE: Final = "costlens_policy."
 _PHASES: Final = frozenset(
     (
-        "catalogue", "checker", "clock", "compiler", "diagnostics", "documents", "expressions", "money", "periods",
-        "rewrites", "signals", "source", "tokens",
+        "carry_over", "catalogue", "checker", "clock", "compiler", "diagnostics", "documents", "expressions", "money",
+        "periods", "rewrites", "signals", "source", "tokens",
     )
 )  # fmt: skip
 """Where these classes are defined: nothing in these phases opens a file or a connection when it is made."""

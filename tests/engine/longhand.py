@@ -14,8 +14,8 @@ from functools import partial
 from typing import Any
 from unittest.mock import patch
 
+from costlens_policy.carry_over import CarryOver
 from costlens_policy.catalogue.service_tiers import expected_rates
-from costlens_policy.compiler.carry_over import CarryOver
 from costlens_policy.compiler.plan import Stages
 from costlens_policy.compiler.priced_models import PricedModel
 from costlens_policy.compiler.rules import (

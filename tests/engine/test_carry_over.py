@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costlens_policy.compiler.carry_over import CarryOver
+from costlens_policy.carry_over import CarryOver
 from costlens_policy.engine.decision import Balance
 from tests.engine.longhand import carried_in_lots
 

@@ -32,7 +32,8 @@ from costlens_policy.ledger import (
     limit_of,
 )
 from costlens_policy.ledger.account import BUCKETS, CLOCKS, MAX_LEASE, STEP, clocks_after, forgotten_buckets, lease_end
-from costlens_policy.ledger.amounts import LIMB, SECOND, join_limbs, split_limbs
+from costlens_policy.ledger.adjustments import Grant, adjusted_grants, grants_at
+from costlens_policy.ledger.amounts import LIMB, SECOND, join_limbs, micros, split_limbs
 from costlens_policy.ledger.laws.build import NOW, account, hold, hold_lines, settlement, settlement_lines
 
 TEAM = account()
@@ -233,3 +234,14 @@ def test_what_a_store_refuses_says_why(operation: Callable[[MemoryStore], object
     store.adjust(adjustment("o", "override", 30))
     with pytest.raises(LedgerError, match=words):
         operation(store)
+
+
+def test_an_override_of_which_nobody_knows_since_when_replaced_what_every_earlier_period_left() -> None:
+    """Ledgers that are older than carry-over have such ones."""
+    day, days = timedelta(days=1), Period("day:2026-11-24:UTC", NOW, NOW + timedelta(days=1))
+    old = Grant("override", 5, micros(NOW + 3 * day // 2))
+    later = Adjustment("t", "topup", account(period=Period("day:2026-11-26:UTC", NOW + 2 * day, NOW + 3 * day)),
+        1, "Ann", "more", NOW + 2 * day)  # fmt: skip
+    for grants in ((old,), adjusted_grants((old,), later)):
+        over = [replace(days, starts_at=NOW + n * day, resets_at=NOW + (n + 1) * day) for n in (-9, 0, 1)]
+        assert [grants_at(grants, each, micros(NOW + 3 * day)).replaced for each in over] == [True, True, False]
