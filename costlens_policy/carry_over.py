@@ -1,7 +1,8 @@
 """What earlier periods left unused of a budget, carried over into the current one.
 
 It is worked out from what the last periods have used, whenever it is asked for. So nothing has to run when a period
-ends, nothing is lost while a process is down, and a charge that comes late is counted from then on.
+ends, nothing is lost while a process is down, and a charge that comes late is counted from then on. Ledgers do so with
+amounts in their whole numbers, within the step that holds (``ledger/carrying.py``); all else with amounts in the unit.
 """
 
 from __future__ import annotations

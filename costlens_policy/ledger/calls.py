@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
+from costlens_policy.carry_over import CarryOver
 from costlens_policy.frozen import frozen
 from costlens_policy.ledger.account import Account, checked_text
 from costlens_policy.ledger.amounts import MAX_LIMIT, SECOND, checked_amount, instant_of
@@ -20,6 +21,7 @@ from costlens_policy.ledger.errors import AmountError
 
 __all__ = [
     "CallState",
+    "Carry",
     "Charge",
     "ChargedLine",
     "Extended",
@@ -49,20 +51,48 @@ _NO_FACTS: Final[Facts] = {}
 
 
 @frozen
+class Carry:
+    """The windows that take over from one another, the latest first, of which the one at ``place`` is held.
+
+    ``rule`` is in the whole numbers of the ledger. As many windows come before and after as the rule has periods, or
+    fewer where the calendar ends.
+    """
+
+    windows: tuple[Account, ...]
+    place: int
+    rule: CarryOver
+
+    @property
+    def earlier(self) -> tuple[Account, ...]:
+        """The windows from which the one that is held takes over, the latest first."""
+        return self.windows[self.place + 1 :]
+
+    @property
+    def counting(self) -> int:
+        """How many of the windows count even if nothing was used in them: so many from the latest on."""
+        since, starts = self.rule.since, [window.period.starts_at for window in self.windows]
+        return 0 if since is None else sum(start is not None and start >= since for start in starts)
+
+
+@frozen
 class HoldLine:
     """What the call may cost at most on one account.
 
-    ``limit`` is the policy's, and None where nothing may be refused (shadow).
+    ``limit`` is the policy's, and None where nothing may be refused (shadow). ``carry`` says from which windows the
+    account takes over what they left unused: the store adds that to the limit, from its own records.
     """
 
     account: Account
     amount: int
     limit: int | None
+    carry: Carry | None = None
 
     def __post_init__(self) -> None:
         checked_amount(self.amount)
         if self.limit is not None and (self.limit.__class__ is not int or not 0 <= self.limit <= MAX_LIMIT):
             raise AmountError(f"a limit must be a whole number from 0 to {MAX_LIMIT}, got `{self.limit!r}`")
+        if self.carry is not None and self.carry.windows[self.carry.place] != self.account:
+            raise AmountError("a line must carry over into the window of its account")
 
 
 @frozen
@@ -93,7 +123,7 @@ class Hold:
 class LineState(NamedTuple):
     """A line as the ledger saw it.
 
-    ``limit`` is the one in force, grants included; ``used`` and ``held`` are before the call.
+    ``limit`` is the one in force, with grants and what is carried over; ``used`` and ``held`` are before the call.
     """
 
     account: Account
@@ -115,7 +145,9 @@ class LineState(NamedTuple):
 class Held(NamedTuple):
     """Every line is held. Where the call had been reserved before, this is the first answer again.
 
-    ``state`` is what became of the call since. ``end`` is the end of the lease in seconds since 1970.
+    ``state`` is what became of the call since. ``end`` is the end of the lease in seconds since 1970. ``earlier`` is
+    what the earlier windows of each line have used that counted for what it took over, the latest first; empty where no
+    line carries over, and in an answer that is given again.
     """
 
     call: str
@@ -123,6 +155,7 @@ class Held(NamedTuple):
     end: int
     state: CallState = "held"
     repeated: bool = False
+    earlier: tuple[tuple[int, ...], ...] = ()
 
     @property
     def expires_at(self) -> datetime:
@@ -140,11 +173,13 @@ class Refused(NamedTuple):
     """At least one line has no room, so nothing is held, and nothing remembers the call.
 
     ``barred`` is the first of the calls on record without which alone it would be held; then there are no lines.
+    ``earlier`` is that of ``Held``.
     """
 
     call: str
     lines: tuple[LineState, ...]
     barred: str = ""
+    earlier: tuple[tuple[int, ...], ...] = ()
 
     @property
     def without_room(self) -> tuple[LineState, ...]:

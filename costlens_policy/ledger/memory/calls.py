@@ -212,12 +212,14 @@ class Tally:
     """
 
     __slots__ = (
-        "_buckets", "_clocks", "_ends", "_length", "_start", "_width", "account", "held", "is_new", "since", "until",
-        "used", "windowed",
+        "_buckets", "_clocks", "_ends", "_length", "_start", "_width", "account", "held", "is_new", "needed_until",
+        "since", "until", "used", "windowed",
     )  # fmt: skip
 
     def __init__(self, account: Account) -> None:
         self.account = account
+        self.needed_until = account.period.resets_at
+        """When nothing depends on it any more: for one that is carried over, the end of the last window that may."""
         self.is_new = True
         self.used = 0
         self.held = 0
@@ -316,9 +318,9 @@ class Tally:
             self.set(used, now)
 
     def ended_before(self, instant: datetime) -> bool:
-        """Whether the period was over at ``instant`` and nothing is held any more."""
-        resets_at = self.account.period.resets_at
-        return resets_at is not None and resets_at < instant and self.at(micros(instant))[1] == 0
+        """Whether nothing depended on it any more at ``instant``, and nothing is held."""
+        over = self.needed_until
+        return over is not None and over < instant and self.at(micros(instant))[1] == 0
 
     def _used_at(self, now: int) -> int:
         if self.windowed:

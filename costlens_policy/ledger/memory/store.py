@@ -13,6 +13,7 @@ from costlens_policy.ledger.adjustments import Adjusted, Adjustment, Grant, adju
 from costlens_policy.ledger.alerts import AlertClaim, PendingAlert
 from costlens_policy.ledger.amounts import SECOND, instant_of, micros
 from costlens_policy.ledger.calls import (
+    Carry,
     Charge,
     ChargedLine,
     Extended,
@@ -25,6 +26,7 @@ from costlens_policy.ledger.calls import (
     Settled,
     Settlement,
 )
+from costlens_policy.ledger.carrying import limit_with_carried
 from costlens_policy.ledger.history import (
     AccountQuery,
     Entry,
@@ -65,7 +67,9 @@ class MemoryStore:
             for other in hold.unless:
                 if other in self._journal.calls:
                     return Refused(hold.call, (), other)
-            tallies, states, room, known, granted = [], [], True, self._tallies, self._grants
+            tallies: list[Tally] = []
+            states, room, known, granted = [], True, self._tallies, self._grants
+            before: dict[int, tuple[int, ...]] = {}
             for line in hold.lines:
                 account, amount = line.account, line.amount
                 tally = known.get(account.name) or Tally(account)
@@ -73,13 +77,18 @@ class MemoryStore:
                     tally.move(now)
                 used, held = tally.used, tally.held
                 limit = self._limit(line, now) if granted else line.limit
+                if line.carry is not None:
+                    limit, before[len(tallies)] = self._limit_with_carried(line, line.carry, now)
+                    tally.needed_until = line.carry.windows[0].period.resets_at
                 if limit is not None and used + held + amount > limit:
                     room = False
                 tallies.append(tally)
                 states.append(LineState(account, amount, limit, used, held))
+            earlier = tuple(before.get(place, ()) for place in range(len(tallies))) if before else ()
             if not room:
-                return Refused(hold.call, _shown(tallies, states))
-            return self._hold(hold, tuple(states), tallies, now, end)
+                return Refused(hold.call, _shown(tallies, states), earlier=earlier)
+            answer = self._hold(hold, tuple(states), tallies, now, end)
+            return answer._replace(earlier=earlier) if earlier else answer
 
     def settle(self, settlement: Settlement) -> Settled:
         return self._settle(settlement, unknown=False)
@@ -254,6 +263,16 @@ class MemoryStore:
             return None
         grants = self._grants.get(line.account.scope, ())
         return grants_at(grants, line.account.period, now).applied_to(line.limit)
+
+    def _limit_with_carried(self, line: HoldLine, carry: Carry, now: int) -> tuple[int | None, tuple[int, ...]]:
+        taken = []
+        for window in carry.windows:
+            tally = self._tallies.get(window.name)
+            if tally is not None:
+                tally.move(now)
+            taken.append(None if tally is None else tally.used + tally.held)
+        grants = self._grants.get(line.account.scope, ())
+        return limit_with_carried(carry, line.limit, line.amount, taken, grants, now)
 
     def _balance(self, account: Account, now: int) -> AccountBalance:
         tally = self._tallies.get(account.name)

@@ -295,10 +295,12 @@ MIGRATIONS: Final = (
     "007_revoke",
     "008_runs",
     "009_windows",
+    "010_carry_over",
 )
 
 _FUNCTIONS: Final = (
-    "functions_1_accounts", "functions_2_reserve", "functions_3_settle", "functions_4_leases", "functions_5_history",
+    "functions_1_accounts", "functions_2_carry", "functions_2_reserve", "functions_3_settle", "functions_4_leases",
+    "functions_5_history",
 )  # fmt: skip
 _SCRIPTS: Final = files("costlens_policy.ledger.postgresql") / "scripts"
 

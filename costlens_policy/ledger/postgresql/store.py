@@ -20,8 +20,9 @@ from costlens_policy.ledger.account import (
 )
 from costlens_policy.ledger.adjustments import Adjusted, Adjustment, Grant, adjusted_grants, grants_at
 from costlens_policy.ledger.alerts import AlertClaim, PendingAlert
-from costlens_policy.ledger.amounts import SECOND, instant_of, micros
+from costlens_policy.ledger.amounts import SECOND, instant_of, micros, micros_or_none
 from costlens_policy.ledger.calls import (
+    Carry,
     Charge,
     ChargedLine,
     Extended,
@@ -90,7 +91,10 @@ class PostgreSQLStore:
         lines = _line_states(rows or [], [line.account for line in hold.lines])
         if what == "known":
             return _held_again(hold, now, lines, *known)
-        return Held(hold.call, lines, end) if what == "held" else Refused(hold.call, lines)
+        earlier = _earlier(rows) if any(line.carry is not None for line in hold.lines) else ()
+        if what == "held":
+            return Held(hold.call, lines, end, earlier=earlier)
+        return Refused(hold.call, lines, earlier=earlier)
 
     def settle(self, settlement: Settlement) -> Settled:
         return self._settle(settlement, unknown=False)
@@ -405,10 +409,34 @@ def _record(one: Any, adjustment: Adjustment, account: int, amount: int, balance
 def _asked(lines: Iterable[HoldLine]) -> str:
     """Return lines for ``reserve`` as JSON, in the order in which accounts are locked."""
     rows = [
-        (_account_array(line.account), line.account.scope, line.amount, line.limit, place)
+        (_account_array(line.account), line.account.scope, line.amount, line.limit, place, *_rule(line.carry))
         for place, line in enumerate(lines)
     ]
     return json_text(sorted(rows, key=lambda row: row[0][0]))
+
+
+def _rule(carry: Carry | None) -> tuple[Mapping[str, Any], ...]:
+    """Return what a line carries over as ``functions_2_carry.sql`` takes it, if it does."""
+    return () if carry is None else (_rule_of(carry),)
+
+
+@lru_cache(maxsize=4096)
+def _rule_of(carry: Carry) -> Mapping[str, Any]:
+    rule, periods = carry.rule, [window.period for window in carry.windows]
+    return {
+        "windows": [(period.id, micros_or_none(period.resets_at)) for period in periods],
+        "place": carry.place + 1,
+        "counting": carry.counting,
+        "share": str(rule.share),
+        "most": None if rule.most is None else str(rule.most),
+        "periods": rule.periods,
+    }
+
+
+def _earlier(rows: list[Any]) -> tuple[tuple[int, ...], ...]:
+    """Return what earlier windows of each line have used, in the order of the call."""
+    ordered = sorted(rows, key=lambda row: row[7])
+    return tuple(tuple(row[8]) if len(row) > 8 else () for row in ordered)
 
 
 def _charged(charges: Iterable[Charge]) -> str:

@@ -237,7 +237,7 @@ def _text(name: str) -> str:
 
 
 def _script(name: str) -> tuple[str, str]:
-    source = _text("prelude") + _text(name)
+    source = _text("prelude") + (_text("carry") if name == "reserve" else "") + _text(name)
     return source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
 
 

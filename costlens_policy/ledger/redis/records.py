@@ -12,8 +12,17 @@ from typing import Any, Final
 from costlens_policy.ledger.account import SEPARATOR, Account, AccountBalance, period_of, span_of
 from costlens_policy.ledger.adjustments import Adjusted, Adjustment, Grant, adjusted_grants, grants_at
 from costlens_policy.ledger.alerts import AlertClaim, PendingAlert
-from costlens_policy.ledger.amounts import SECOND, instant_of, join_limbs, micros, split_limbs
-from costlens_policy.ledger.calls import Charge, ChargedLine, HoldLine, Settled, facts_text, facts_value, json_text
+from costlens_policy.ledger.amounts import MAX_LIMIT, SECOND, instant_of, join_limbs, micros, split_limbs
+from costlens_policy.ledger.calls import (
+    Carry,
+    Charge,
+    ChargedLine,
+    HoldLine,
+    Settled,
+    facts_text,
+    facts_value,
+    json_text,
+)
 from costlens_policy.ledger.errors import LedgerUnavailableError
 from costlens_policy.ledger.history import (
     AccountQuery,
@@ -40,6 +49,7 @@ __all__ = [
     "charge_numbers",
     "charge_texts",
     "claim",
+    "earlier_of",
     "finish",
     "grants_of",
     "grants_text",
@@ -51,6 +61,7 @@ __all__ = [
     "read_reservation",
     "read_reservations",
     "rows_of",
+    "rules_text",
     "span_numbers",
     "take",
 ]
@@ -224,6 +235,33 @@ def line_texts(line: HoldLine) -> tuple[str, ...]:
 def line_numbers(line: HoldLine) -> tuple[int, ...]:
     limit = (-1, 0) if line.limit is None else split_limbs(line.limit)
     return (*split_limbs(line.amount), *limit, *span_numbers(line.account))
+
+
+def rules_text(lines: Sequence[HoldLine]) -> str:
+    """Return what lines carry over as ``carry.lua`` takes it."""
+    return f"[{','.join(_rule_text(line.carry, number) for number, line in enumerate(lines, 1) if line.carry)}]"
+
+
+@lru_cache(maxsize=4096)
+def _rule_text(carry: Carry, line: int) -> str:
+    rule, periods = carry.rule, [window.period for window in carry.windows]
+    ends = [-1 if period.resets_at is None else micros(period.resets_at) for period in periods]
+    return json_text(
+        {
+            "line": line,
+            "windows": [(period.id, end) for period, end in zip(periods, ends, strict=True)],
+            "place": carry.place + 1,
+            "counting": carry.counting,
+            "share": int(rule.share * 1_000_000),
+            "most": split_limbs(MAX_LIMIT if rule.most is None else int(rule.most)),
+            "periods": rule.periods,
+        }
+    )
+
+
+def earlier_of(text: str) -> tuple[int, ...]:
+    """Return the amounts of a text of limbs."""
+    return tuple(amounts_of([limb for pair in text.split() for limb in pair.split(",")]))
 
 
 def charge_texts(charge: Charge) -> tuple[str, ...]:

@@ -73,10 +73,14 @@ class RedisStore:
             texts += records.line_texts(line)
             numbers += records.line_numbers(line)
         keys = (f"c:{hold.call}", "open", *[f"c:{call}" for call in hold.unless])
-        answer = self._server.run("reserve", keys, texts, numbers, facts_text(hold.facts))
+        carries = any(line.carry is not None for line in hold.lines)
+        more = (records.rules_text(hold.lines),) if carries else ()
+        answer = self._server.run("reserve", keys, texts, numbers, facts_text(hold.facts), *more)
         what, _, rest = answer.partition("\0")
         if what == "2":
             return Refused(hold.call, (), hold.unless[int(rest)])
+        what, *before = what.split("/")
+        earlier = tuple(map(records.earlier_of, before))
         what, _, starts = what.partition(":")
         if what not in "01":
             return self._held_again(hold, now, what, rest)
@@ -85,7 +89,9 @@ class RedisStore:
             accounts = list(map(records.begun, accounts, starts.split(",")))
         rows = records.rows_of(rest, records.HELD)
         lines = tuple([_state(row, account) for row, account in zip(rows, accounts, strict=True)])
-        return Held(hold.call, lines, end) if what == "1" else Refused(hold.call, lines)
+        if what == "1":
+            return Held(hold.call, lines, end, earlier=earlier)
+        return Refused(hold.call, lines, earlier=earlier)
 
     def settle(self, settlement: Settlement) -> Settled:
         return self._settle(settlement, unknown=False)

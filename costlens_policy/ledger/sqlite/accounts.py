@@ -70,6 +70,11 @@ class AccountRow:
         return self._length > 0
 
     @property
+    def taken(self) -> int:
+        """What it has used and holds."""
+        return self.used + self.held
+
+    @property
     def shown(self) -> Account:
         """The account with its window as it is in force."""
         return self.account.begun(self._bucket) if self._length else self.account

@@ -37,6 +37,7 @@ __all__ = [
     "claim",
     "fail",
     "grants_in_force",
+    "grants_of",
     "limit_in_force",
     "mark_delivered",
     "read_accounts",
@@ -138,7 +139,7 @@ def limit_in_force(db: sqlite3.Connection, account: Account, limit: int, now: in
 
 
 def grants_in_force(db: sqlite3.Connection, account: Account, now: int) -> Grants:
-    return grants_at(_grants(db, account), account.period, now)
+    return grants_at(grants_of(db, account), account.period, now)
 
 
 def adjust(db: sqlite3.Connection, adjustment: Adjustment) -> Adjusted:
@@ -156,7 +157,7 @@ def adjust(db: sqlite3.Connection, adjustment: Adjustment) -> Adjusted:
     elif adjustment.kind == "correct":
         row.correct(adjustment, now)
     else:
-        _put_grants(db, account, adjusted_grants(_grants(db, account), adjustment))
+        _put_grants(db, account, adjusted_grants(grants_of(db, account), adjustment))
     row.save()
     grants = grants_in_force(db, account, now)
     kept = json_text([row.used, row.held, grants.override, grants.topup])
@@ -170,7 +171,7 @@ def adjust(db: sqlite3.Connection, adjustment: Adjustment) -> Adjusted:
     return Adjusted(adjustment.id, AccountBalance(account, row.used, row.held, grants))
 
 
-def _grants(db: sqlite3.Connection, account: Account) -> tuple[Grant, ...]:
+def grants_of(db: sqlite3.Connection, account: Account) -> tuple[Grant, ...]:
     row = db.execute("SELECT grants FROM grants WHERE scope = ?", (account.scope,)).fetchone()
     return () if row is None else tuple(Grant(*grant) for grant in json.loads(row[0]))
 

@@ -28,6 +28,7 @@ from costlens_policy.ledger.calls import (
     facts_value,
     json_text,
 )
+from costlens_policy.ledger.carrying import limit_with_carried
 from costlens_policy.ledger.history import (
     AccountQuery,
     Entry,
@@ -45,7 +46,7 @@ from costlens_policy.ledger.history import (
 from costlens_policy.ledger.sqlite import records
 from costlens_policy.ledger.sqlite.accounts import AccountRow, load_account, load_account_by_id
 from costlens_policy.ledger.sqlite.file import LedgerFile
-from costlens_policy.ledger.sqlite.records import add_entry, limit_in_force
+from costlens_policy.ledger.sqlite.records import add_entry, grants_of, limit_in_force
 
 __all__ = ["SQLiteStore"]
 
@@ -164,9 +165,12 @@ def _reserve(db: sqlite3.Connection, hold: Hold) -> Held | Refused:
         return Refused(hold.call, (), barred)
     accounts = [_moved(load_account(db, line.account), now) for line in hold.lines]
     lines = tuple(_seen(db, line, account, now) for line, account in zip(hold.lines, accounts, strict=True))
+    earlier: tuple[tuple[int, ...], ...] = ()
+    if any(line.carry is not None for line in hold.lines):
+        lines, earlier = _with_carried(db, hold.lines, lines, accounts, now)
     if not all(line.has_room for line in lines):
         _save(accounts)
-        return Refused(hold.call, lines)
+        return Refused(hold.call, lines, earlier=earlier)
     for line, account in zip(lines, accounts, strict=True):
         account.begin(now)
         account.hold(line.amount, end)
@@ -178,7 +182,7 @@ def _reserve(db: sqlite3.Connection, hold: Hold) -> Held | Refused:
         "INSERT INTO calls (id, reserved_at, end, lines, facts) VALUES (?, ?, ?, ?, ?)",
         (hold.call, now, end, json_text(kept), facts_text(hold.facts)),
     )
-    return Held(hold.call, lines, end)
+    return Held(hold.call, lines, end, earlier=earlier)
 
 
 def _settle(db: sqlite3.Connection, settlement: Settlement, unknown: bool) -> Settled:
@@ -327,6 +331,35 @@ def _settled_again(db: sqlite3.Connection, call: _Call) -> Settled:
 def _seen(db: sqlite3.Connection, line: HoldLine, account: AccountRow, now: int) -> LineState:
     limit = None if line.limit is None else limit_in_force(db, line.account, line.limit, now)
     return LineState(account.shown, line.amount, limit, account.used, account.held)
+
+
+def _with_carried(
+    db: sqlite3.Connection,
+    asked: Sequence[HoldLine],
+    seen: Sequence[LineState],
+    accounts: Sequence[AccountRow],
+    now: int,
+) -> tuple[tuple[LineState, ...], tuple[tuple[int, ...], ...]]:
+    """Return lines under the limits that hold with what is carried over, and what earlier windows of each have used."""
+    lines, earlier = [], []
+    for line, state, account in zip(asked, seen, accounts, strict=True):
+        before: tuple[int, ...] = ()
+        if (carry := line.carry) is not None:
+            taken = [_taken(db, window, now) if window != line.account else account.taken for window in carry.windows]
+            grants = grants_of(db, line.account)
+            limit, before = limit_with_carried(carry, line.limit, line.amount, taken, grants, now)
+            state = state._replace(limit=limit)
+        lines.append(state)
+        earlier.append(before)
+    return tuple(lines), tuple(earlier)
+
+
+def _taken(db: sqlite3.Connection, window: Account, now: int) -> int | None:
+    """Return what another window has used and holds, None for one that is not on record; what has expired there is
+    freed for good."""
+    row = _moved(load_account(db, window), now)
+    row.save()
+    return None if row.id is None else row.taken
 
 
 def _find(db: sqlite3.Connection, id: str) -> _Call | None:

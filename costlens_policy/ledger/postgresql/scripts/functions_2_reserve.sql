@@ -60,14 +60,21 @@ DECLARE
     of_account @ledger.accounts;
     scopes text[] := '{}';
     held_lines jsonb[] := '{}';
+    line_limit numeric;
+    carried record;
 BEGIN
     FOR line IN SELECT value FROM jsonb_array_elements(asked) LOOP
         amount := line->>2;
+        line_limit := line->>3;
+        IF line->5 IS NOT NULL THEN
+            SELECT * INTO carried FROM @ledger.carried_plainly(line, now);
+            line_limit := carried.in_force;
+        END IF;
         UPDATE @ledger.accounts AS a SET held = a.held + amount, next_end = least(a.next_end, until_second)
         WHERE a.name = line->0->>0 AND (a.next_end IS NULL OR a.next_end > now_second)
             AND (a.width = 0 OR (a.width > 0 AND a.bucket = now / a.width)
                 OR (a.width < 0 AND a.bucket <= now AND now < a.bucket - a.width))
-            AND (line->>3 IS NULL OR a.used + a.held + amount <= (line->>3)::numeric)
+            AND (line_limit IS NULL OR a.used + a.held + amount <= line_limit)
         RETURNING a.* INTO STRICT of_account;
         account := of_account.id;
         of_generation := of_account.generation;
@@ -77,8 +84,11 @@ BEGIN
         ON CONFLICT ON CONSTRAINT ends_pkey DO UPDATE SET held = e.held + excluded.held
         RETURNING e.generation INTO of_generation;
         scopes := scopes || (line->>1);
-        held_lines := held_lines || jsonb_build_array(@ledger.shown(line->0, of_account), line->1, line->2, (line->>3)::numeric, used_before,
+        held_lines := held_lines || jsonb_build_array(@ledger.shown(line->0, of_account), line->1, line->2, line_limit, used_before,
             held_after - amount, of_generation, line->4);
+        IF line->5 IS NOT NULL THEN
+            held_lines[cardinality(held_lines)] := held_lines[cardinality(held_lines)] || jsonb_build_array(carried.earlier);
+        END IF;
     END LOOP;
     IF EXISTS (SELECT 1 FROM @ledger.grants WHERE scope = ANY (scopes)) THEN
         RAISE no_data_found;
@@ -92,7 +102,8 @@ BEGIN
 END $$;
 
 -- Hold every line, or none. A line is an array: account, scope, amount, limit, place; they are in the order of the names.
--- Returns what happened ('held', 'refused', 'known') and the lines: account, scope, amount, limit, used, held, generation, place.
+-- Returns what happened ('held', 'refused', 'known') and the lines: account, scope, amount, limit, used, held, generation, place, and of
+-- one that carries over what earlier windows have used that counts for it.
 -- A call that has no room is refused without a lock, so that a budget that is spent costs others nothing.
 CREATE OR REPLACE FUNCTION @ledger.reserve(call text, now bigint, until_second bigint, call_facts text, asked jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
@@ -108,6 +119,8 @@ DECLARE
     room boolean := true;
     lines jsonb := '[]';
     place integer := 0;
+    taken numeric[];
+    earlier jsonb;
 BEGIN
     BEGIN
         RETURN jsonb_build_array('held', @ledger.reserve_plainly(call, now, until_second, call_facts, asked));
@@ -118,13 +131,17 @@ BEGIN
     IF FOUND THEN
         RETURN jsonb_build_array('known', known.lines, known.ends_at, known.released, known.settled_at);
     END IF;
-    IF @ledger.looks_full(asked, now) THEN
+    IF NOT jsonb_path_exists(asked, '$[*][5]') AND @ledger.looks_full(asked, now) THEN
         SELECT * INTO t FROM @ledger.look(asked, now);
         IF NOT t.room THEN
             RETURN jsonb_build_array('refused', t.lines);
         END IF;
     END IF;
     FOR line IN SELECT value FROM jsonb_array_elements(asked) LOOP
+        IF line->5 IS NOT NULL THEN
+            PERFORM @ledger.lock_windows(line);
+            PERFORM @ledger.free_windows(line, now, (line->5->>'place')::integer + 1, 1000);
+        END IF;
         SELECT * INTO t FROM @ledger.touch(line->0, now);
         a := t.a;
         touched := touched || a;
@@ -133,12 +150,18 @@ BEGIN
             created := created || a.id;
         END IF;
         in_force := NULL;
-        IF line->>3 IS NOT NULL THEN
+        earlier := '[]';
+        IF line->5 IS NOT NULL THEN
+            PERFORM @ledger.free_windows(line, now, 1, (line->5->>'place')::integer - 1);
+            taken := (@ledger.taken(line, now)).taken;
+            taken[(line->5->>'place')::integer] := a.used + a.held;
+            SELECT c.in_force, jsonb_build_array(c.earlier) INTO in_force, earlier FROM @ledger.limit_with_carried(line, now, taken) AS c;
+        ELSIF line->>3 IS NOT NULL THEN
             in_force := @ledger.limit_in_force(line->>1, line->0->>4, now, (line->>3)::numeric);
-            room := room AND a.used + a.held + (line->>2)::numeric <= in_force;
         END IF;
+        room := room AND coalesce(a.used + a.held + (line->>2)::numeric <= in_force, true);
         lines := lines || jsonb_build_array(jsonb_build_array(
-            @ledger.shown(line->0, a), line->1, line->2, in_force, a.used, a.held, NULL, line->4));
+            @ledger.shown(line->0, a), line->1, line->2, in_force, a.used, a.held, NULL, line->4) || earlier);
     END LOOP;
     FOREACH a IN ARRAY touched LOOP
         IF room THEN

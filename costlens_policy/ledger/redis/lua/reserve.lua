@@ -1,8 +1,9 @@
--- Hold every line, or none. KEYS: clock, the call, the open calls, calls that bar it. ARGV[3]: facts.
+-- Hold every line, or none. KEYS: clock, the call, the open calls, calls that bar it. ARGV[3]: facts; ARGV[4]: see `carry.lua`.
 -- Texts: call; for each line name, scope, period. Numbers: now, end of the lease, milliseconds to remember the call; for each line limbs of
 -- the amount, limbs of the limit (-1 for none), width of buckets, start, reset, length.
 -- Answers what happened ('1' held, '0' refused, '2' barred, and by which), and behind a colon when windows from first use began, where
--- an account has one; or of a call that is known its state and end; then the lines held.
+-- an account has one; where a line carries over, for each line a slash and what its earlier windows have used that counts for it; or of a
+-- call that is known its state and end; then the lines held.
 
 local id, now, second = next_text(), NUMBERS[1], NUMBERS[2]
 
@@ -36,15 +37,20 @@ local function limit_in_force(grants, period, high, low)
 end
 
 local accounts, limits, room = {}, {}, true
+local rule_of, earlier = rules(), {}
 for at = 4, #NUMBERS - 1, 8 do
   local account = move(load(next_text(), at + 4), now)
   local scope, period = next_text(), next_text()
   local limit_high, limit_low = NUMBERS[at + 2], NUMBERS[at + 3]
+  local rule = rule_of[#accounts + 1]
+  local grants = (rule or limit_high >= 0) and call('GET', PREFIX .. 'g:' .. scope)
+  if rule then
+    limit_high, limit_low, earlier[#accounts + 1] =
+      limit_with_carried(rule, account, grants, now, NUMBERS[at], NUMBERS[at + 1], limit_high, limit_low)
+  elseif grants then
+    limit_high, limit_low = limit_in_force(grants, period, limit_high, limit_low)
+  end
   if limit_high >= 0 then
-    local grants = call('GET', PREFIX .. 'g:' .. scope)
-    if grants then
-      limit_high, limit_low = limit_in_force(grants, period, limit_high, limit_low)
-    end
     local high, low = plus(account[USED_HIGH], account[USED_LOW], account[HELD_HIGH], account[HELD_LOW])
     high, low = plus(high, low, NUMBERS[at], NUMBERS[at + 1])
     room = room and (high < limit_high or high == limit_high and low <= limit_low)
@@ -70,7 +76,11 @@ for index, account in ipairs(accounts) do
   at = at + 8
 end
 local held = table.concat(lines)
-local windows = (windowed and ':' .. table.concat(starts, ',') or '') .. '\0'
+local windows = (windowed and ':' .. table.concat(starts, ',') or '')
+for index in ipairs(ARGV[4] and accounts or {}) do
+  windows = windows .. '/' .. (earlier[index] or '')
+end
+windows = windows .. '\0'
 if not room then
   return '0' .. windows .. held
 end
