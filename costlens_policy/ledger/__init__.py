@@ -15,6 +15,7 @@ from costlens_policy.ledger.alerts import AlertClaim, PendingAlert
 from costlens_policy.ledger.amounts import MAX_AMOUNT, MAX_LIMIT, Unit, amount_of, decimal_of, limit_of
 from costlens_policy.ledger.calls import (
     CallState,
+    Carry,
     Charge,
     ChargedLine,
     Extended,
@@ -56,8 +57,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_AMOUNT", "MAX_LIMIT", "Account", "AccountBalance", "AccountQuery", "Adjusted", "Adjustment",
-    "AdjustmentError", "AdjustmentKind", "AlertClaim", "AmountError", "CallConflictError", "CallState", "Charge",
-    "ChargedLine", "Entry", "EntryQuery", "Extended", "Facts", "Grants", "Held", "Hold", "HoldLine",
+    "AdjustmentError", "AdjustmentKind", "AlertClaim", "AmountError", "CallConflictError", "CallState", "Carry",
+    "Charge", "ChargedLine", "Entry", "EntryQuery", "Extended", "Facts", "Grants", "Held", "Hold", "HoldLine",
     "LedgerBusyError", "LedgerError", "LedgerUnavailableError", "LineState", "MemoryStore", "OpenOptions", "Opener",
     "Page", "PendingAlert", "Period", "Refused", "Released", "Reservation", "ReservationQuery", "ReservedLine",
     "Settled", "Settlement", "Store", "Unit", "UnknownCallError", "amount_of", "decimal_of", "limit_of",
