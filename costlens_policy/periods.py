@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
 __all__ = [
-    "FIRST_USE", "Forecast", "Period", "PeriodError", "Schedule", "forecast", "periods_before", "schedule_of",
-    "start_of_day", "zone_of",
+    "FIRST_USE", "Forecast", "Period", "PeriodError", "Schedule", "forecast", "periods_after", "periods_before",
+    "schedule_of", "start_of_day", "zone_of",
 ]  # fmt: skip
 
 _WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -102,6 +102,25 @@ def periods_before(schedule: Schedule, period: Period, count: int) -> tuple[Peri
             break
         if before is not None:
             found.append(before)
+    return tuple(found)
+
+
+def periods_after(schedule: Schedule, period: Period, count: int) -> tuple[Period, ...]:
+    """Return the periods after one, the next first: so many, or fewer where the calendar ends.
+
+    Give a schedule of your own: one keeps the period that it was asked for last.
+    """
+    found: list[Period] = []
+    after: Period | None = period
+    for _ in range(count):
+        if after is None or after.resets_at is None:
+            break
+        try:
+            after = schedule.at(after.resets_at)
+        except (PeriodError, OverflowError):
+            break
+        if after is not None:
+            found.append(after)
     return tuple(found)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from decimal import Context, Decimal
-from itertools import takewhile
 from threading import Lock
 from typing import Final, NamedTuple, TypeAlias
 
+from costlens_policy.carry_over import CarryOver
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.compiler.rules import BudgetStep
 from costlens_policy.engine.context import Context as DecisionContext
@@ -17,13 +17,13 @@ from costlens_policy.guard.recent import Recent, budget_of, recent_name, recent_
 from costlens_policy.ledger import Unit, decimal_of
 from costlens_policy.ledger.account import Account, AccountBalance
 from costlens_policy.ledger.amounts import amount_of, limit_of
-from costlens_policy.ledger.calls import Charge, ChargedLine, HoldLine, LineState
-from costlens_policy.money import ZERO, add
-from costlens_policy.periods import Period, Schedule, periods_before, schedule_of
+from costlens_policy.ledger.calls import Carry, Charge, ChargedLine, HoldLine, LineState
+from costlens_policy.ledger.carrying import carry_rule
+from costlens_policy.money import ZERO
+from costlens_policy.periods import Period, Schedule, periods_after, periods_before, schedule_of
 
 __all__ = [
-    "NEVER", "Accounts", "Known", "Place", "ToHold", "context_of", "earlier_amounts", "holds_of", "line_limit",
-    "shown_amount",
+    "NEVER", "Accounts", "Known", "Place", "ToHold", "context_of", "holds_of", "line_limit", "shown_amount",
 ]  # fmt: skip
 
 
@@ -42,16 +42,20 @@ class Known:
     lock, so that a balance is never taken for newer than it is.
     """
 
-    __slots__ = ("account", "at", "balance", "earlier", "limit")
+    __slots__ = ("account", "at", "balance", "carry", "earlier", "earlier_at", "limit")
 
-    def __init__(self, account: Account, limit: int | None, earlier: tuple[Known, ...] = ()) -> None:
+    def __init__(self, account: Account, limit: int | None, carry: Carry | None = None) -> None:
         self.account: Final = account
         self.limit: Final = limit
         """The limit of the policy in the ledger's units; None where it is an expression."""
-        self.earlier: Final = earlier
-        """The accounts of earlier periods from which something may be carried over, the latest first."""
+        self.carry: Final = carry
+        """What is carried over into the account, if anything can be."""
         self.balance = AccountBalance(account)
         self.at = NEVER
+        self.earlier: tuple[int, ...] = ()
+        """What earlier periods have used or hold that counts for what is carried over, the latest first."""
+        self.earlier_at = NEVER
+        """When a store reported that; see ``at``."""
 
     def move(self, used: int, held: int) -> None:
         """Move the balance by what this process knows and the store has not reported."""
@@ -84,10 +88,14 @@ class Accounts:
             for id, step in self.steps.items()
             for text, span in step.recent.items()
         )
-        self._before: Final[dict[str, Schedule]] = {
-            id: schedule_of(step.terms) for id, step in self.steps.items() if step.carry_over is not None
+        self._carrying: Final[dict[str, tuple[CarryOver, Schedule]]] = {
+            id: (carry_rule(step.carry_over, step.unit), schedule_of(step.terms))
+            for id, step in self.steps.items()
+            if step.carry_over is not None
         }
-        """Of budgets that carry over: to ask for earlier periods."""
+        """The rules of budgets that carry over, and schedules to ask for other periods."""
+        self._windows: dict[str, tuple[Period, tuple[Period, ...], int]] = {}
+        """Of budgets that carry over: the periods around one, the latest first, and its place among them."""
         self._known: dict[Place, Known] = {}
         self._known_before: dict[Place, Known] = {} if before is None else before._known
         self._lock = Lock()
@@ -133,13 +141,25 @@ class Accounts:
                 found[recent_time(name)] = decimal_of(known.balance.used, known.account.unit)
         return found
 
-    def earlier(self, account: Account) -> tuple[Account, ...]:
-        """Return the accounts of earlier periods from which something may be carried over, the latest first."""
-        schedule, carry_over = self._before.get(account.budget), self.steps[account.budget].carry_over
-        if schedule is None or carry_over is None:
-            return ()
-        periods = periods_before(schedule, account.period, carry_over.periods)
-        return tuple(Account(account.budget, account.key, account.unit, period) for period in periods)
+    def carry(self, account: Account) -> Carry | None:
+        """Return what may be carried over into an account; None where its budget carries nothing over."""
+        found = self._carrying.get(account.budget)
+        if found is None:
+            return None
+        rule, schedule = found
+        known = self._windows.get(account.budget)
+        if known is None or known[0] != account.period:
+            after = periods_after(schedule, account.period, rule.periods)
+            before = periods_before(schedule, account.period, rule.periods)
+            known = self._windows[account.budget] = account.period, (*after[::-1], account.period, *before), len(after)
+        _, periods, place = known
+        return Carry(tuple([Account(account.budget, account.key, account.unit, item) for item in periods]), place, rule)
+
+    def put_earlier(self, known: Known, amounts: tuple[int, ...], at: float) -> None:
+        """Take over what earlier periods have used, as the store has reported it."""
+        with self._lock:
+            known.earlier = amounts
+            known.earlier_at = at
 
     def put(self, balances: Iterable[AccountBalance], at: float) -> None:
         """Take over balances that the store has reported."""
@@ -190,15 +210,12 @@ class Accounts:
         known = self._known.get(place)
         if known is None:
             return self._know(place, account)
-        if known.account is account or known.account == account:
-            return known
-        return next((item for item in known.earlier if item.account == account), None)
+        return known if known.account is account or known.account == account else None
 
     def _know(self, place: Place, account: Account) -> Known:
         if len(self._known) >= _KEPT:
             self._known.clear()
-        earlier = tuple(Known(item, None) for item in self.earlier(account)) if place[0] in self._before else ()
-        known = Known(account, self._limits.get(place[0]), earlier)
+        known = Known(account, self._limits.get(place[0]), self.carry(account))
         before = self._known_before.get(place)
         if before is not None and before.account == account:
             known.at, known.balance = before.at, before.balance
@@ -247,34 +264,21 @@ def holds_of(decision: Decision, find: Callable[[Place], Known | None]) -> ToHol
             value, value_unit, amount = takes, unit, amount_of(takes, unit)
         limit = None if shadow else line_limit(seen, known, decision)
         counted.append(seen)
-        lines.append(HoldLine(known.account, amount, limit))
+        lines.append(HoldLine(known.account, amount, limit, known.carry))
         accounts.append(known)
     return ToHold(decision, tuple(counted), tuple(lines), tuple(accounts))
 
 
 def line_limit(seen: BalanceSeen, known: Known, decision: Decision) -> int | None:
-    """Return the limit of the policy in the ledger's units, with what is carried over, and without manual adjustments:
-    those are the ledger's.
+    """Return the limit of the policy in the ledger's units, without what is carried over and manual adjustments: those
+    are the ledger's.
 
     None for a budget in shadow, which refuses nothing.
     """
-    if seen.shadow or (known.limit is not None and not seen.carried):
+    if seen.shadow or known.limit is not None:
         return None if seen.shadow else known.limit
     layer, step = decision.plan.budgets[seen.budget]
-    return limit_of(add(context_of(decision).limit(step, layer), seen.carried), step.unit)
-
-
-def earlier_amounts(step: BudgetStep, earlier: Sequence[AccountBalance]) -> tuple[Decimal, ...]:
-    """Return what earlier periods have used or hold, the latest first, as far as they count for what is carried over.
-
-    What is held there counts as used until it is charged or given back. A period that ended under an override left
-    nothing, nor did those before it: the override had replaced what they carried over.
-    """
-    if step.carry_over is None:
-        return ()
-    earlier = list(takewhile(lambda balance: not balance.grants.replaced, earlier))
-    amounts = [shown_amount(balance.used + balance.held, step.unit) for balance in earlier]
-    return step.carry_over.counted(amounts, [balance.account.period.starts_at for balance in earlier])
+    return limit_of(context_of(decision).limit(step, layer), step.unit)
 
 
 def context_of(decision: Decision) -> DecisionContext:

@@ -9,12 +9,13 @@ from typing import Any, Final
 
 from costlens_policy.engine.decision import Balance
 from costlens_policy.engine.facts import Approval
-from costlens_policy.guard.accounts import NEVER, Accounts, Known, Place, earlier_amounts
+from costlens_policy.guard.accounts import NEVER, Accounts, Known, Place, shown_amount
 from costlens_policy.guard.recent import recent_time
 from costlens_policy.guard.run_records import BegunRuns
 from costlens_policy.ledger.account import Account, AccountBalance, Approved, Grants
 from costlens_policy.ledger.amounts import Unit, decimal_of, instant_of
-from costlens_policy.ledger.calls import HoldLine, LineState
+from costlens_policy.ledger.calls import Carry, HoldLine, LineState
+from costlens_policy.ledger.carrying import amounts_before, carried
 from costlens_policy.money import ZERO
 from costlens_policy.quantiles import Measures
 
@@ -35,8 +36,8 @@ class Snapshot(Mapping[Place, Balance]):
     """
 
     __slots__ = (
-        "_accounts", "_begun", "_earlier", "_found", "_now", "_oldest", "_run", "_times", "balances",
-        "beginning", "is_complete", "looked_at", "measures", "unlooked",
+        "_accounts", "_begun", "_earlier", "_found", "_now", "_run", "_times", "balances", "beginning", "is_complete",
+        "looked_at", "measures", "unlooked",
     )  # fmt: skip
 
     def __init__(
@@ -46,9 +47,7 @@ class Snapshot(Mapping[Place, Balance]):
         run: str | None = None,
         begun: BegunRuns | None = None,
         measures: Measures | None = None,
-        oldest: float = NEVER,
     ) -> None:
-        """``oldest`` is when a balance of an earlier period must have been reported for what it carries over."""
         self.measures: Final = measures
         """What is known of calls; it stays the same while the call is decided."""
         self.unlooked: dict[str, Account] = {}
@@ -62,14 +61,12 @@ class Snapshot(Mapping[Place, Balance]):
         self.looked_at: list[Place] = []
         """Accounts of recent charges that decisions looked at: no hold verifies them."""
         self.is_complete = True
-        """Whether the store has reported every balance that was looked at, at some time, and those of earlier periods
-        lately: no hold verifies them."""
+        """Whether the store has reported every balance that was looked at, at some time."""
         self._accounts = accounts
         self._now = now
         self._found: dict[Place, Known | None] = {}
         self._times: dict[Place, float] = {}
-        self._oldest = oldest
-        self._earlier: dict[Place, list[tuple[AccountBalance, float]]] = {}
+        self._earlier: dict[Place, tuple[tuple[int, ...], float]] = {}
         """Of budgets that carry over, what earlier periods have used, the latest first, and when that was reported."""
 
     def find(self, place: Place) -> Known | None:
@@ -82,10 +79,10 @@ class Snapshot(Mapping[Place, Balance]):
             if at == NEVER:
                 self.is_complete = False
             self.balances[place] = known.balance
-            if known.earlier:
-                times = [item.at for item in known.earlier]  # read before the balances
-                self._earlier[place] = [(item.balance, at) for item, at in zip(known.earlier, times, strict=True)]
-                if min(times) == NEVER or min(times) < self._oldest:
+            if known.carry is not None:
+                at = known.earlier_at  # read before the amounts
+                self._earlier[place] = known.earlier, at
+                if at == NEVER:
                     self.is_complete = False
         return known
 
@@ -98,24 +95,44 @@ class Snapshot(Mapping[Place, Balance]):
         for place in places:
             if (at := times.get(place, _FRESH)) == NEVER or (at < oldest and place not in verified):
                 found.append(self.balances[place].account)
-            for balance, at in self._earlier.get(place, ()):
-                if at == NEVER or at < oldest:
-                    found.append(balance.account)
+            if place in self._earlier:
+                _, at = self._earlier[place]
+                if at == NEVER or (at < oldest and place not in verified):
+                    found += self._carry(place).earlier
         return found
 
     def put(self, balances: Iterable[AccountBalance], at: float) -> None:
         """Take over what the store has reported just now."""
-        balances = list(balances)
+        current: list[AccountBalance] = []
+        earlier: dict[Place, list[AccountBalance]] = {}
         for balance in balances:
-            place = (balance.account.budget, balance.account.key)
-            earlier = self._earlier.get(place, ())
-            index = next((at for at, (item, _) in enumerate(earlier) if item.account == balance.account), None)
-            if index is None:
-                self.balances[place] = balance
-                self._times[place] = _FRESH
-            else:
-                self._earlier[place][index] = balance, _FRESH
-        self._accounts.put(balances, at)
+            account = balance.account
+            place = (account.budget, account.key)
+            if place in self._earlier and account != self.balances[place].account:
+                earlier.setdefault(place, []).append(balance)
+                continue
+            current.append(balance)
+            self.balances[place] = balance
+            self._times[place] = _FRESH
+        self._accounts.put(current, at)
+        for place, found in earlier.items():
+            self.put_earlier(place, amounts_before(self._carry(place).rule, found), at)
+
+    def put_earlier(self, place: Place, amounts: tuple[int, ...], at: float) -> bool:
+        """Take over what earlier periods have used, as a store has reported it; return whether that was not known."""
+        known, _ = self._earlier[place]
+        self._earlier[place] = amounts, _FRESH
+        found = self._found[place]
+        if found is not None:
+            self._accounts.put_earlier(found, amounts, at)
+        return amounts != known
+
+    def carried(self, place: Place, limit: int | None) -> int:
+        """Return what is carried over into a budget's limit, in the ledger's units."""
+        if limit is None or place not in self._earlier:
+            return 0
+        amounts, _ = self._earlier[place]
+        return carried(self._carry(place).rule, limit, amounts)
 
     def __getitem__(self, place: Place) -> Balance:
         balance: Balance = self.get(place, _NOTHING)
@@ -138,7 +155,7 @@ class Snapshot(Mapping[Place, Balance]):
             account.period.starts_at if account.period.first_use is not None else None,
             recent,
             tuple([_approval(item, unit) for item in grants.approvals]) if grants.approvals else (),
-            earlier=self._counted(place) if place in self._earlier else (),
+            earlier=self._counted(place, unit) if place in self._earlier else (),
         )
 
     def _recent(self, place: Place) -> tuple[tuple[str, Decimal], ...]:
@@ -154,11 +171,16 @@ class Snapshot(Mapping[Place, Balance]):
                 found.append((recent_time(at[0]), decimal_of(balance.used, balance.account.unit)))
         return tuple(found)
 
-    def _counted(self, place: Place) -> tuple[Decimal, ...]:
-        """Return what earlier periods have used; what no store has reported yet carries nothing over."""
-        if any(at == NEVER for _, at in self._earlier[place]):
-            return ()
-        return earlier_amounts(self._accounts.steps[place[0]], [balance for balance, _ in self._earlier[place]])
+    def _carry(self, place: Place) -> Carry:
+        found = self._found[place]
+        assert found is not None
+        assert found.carry is not None, "the budget carries over"
+        return found.carry
+
+    def _counted(self, place: Place, unit: Unit) -> tuple[Decimal, ...]:
+        """Return what earlier periods have used; nothing where no store has reported it yet."""
+        amounts, _ = self._earlier[place]
+        return tuple([shown_amount(amount, unit) for amount in amounts])
 
     def _counts_run(self, account: Account) -> bool:
         if self._run is None or self._begun is None:
@@ -180,14 +202,19 @@ def _approval(item: Approved, unit: Unit) -> Approval:
     return Approval(item.threshold, up_to, None if item.until is None else instant_of(item.until))
 
 
-def seen_line(line: LineState, asked: HoldLine, known: AccountBalance) -> AccountBalance:
+def seen_line(line: LineState, asked: HoldLine, known: AccountBalance, carried: int | None = 0) -> AccountBalance:
     """Return the balance that an answer to a hold reports: ``known`` itself where that is it.
 
-    A limit other than asked for was adjusted manually.
+    A limit other than asked for, with what is carried over, was adjusted manually. None where nobody knows what was.
     """
     account, _, limit, used, held = line
     grants = known.grants
-    if limit is not None and asked.limit is not None and limit != grants.applied_to(asked.limit):
+    if (
+        limit is not None
+        and asked.limit is not None
+        and carried is not None
+        and limit != grants.applied_to(asked.limit + carried)
+    ):
         grants = Grants(override=limit, approvals=grants.approvals)
     elif used == known.used and held == known.held:
         return known

@@ -308,8 +308,7 @@ def _hold_without_ledger(shared: Shared, asked: Asked, fault: LedgerUnavailableE
 
 
 def _seen_last(shared: Shared, asked: Asked) -> Snapshot:
-    measures, oldest = shared.measuring.now_known(), shared.timer() - shared.max_age
-    return Snapshot(shared.accounts, asked.now, run_of(asked.request), shared.begun, measures, oldest)
+    return Snapshot(shared.accounts, asked.now, run_of(asked.request), shared.begun, shared.measuring.now_known())
 
 
 def _decide_on_last(shared: Shared, request: Mapping[str, Any], now: datetime) -> Decision:

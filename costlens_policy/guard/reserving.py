@@ -145,8 +145,7 @@ def ask_now(
     wait can leave that to a thread. Raises ``RequestError``, ``LedgerUnavailableError``.
     """
     now = shared.clock()
-    measures, oldest = shared.measuring.now_known(), shared.timer() - shared.max_age
-    snapshot = Snapshot(shared.accounts, now, run, shared.begun, measures, oldest)
+    snapshot = Snapshot(shared.accounts, now, run, shared.begun, shared.measuring.now_known())
     while True:
         answer = ask(shared.plan, snapshot, now)
         if not snapshot.balances:
@@ -223,10 +222,13 @@ def _unread(shared: Shared, plan: ToHold, snapshot: Snapshot) -> list[Account]:
 def _take_over(shared: Shared, answer: Held | Refused, lines: tuple[HoldLine, ...], snapshot: Snapshot) -> bool:
     """Take over the balances that the ledger answered with; return whether they are others than were known."""
     reported, changed = [], False
-    for state, line in zip(answer.lines, lines, strict=True):
-        account = line.account
-        known = snapshot.balances[account.budget, account.key]
-        balance = seen_line(state, line, known)
+    for index, (state, line) in enumerate(zip(answer.lines, lines, strict=True)):
+        place = (line.account.budget, line.account.key)
+        known, carried = snapshot.balances[place], 0 if line.carry is None else None
+        if line.carry is not None and answer.earlier:
+            changed = snapshot.put_earlier(place, answer.earlier[index], shared.timer()) or changed
+            carried = snapshot.carried(place, line.limit)
+        balance = seen_line(state, line, known, carried)
         changed = changed or balance is not known
         reported.append(balance)
     if changed or isinstance(answer, Refused):

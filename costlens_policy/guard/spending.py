@@ -13,11 +13,12 @@ from costlens_policy.compiler.plan import Plan
 from costlens_policy.compiler.rules import BudgetStep, key_problem
 from costlens_policy.errors import RequestError
 from costlens_policy.frozen import frozen
-from costlens_policy.guard.accounts import Accounts, earlier_amounts, shown_amount
+from costlens_policy.guard.accounts import Accounts, shown_amount
 from costlens_policy.guard.errors import GuardError
 from costlens_policy.guard.link import Link
 from costlens_policy.ledger import AccountBalance, AccountQuery, Period
 from costlens_policy.ledger.account import AFTER_SEPARATOR, SEPARATOR
+from costlens_policy.ledger.carrying import amounts_before
 from costlens_policy.money import add
 from costlens_policy.units import Unit
 
@@ -121,9 +122,12 @@ def _of_budget(step: BudgetStep, accounts: Accounts, link: Link, now: datetime, 
     else:
         balances = _touched(step, period, link, now)
     for balance in balances:
-        earlier = accounts.earlier(balance.account)
-        before = link.ask(lambda store, earlier=earlier: store.balances(earlier, now)) if earlier else ()  # type: ignore[misc]
-        yield _spend(step, balance, earlier_amounts(step, before), now)
+        carry = accounts.carry(balance.account)
+        earlier: tuple[int, ...] = ()
+        if carry is not None:
+            before = link.ask(lambda store, carry=carry: store.balances(carry.earlier, now))  # type: ignore[misc]
+            earlier = amounts_before(carry.rule, before)
+        yield _spend(step, balance, tuple(shown_amount(amount, step.unit) for amount in earlier), now)
 
 
 def _touched(step: BudgetStep, period: Period, link: Link, now: datetime) -> Iterator[AccountBalance]:

@@ -22,7 +22,7 @@ from costlens_policy.ledger.adjustments import Grant, grants_at
 from costlens_policy.ledger.amounts import MAX_LIMIT, Unit, limit_of, micros
 from costlens_policy.ledger.calls import Carry
 
-__all__ = ["amounts_before", "carry_rule", "limit_with_carried"]
+__all__ = ["amounts_before", "carried", "carry_rule", "limit_with_carried"]
 
 
 def carry_rule(rule: CarryOver, unit: Unit) -> CarryOver:
@@ -59,14 +59,14 @@ def limit_with_carried(
     granted = grants_at(grants, carry.windows[place].period, now)
     if granted.override is not None:
         return granted.applied_to(limit), earlier
-    in_force = granted.applied_to(limit + _carried(carry.rule, limit, earlier))
+    in_force = granted.applied_to(limit + carried(carry.rule, limit, earlier))
     after = [*taken[:place], own + amount, *taken[place + 1 :]]
     before = [*taken[:place], own, *taken[place + 1 :]]
     for window in range(place):
         spent = (taken[window] or 0) - limit - grants_at(grants, carry.windows[window].period, now).topup
         if spent > 0:
             left, was_left = (
-                _carried(carry.rule, limit, _before(carry, window, known, grants, whatever_is_on_record=True))
+                carried(carry.rule, limit, _before(carry, window, known, grants, whatever_is_on_record=True))
                 for known in (after, before)
             )
             if left < min(spent, was_left):
@@ -74,7 +74,7 @@ def limit_with_carried(
     return in_force, earlier
 
 
-def _carried(rule: CarryOver, limit: int, earlier: Sequence[int]) -> int:
+def carried(rule: CarryOver, limit: int, earlier: Sequence[int]) -> int:
     """Return what is carried over in the whole numbers of the ledger, rounded down."""
     return int(rule.amount(Decimal(limit), [Decimal(amount) for amount in earlier]))
 

@@ -12,7 +12,7 @@ from costlens_policy import DeniedError, Guard
 from costlens_policy.ledger import Account, Adjustment, MemoryStore, open_ledger
 from costlens_policy.ledger.amounts import amount_of
 from costlens_policy.periods import schedule_of
-from tests.guard.company import REQUEST, Breakable, Timer
+from tests.guard.company import REQUEST, Breakable, Clock, Timer
 
 WINDOW = {"calendar": "day", "zone": "UTC", "week_start": "monday", "month_start_day": 1, "year_start_month": 1}
 TEAM = """
@@ -176,3 +176,51 @@ def test_what_an_overflow_counts_is_left_unused_here(guard_of, clock):
     assert state(guard)[0] == Decimal("0.009")
     clock.move(days=1)
     assert state(guard)[2] == Decimal("0.001")
+
+
+def test_clocks_that_differ_spend_once_what_was_left(guard_of, clock):
+    """One process is a day ahead, as at midnight those are whose clocks differ by seconds."""
+    ahead = Clock()
+    behind, first = guard_of(TEAM % "share: 1"), guard_of(TEAM % "share: 1", clock=ahead)
+    spend(behind, 4)
+    ahead.move(days=1)
+    for guard in (first, behind, first):
+        with contextlib.suppress(DeniedError):
+            spend(guard, 20)
+    used = [state(guard)[0] for guard in (behind, first)]
+    assert used[0] + used[1] <= Decimal("0.02"), used
+    assert used[1] > Decimal("0.014"), "and what was left is spent"
+    with pytest.raises(DeniedError, match=r"has no room for \$0.0012: \$0.004 used and \$0.00 held of \$0.004"):
+        spend(behind)
+
+
+def test_a_call_shows_what_the_ledger_carries_over_in_one_round_trip(guard_of, clock):
+    store, policy = Breakable(MemoryStore()), TEAM % "share: 1"
+    guard, other = guard_of(policy, ledger=store), guard_of(policy, ledger=store)
+    late = [guard.call(REQUEST, lease=timedelta(days=2)) for _ in range(3)]
+    held = late[0].decision.estimate.worst_cost
+    clock.move(days=1)
+    spend(other)
+    for number, call in enumerate(late, 1):
+        call.settle(USAGE)
+        del store.asked[:]
+        fresh = other.call(REQUEST)
+        assert store.asked == ["reserve"]
+        assert fresh.decision.holds[0].carried == Decimal("0.01") - number * Decimal("0.001") - (3 - number) * held
+        fresh.release()
+    assert state(other)[2] == Decimal("0.007")
+
+
+def test_a_limit_that_is_worked_out_from_the_request(guard_of, clock):
+    guard = guard_of(
+        (TEAM % "share: 0.333333").replace("0.01", "'request.?user == optional.of(\"vip\") ? 1.0 / 90.0 : 0.01'")
+    )
+    vip = {**REQUEST, "user": "vip"}
+    spend(guard, 1, vip)
+    clock.move(days=1)
+    for request, limit in ((vip, Decimal(1.0 / 90.0)), (REQUEST, Decimal("0.01"))):
+        call = guard.call(request)
+        (seen,) = call.decision.holds
+        assert abs(seen.carried - (limit - Decimal("0.001")) * Decimal("0.333333")) < Decimal("1e-15")
+        call.release()
+        spend(guard)
