@@ -744,6 +744,22 @@ def test_s_car_4_periods_of_which_nothing_is_known(world: World) -> None:
     assert [line.carried for made in (guard, since) for line in made.spend()] == [19, 19]
 
 
+def test_s_car_9_clocks_that_differ_spend_once_what_was_left(world: World) -> None:
+    guard = world.guard(CARRIED % "")
+    for _ in range(6):
+        guard.call(REQUEST).settle(USAGE)
+    world.clock.move(days=1)
+    for _ in range(13):
+        guard.call(REQUEST).settle(USAGE)
+    world.clock.move(days=-1)
+    guard.call(REQUEST).settle(USAGE)
+    with pytest.raises(DeniedError, match="7 requests used and 0 requests held of 7 requests"):
+        guard.call(REQUEST)
+    world.clock.move(days=1)
+    with pytest.raises(DeniedError, match="of 13 requests, 3 requests of it carried over"):
+        guard.call(REQUEST)
+
+
 APPROVED = (
     "budgets: [{id: b, hard_limit_usd: 0.01, window: {calendar: day}, thresholds:"
     " [{at_ratio: 0.2, needs_approval: {reason: Ann decides, wait: WAIT}}]}]"
