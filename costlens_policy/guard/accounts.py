@@ -59,8 +59,8 @@ class Known:
 
     def move(self, used: int, held: int) -> None:
         """Move the balance by what this process knows and the store has not reported."""
-        account, used_before, held_before, grants = self.balance
-        self.balance = AccountBalance(account, max(0, used_before + used), max(0, held_before + held), grants)
+        before = self.balance
+        self.balance = before._replace(used=max(0, before.used + used), held=max(0, before.held + held))
 
 
 class Accounts:
@@ -172,8 +172,8 @@ class Accounts:
     def put_held(self, known: Iterable[Known], lines: Iterable[LineState], at: float) -> None:
         """Take over what a hold reports, with the hold itself; what was granted stays as it was seen."""
         with self._lock:
-            for item, (account, amount, _, used, held) in zip(known, lines, strict=True):
-                item.balance = AccountBalance(account, used, held + amount, item.balance.grants)
+            for item, (account, amount, _, used, held, _, drawn, aside) in zip(known, lines, strict=True):
+                item.balance = AccountBalance(account, used, held - drawn + amount + aside, item.balance.grants)
                 item.at = at
 
     def put_charged(self, known: Iterable[Known | None], lines: Iterable[ChargedLine], at: float) -> None:

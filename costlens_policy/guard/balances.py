@@ -142,7 +142,7 @@ class Snapshot(Mapping[Place, Balance]):
         """Return the balance; the engine asks for each budget of each call, and a mapping's own way takes longer."""
         if self.find(place) is None:
             return default
-        account, used, held, grants = self.balances[place]
+        account, used, held, grants, *_ = self.balances[place]
         recent = self._recent(place) if place[0] in self._accounts.measuring else ()
         unit, override, topup = account.unit, grants.override, grants.topup
         if unit == "runs" and self._counts_run(account):
@@ -207,7 +207,7 @@ def seen_line(line: LineState, asked: HoldLine, known: AccountBalance, carried: 
 
     A limit other than asked for, with what is carried over, was adjusted manually. None where nobody knows what was.
     """
-    account, _, limit, used, held = line
+    account, _, limit, used, held, *_ = line
     grants = known.grants
     if (
         limit is not None

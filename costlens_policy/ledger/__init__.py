@@ -28,6 +28,7 @@ from costlens_policy.ledger.calls import (
     Released,
     Settled,
     Settlement,
+    Share,
 )
 from costlens_policy.ledger.errors import (
     AdjustmentError,
@@ -61,7 +62,7 @@ __all__ = [
     "Charge", "ChargedLine", "Entry", "EntryQuery", "Extended", "Facts", "Grants", "Held", "Hold", "HoldLine",
     "LedgerBusyError", "LedgerError", "LedgerUnavailableError", "LineState", "MemoryStore", "OpenOptions", "Opener",
     "Page", "PendingAlert", "Period", "Refused", "Released", "Reservation", "ReservationQuery", "ReservedLine",
-    "Settled", "Settlement", "Store", "Unit", "UnknownCallError", "amount_of", "decimal_of", "limit_of",
+    "Settled", "Settlement", "Share", "Store", "Unit", "UnknownCallError", "amount_of", "decimal_of", "limit_of",
     "open_ledger",
 ]  # fmt: skip
 

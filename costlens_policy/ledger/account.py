@@ -144,6 +144,9 @@ class Grants:
 class AccountBalance(NamedTuple):
     """What is spent, what is held for calls under way, and what was granted on top of the policy's limit.
 
+    ``set_aside`` is what of ``held`` waits for calls of shares. ``share`` is what is set aside for this account in its
+    turn; None where it has no share now.
+
     A named tuple, since several are made for every call.
     """
 
@@ -151,6 +154,8 @@ class AccountBalance(NamedTuple):
     used: int = 0
     held: int = 0
     grants: Grants = Grants()
+    set_aside: int = 0
+    share: int | None = None
 
 
 def checked_text(text: str, what: str) -> str:

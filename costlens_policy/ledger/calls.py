@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from costlens_policy.carry_over import CarryOver
 from costlens_policy.frozen import frozen
-from costlens_policy.ledger.account import Account, checked_text
+from costlens_policy.ledger.account import Account, checked_text, lease_end
 from costlens_policy.ledger.amounts import MAX_LIMIT, SECOND, checked_amount, instant_of
 from costlens_policy.ledger.errors import AmountError
 
@@ -34,6 +34,7 @@ __all__ = [
     "Released",
     "Settled",
     "Settlement",
+    "Share",
     "facts_text",
     "facts_value",
     "json_text",
@@ -96,11 +97,27 @@ class HoldLine:
 
 
 @frozen
+class Share:
+    """What one account of a call is given of another one, ``of``: all that it may still spend is set aside there.
+
+    That begins with the first call that asks for it, and lasts as long as the ``lease`` that each further call, and
+    its settlement, begins anew, or until one of the calls ``ends`` is voided. A call takes what it holds of ``of`` from
+    what is set aside for it; what that lacks must have room as that of any other call.
+    """
+
+    account: Account
+    of: Account
+    lease: timedelta
+    ends: tuple[str, ...] = ()
+
+
+@frozen
 class Hold:
     """Asks for room on every line, for as long as the lease.
 
     ``call`` is the id of the call and makes repeating it harmless. Nothing is held where one of the calls ``unless`` is
-    on record, such as the end of what the call belongs to.
+    on record, such as the end of what the call belongs to. ``shares`` are those that the call belongs to; an account
+    without a limit has none.
     """
 
     call: str
@@ -109,6 +126,7 @@ class Hold:
     lease: timedelta
     facts: Facts = field(default_factory=lambda: _NO_FACTS)
     unless: tuple[str, ...] = ()
+    shares: tuple[Share, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.call:
@@ -118,12 +136,16 @@ class Hold:
             _check_distinct([line.account for line in self.lines])
         if self.unless:
             _check_unless(self.unless)
+        if self.shares:
+            _check_shares(self)
 
 
 class LineState(NamedTuple):
     """A line as the ledger saw it.
 
     ``limit`` is the one in force, with grants and what is carried over; ``used`` and ``held`` are before the call.
+    ``own`` is what of ``held`` was set aside for shares of the call, and is in its way nowhere; ``drawn`` is what the
+    call takes of it, ``aside`` what is set aside in addition, for shares that begin with it.
     """
 
     account: Account
@@ -131,15 +153,18 @@ class LineState(NamedTuple):
     limit: int | None
     used: int
     held: int
+    own: int = 0
+    drawn: int = 0
+    aside: int = 0
 
     @property
     def has_room(self) -> bool:
-        return self.limit is None or self.used + self.held + self.amount <= self.limit
+        return self.limit is None or self.used + self.held - self.own + self.amount + self.aside <= self.limit
 
     @property
     def held_after(self) -> int:
         """What is held once this line is."""
-        return self.held + self.amount
+        return self.held - self.drawn + self.amount + self.aside
 
 
 class Held(NamedTuple):
@@ -277,6 +302,29 @@ def _check_distinct(accounts: list[Account]) -> None:
         raise AmountError(f"a call must have at most {_MAX_LINES} accounts, got {len(accounts)}")
     if len({account.scope for account in accounts}) < len(accounts):
         raise AmountError("the lines of a call must be on different budgets or keys")
+
+
+def _check_shares(hold: Hold) -> None:
+    names = {line.account.name for line in hold.lines}
+    above = {share.account.name: share.of.name for share in hold.shares}
+    if len(above) < len(hold.shares):
+        raise AmountError("an account must be a share of at most one other")
+    for share in hold.shares:
+        if share.account.name not in names or share.of.name not in names or share.account.unit != share.of.unit:
+            raise AmountError("a share must be of two accounts of the call, in one unit")
+        if not set(share.ends).issubset(hold.unless):
+            raise AmountError("the calls that end a share must bar the call")
+        lease_end(0, share.lease)
+        _check_above(share.account.name, above)
+
+
+def _check_above(name: str, above: Mapping[str, str]) -> None:
+    """Raise where an account is a share of its own shares."""
+    at = above.get(name, "")
+    for _ in above:
+        if at == name:
+            raise AmountError("an account must not be a share of its own shares")
+        at = above.get(at, "")
 
 
 def _check_unless(calls: tuple[str, ...]) -> None:

@@ -84,7 +84,7 @@ def test_a_file_of_a_newer_version_is_refused_and_left_alone(path: Path) -> None
     db.execute("PRAGMA user_version = 99")
     db.close()
     before = path.read_bytes()
-    with pytest.raises(LedgerUnavailableError, match=r"newer version .* \(tables 99, this one knows 6\)"):
+    with pytest.raises(LedgerUnavailableError, match=r"newer version .* \(tables 99, this one knows 7\)"):
         SQLiteStore(str(path))
     assert path.read_bytes() == before
 

@@ -20,24 +20,26 @@ from __future__ import annotations
 import pytest
 
 pytest.register_assert_rewrite(
-    *(f"{__name__}.{module}" for module in ("calls", "carrying", "records", "sequences", "sums", "windows"))
+    *(f"{__name__}.{module}" for module in ("calls", "carrying", "records", "sequences", "shares", "sums", "windows"))
 )
 
 from costlens_policy.ledger.laws.calls import LeaseLaws, ReserveLaws, SettleLaws, VoidLaws  # noqa: E402
 from costlens_policy.ledger.laws.carrying import CarryLaws  # noqa: E402
 from costlens_policy.ledger.laws.records import AdjustmentLaws, AlertLaws, ApprovalLaws, HistoryLaws  # noqa: E402
 from costlens_policy.ledger.laws.sequences import SequenceLaws, ThreadLaws  # noqa: E402
+from costlens_policy.ledger.laws.shares import ShareLaws  # noqa: E402
 from costlens_policy.ledger.laws.sums import ExactnessLaws, RollingLaws  # noqa: E402
 from costlens_policy.ledger.laws.windows import FirstUseLaws  # noqa: E402
 
 __all__ = [
     "AdjustmentLaws", "AlertLaws", "ApprovalLaws", "CarryLaws", "ExactnessLaws", "FirstUseLaws", "HistoryLaws",
-    "LeaseLaws", "ReserveLaws", "RollingLaws", "SequenceLaws", "SettleLaws", "StoreLaws", "ThreadLaws", "VoidLaws",
+    "LeaseLaws", "ReserveLaws", "RollingLaws", "SequenceLaws", "SettleLaws", "ShareLaws", "StoreLaws", "ThreadLaws",
+    "VoidLaws",
 ]  # fmt: skip
 
 
 class StoreLaws(
     ReserveLaws, VoidLaws, SettleLaws, LeaseLaws, HistoryLaws, AdjustmentLaws, ApprovalLaws, AlertLaws, RollingLaws,
-    FirstUseLaws, CarryLaws, ExactnessLaws, SequenceLaws, ThreadLaws,
+    FirstUseLaws, CarryLaws, ShareLaws, ExactnessLaws, SequenceLaws, ThreadLaws,
 ):  # fmt: skip
     """All laws, for a fixture ``store``."""

@@ -26,6 +26,7 @@ from costlens_policy.ledger import (
     HoldLine,
     ReservationQuery,
     Settlement,
+    Share,
     Store,
 )
 from costlens_policy.ledger.account import lease_end
@@ -35,6 +36,8 @@ from costlens_policy.ledger.laws.build import LEASE, NOW, account, hold, settlem
 __all__ = ["SequenceLaws", "ThreadLaws"]
 
 _LIMIT = 1000
+
+_SHARE = 600
 
 _AMOUNTS = st.integers(0, 600)
 
@@ -55,6 +58,9 @@ class _Machine(RuleBasedStateMachine):
         self.calls = 0
         self.prefix = f"{machine}/"
         self.accounts = [account(f"laws-{machine}", str(number)) for number in range(3)]
+        self.owners = [account(f"laws-{machine}/shares", str(number)) for number in range(2)]
+        """The first one has a share of the first account, the other one a share of that or of the second account."""
+        self.ends = [f"{self.prefix}end 0", f"{self.prefix}end 1"]
 
     def some(self, numbers: set[int]) -> list[Account]:
         return [self.accounts[number] for number in sorted(numbers)]
@@ -77,6 +83,41 @@ class _Machine(RuleBasedStateMachine):
         assert again == (answer._replace(repeated=True) if isinstance(answer, Held) else answer)
         if isinstance(answer, Held):
             assert answer.expires_at == self.model.calls[hold.call].ends_at
+
+    @rule(
+        amount=_AMOUNTS, which=st.sampled_from(["outer", "inner", "both", "beside"]), lease=st.integers(1, 100),
+        idle=st.integers(1, 200), shadow=st.booleans(),
+    )  # fmt: skip
+    def reserve_of_shares(self, amount: int, which: str, lease: int, idle: int, shadow: bool) -> None:
+        self.calls += 1
+        outer, inner, kept = *self.owners, timedelta(seconds=idle)
+        shares = {
+            "outer": [Share(outer, self.accounts[0], kept, (self.ends[0],))],
+            "inner": [Share(inner, outer, kept, tuple(self.ends))],
+            "beside": [Share(inner, self.accounts[1], kept, (self.ends[1],))],
+        }
+        shares["both"] = shares["inner"] + shares["outer"]
+        used = dict.fromkeys(each for share in shares[which] for each in (share.of, share.account))
+        lines = tuple(
+            HoldLine(each, amount, None if shadow and each in self.accounts else _SHARE if each is inner else _LIMIT)
+            for each in used
+        )
+        hold = Hold(
+            f"{self.prefix}{self.calls}", lines, self.now, timedelta(seconds=lease), unless=tuple(self.ends),
+            shares=tuple(shares[which]),
+        )  # fmt: skip
+        room = self.model.reserve(hold)
+        answer = self.store.reserve(hold)
+        assert isinstance(answer, Held) is room
+        again = self.store.reserve(hold)
+        assert again == (answer._replace(repeated=True) if isinstance(answer, Held) else answer)
+
+    @rule(number=st.integers(0, 1))
+    def end_shares(self, number: int) -> None:
+        self.model.end_shares(self.ends[number], self.now)
+        self.store.void(self.ends[number], self.now)
+        self.calls += 1
+        self.ends[number] = f"{self.prefix}end {self.calls + 1}"
 
     @precondition(lambda self: self.model.calls)
     @rule(data=st.data(), amount=_AMOUNTS, others=_ACCOUNTS)
@@ -143,10 +184,9 @@ class _Machine(RuleBasedStateMachine):
 
     @invariant()
     def balances_are_those_of_the_model(self) -> None:
-        balances = self.store.balances(self.accounts, self.now)
-        assert [(balance.used, balance.held) for balance in balances] == [
-            self.model.balance(each, self.now) for each in self.accounts
-        ]
+        each = [*self.accounts, *self.owners]
+        found = [(it.used, it.held, it.set_aside, it.share) for it in self.store.balances(each, self.now)]
+        assert found == [(*self.model.balance(item, self.now), *self.model.shares(item, self.now)) for item in each]
 
     @rule(number=st.integers(0, 2))
     def the_next_end_is_that_of_the_model(self, number: int) -> None:
@@ -156,18 +196,18 @@ class _Machine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """What is spent is the sum of the entries, and open calls are those that are held or have expired."""
         entries: list[Any] = []
-        for each in self.accounts:
+        for each in (*self.accounts, *self.owners):
             made = self.store.entries(EntryQuery(account=each, limit=1000)).items
             assert sum(entry.amount for entry in made) == self.model.used.get(each, 0)
             entries += made
         assert all(number == 1 for number in Counter((entry.call, entry.account) for entry in entries).values())
-        budget = self.accounts[0].budget
         listed = [
             item.call
+            for budget in (self.accounts[0].budget, self.owners[0].budget)
             for expired in (False, True)
             for item in self.store.reservations(ReservationQuery(budget, expired=expired, limit=1000), self.now).items
         ]
-        assert sorted(listed) == sorted(
+        assert sorted(set(listed)) == sorted(
             id for id, call in self.model.calls.items() if call.state == "held" and call.amounts
         )
 
@@ -274,49 +314,117 @@ class ThreadLaws:
 
 @dataclass
 class _Call:
-    """A call, and the holds of it that its accounts still count."""
+    """A call, and the holds of it that its accounts still count. ``drawn`` is what it took of shares, by the account of
+    which they are shares and the one that has them.
+    """
 
     amounts: dict[Account, int]
     ends_at: datetime
     state: str = "held"
+    drawn: dict[tuple[Account, Account], int] = field(default_factory=dict)
 
 
 @dataclass
 class _Model:
-    """Accounts for ever, that is without periods."""
+    """Accounts for ever, that is without periods.
+
+    A share is a hold of the account of which it is one, under the account that has it.
+    """
 
     used: dict[Account, int] = field(default_factory=dict)
-    holds: dict[Account, dict[str, tuple[int, datetime]]] = field(default_factory=dict)
+    holds: dict[Account, dict[str | Account, tuple[int, datetime]]] = field(default_factory=dict)
     calls: dict[str, _Call] = field(default_factory=dict)
+    terms: dict[Account, Share] = field(default_factory=dict)
 
     def balance(self, account: Account, now: datetime) -> tuple[int, int]:
         held = sum(amount for amount, ends_at in self.holds.get(account, {}).values() if now < ends_at)
         return self.used.get(account, 0), held
+
+    def shares(self, account: Account, now: datetime) -> tuple[int, int | None]:
+        """Return what an account has set aside, and what is left of its own share."""
+        own = [holds[account] for holds in self.holds.values() if account in holds]
+        return self.set_aside(account, now), next((left for left, ends_at in own if now < ends_at), None)
+
+    def set_aside(self, account: Account, now: datetime) -> int:
+        kept = self.holds.get(account, {}).items()
+        return sum(left for owner, (left, ends_at) in kept if isinstance(owner, Account) and now < ends_at)
 
     def next_end(self, account: Account, now: datetime) -> datetime | None:
         held = self.holds.get(account, {}).values()
         return min((ends_at for amount, ends_at in held if amount and now < ends_at), default=None)
 
     def reserve(self, hold: Hold) -> bool:
-        """Hold, and return whether there was room. The call must be new."""
+        """Hold, and return whether there was room. The call must be new, and none that bars it known."""
         for line in hold.lines:
             self.touch(line.account, hold.now)
-        for line in hold.lines:
-            if line.limit is not None and sum(self.balance(line.account, hold.now)) + line.amount > line.limit:
+        lines = {line.account: line for line in hold.lines}
+        left, own, begun = {}, Counter[Account](), Counter[Account]()
+        for share in hold.shares:
+            known = self.holds.get(share.of, {}).get(share.account)
+            if known is not None and hold.now < known[1]:
+                left[share.of, share.account] = known[0]
+                own[share.of] += known[0]
+            elif (limit := lines[share.account].limit) is not None:
+                spent = sum(self.balance(share.account, hold.now)) - self.set_aside(share.account, hold.now)
+                rest = left[share.of, share.account] = max(0, limit - spent)
+                begun[share.of] += max(0, rest - lines[share.of].amount)
+        for each, line in lines.items():
+            asked = sum(self.balance(each, hold.now)) - own[each] + line.amount + begun[each]
+            if line.limit is not None and asked > line.limit:
                 return False
         ends_at = self.ends_at(hold.now, hold.lease)
         for line in hold.lines:
             self.holds.setdefault(line.account, {})[hold.call] = line.amount, ends_at
-        self.calls[hold.call] = _Call({line.account: line.amount for line in hold.lines}, ends_at)
+        drawn = {pair: min(rest, lines[pair[0]].amount) for pair, rest in left.items()}
+        self.calls[hold.call] = _Call({line.account: line.amount for line in hold.lines}, ends_at, drawn=drawn)
+        for share in hold.shares:
+            if (share.of, share.account) in left:
+                self.begin(share, hold.now)
+                pair = share.of, share.account
+                self.put(*pair, left[pair] - drawn[pair], hold.now)
         return True
+
+    def begin(self, share: Share, now: datetime) -> None:
+        """Let a share begin, unless it lives."""
+        _, ends_at = self.holds[share.of].get(share.account, (0, now))
+        if ends_at <= now:
+            before = self.terms.get(share.account, share).of
+            if before != share.of:
+                self.touch(before, now)
+                self.holds[before].pop(share.account, None)
+            self.terms[share.account] = share
+
+    def put(self, of: Account, owner: Account, left: int, now: datetime) -> None:
+        _, ends_at = self.holds[of].get(owner, (0, now))
+        self.holds[of][owner] = left, max(ends_at, self.ends_at(now, self.terms[owner].lease))
+
+    def put_back(self, id: str, of: Account, charged: int | None, now: datetime) -> None:
+        """Put back what a call drew and did not use; for None only begin the leases of its shares anew."""
+        call = self.calls[id]
+        for (each, owner), drawn in call.drawn.items():
+            left, ends_at = self.holds.get(of, {}).get(owner, (0, now))
+            if each == of and now < ends_at:
+                if charged is not None:
+                    left = max(0, left + max(0, drawn - charged) - max(0, charged - call.amounts[of]))
+                self.put(of, owner, left, now)
+
+    def end_shares(self, end: str, now: datetime) -> None:
+        for owner in [owner for owner, share in self.terms.items() if end in share.ends]:
+            of = self.terms.pop(owner).of
+            self.touch(of, now)
+            self.holds[of].pop(owner, None)
 
     def settle(self, settlement: Settlement) -> bool:
         """Charge, and return whether it was late. The call must be known, and not settled."""
         call = self.calls[settlement.call]
         late = call.state != "held" or settlement.now >= call.ends_at
+        charged = {charge.account: charge.amount for charge in settlement.charges}
         for each in call.amounts:
             self.touch(each, settlement.now)
-            late = self.holds.get(each, {}).pop(settlement.call, None) is None or late
+            if self.holds.get(each, {}).pop(settlement.call, None) is None:
+                late = True
+            else:
+                self.put_back(settlement.call, each, charged.get(each, 0), settlement.now)
         for charge in settlement.charges:
             self.touch(charge.account, settlement.now)
             self.used[charge.account] = self.used.get(charge.account, 0) + charge.amount
@@ -329,7 +437,8 @@ class _Model:
             call.state = "released"
             for each in call.amounts:
                 self.touch(each, now)
-                self.holds.get(each, {}).pop(id, None)
+                if self.holds.get(each, {}).pop(id, None) is not None:
+                    self.put_back(id, each, 0, now)
 
     def extend(self, id: str, lease: timedelta, now: datetime) -> bool:
         """Lengthen the lease, and return whether it had not ended."""
@@ -343,6 +452,7 @@ class _Model:
         call.ends_at = max(call.ends_at, self.ends_at(now, lease))
         for each, amount in call.amounts.items():
             self.holds[each][id] = amount, call.ends_at
+            self.put_back(id, each, None, now)
         return True
 
     def touch(self, account: Account, now: datetime) -> None:

@@ -7,8 +7,9 @@ again and again.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
-from typing import Any, Final
+from datetime import datetime, timedelta
+from itertools import zip_longest
+from typing import Any, Final, NamedTuple
 
 from costlens_policy.ledger.account import (
     Account,
@@ -16,6 +17,7 @@ from costlens_policy.ledger.account import (
     clocks_after,
     forgotten_buckets,
     forgotten_windows,
+    lease_end,
     length_of,
     used_in_window,
     window_at,
@@ -32,26 +34,42 @@ from costlens_policy.ledger.history import (
     held_again,
     match_charges,
 )
+from costlens_policy.ledger.shares import put_back
 
-__all__ = ["AdjustmentRecord", "LeaseEnd", "OpenCall", "SettledCall", "Tally"]
+__all__ = ["AdjustmentRecord", "Drawn", "LeaseEnd", "OpenCall", "SetAside", "SettledCall", "Tally"]
 
 
 _WIDTH: Final = 8
 
 
+class Drawn(NamedTuple):
+    """What a call took of the share that ``owner`` has of the account of a line."""
+
+    line: int
+    owner: Tally
+    amount: int
+
+
 class OpenCall:
     """A call that is held, or was. ``ends`` are in the order of its lines; ``reserved_at`` is in microseconds."""
 
-    __slots__ = ("end", "ends", "hold", "lines", "released", "reserved_at")
+    __slots__ = ("draws", "end", "ends", "hold", "lines", "released", "reserved_at")
 
     def __init__(
-        self, hold: Hold, lines: tuple[LineState, ...], reserved_at: int, end: int, ends: list[LeaseEnd]
+        self,
+        hold: Hold,
+        lines: tuple[LineState, ...],
+        reserved_at: int,
+        end: int,
+        ends: list[LeaseEnd],
+        draws: Sequence[Drawn] = (),
     ) -> None:
         self.hold = hold
         self.lines = lines
         self.reserved_at = reserved_at
         self.end = end
         self.ends = ends
+        self.draws = draws
         self.released = False
 
     @classmethod
@@ -71,9 +89,31 @@ class OpenCall:
     def unhold(self, now: int) -> None:
         """Give back what is held on every account that still counts it."""
         if not self.released:
-            for line, end in zip(self.lines, self.ends, strict=True):
+            for index, (line, end) in enumerate(zip(self.lines, self.ends, strict=True)):
                 end.tally.move(now)
-                end.unhold(line.amount)
+                if end.unhold(line.amount) and self.draws:
+                    self._put_back(index, line.amount, 0, now)
+
+    def lengthen(self, end: int) -> None:
+        """Let a hold that still counts last until ``end``."""
+        for index, line in enumerate(self.lines):
+            self.ends[index].unhold(line.amount)
+            self.ends[index] = self.ends[index].tally.hold(line.amount, end)
+        self.end = end
+
+    def renew_shares(self, now: int) -> None:
+        """Let the leases of the call's shares begin anew."""
+        for draw in self.draws:
+            share = draw.owner.share
+            if share is not None and share.lives(self.ends[draw.line].tally, now):
+                share.put(share.left, now)
+
+    def _put_back(self, index: int, amount: int, charged: int, now: int) -> None:
+        """Put what was drawn for a line and not used back into the shares, as far as they live."""
+        for draw in self.draws:
+            share = draw.owner.share
+            if draw.line == index and share is not None and share.lives(self.ends[index].tally, now):
+                share.put(put_back(share.left, draw.amount, amount, charged), now)
 
     def charge(
         self, charges: Sequence[Charge], now: int, at: int, lines: list[ChargedLine], flat: list[Any]
@@ -82,7 +122,7 @@ class OpenCall:
         late = self.released or now >= self.end * SECOND
         amounts, others = match_charges(self.lines, charges)
         for line, lease, charged in zip(self.lines, self.ends, amounts, strict=True):
-            account, amount, limit, used, held = line
+            account, amount, limit, used, held, *_ = line
             tally = lease.tally
             if not tally.since <= now < tally.until:
                 tally.move(now)
@@ -90,6 +130,8 @@ class OpenCall:
                 late = True
             elif not self.released:
                 lease.unhold(amount)
+                if self.draws:
+                    self._put_back(len(lines), amount, charged or 0, now)
             if charged:
                 tally.charge(charged, at)
             used_now, held_now = tally.used, tally.held
@@ -115,7 +157,7 @@ class SettledCall:
     the hold; amount charged (None if it was not), used and held after the charge.
     """
 
-    __slots__ = ("call", "end", "facts", "first_entry", "flat", "late", "reserved_at", "settled_at")
+    __slots__ = ("call", "end", "facts", "first_entry", "flat", "late", "reserved_at", "settled_at", "shared")
 
     def __init__(
         self,
@@ -126,6 +168,7 @@ class SettledCall:
         late: bool,
         end: int | None,
         facts: Facts,
+        shared: tuple[tuple[int, ...], ...] = (),
     ) -> None:
         self.call = call
         self.flat = flat
@@ -134,12 +177,15 @@ class SettledCall:
         self.late = late
         self.end = end
         self.facts = facts
+        self.shared = shared
+        """Of each line held, what it had to do with shares; nothing where none had."""
         self.first_entry = 0
 
     def held_again(self, hold: Hold, now: int) -> Held:
         if self.end is None:
             raise charged_without_hold(hold.call)
-        lines = tuple(LineState(*line[:5]) for line in self._lines() if line[1] is not None)
+        held = [line[:5] for line in self._lines() if line[1] is not None]
+        lines = tuple(LineState(*line, *more) for line, more in zip_longest(held, self.shared, fillvalue=()))
         return held_again(hold, lines, self.end, "settled")
 
     def settled_again(self) -> Settled:
@@ -188,19 +234,64 @@ _NEVER: Final = 1 << 62
 
 
 class LeaseEnd:
-    """What an account holds until one moment. Once that has passed it ``counts`` no more, whatever clocks do."""
+    """What an account holds until one moment. Once that has passed it ``counts`` no more, whatever clocks do.
 
-    __slots__ = ("amount", "counts", "tally")
+    ``aside`` is what of the amount waits for calls of shares.
+    """
+
+    __slots__ = ("amount", "aside", "counts", "tally")
 
     def __init__(self, tally: Tally) -> None:
         self.tally = tally
         self.amount = 0
+        self.aside = 0
         self.counts = True
 
-    def unhold(self, amount: int) -> None:
+    def unhold(self, amount: int) -> bool:
+        """Give back what is held; False where that has been freed already."""
         if self.counts:
             self.amount -= amount
             self.tally.held -= amount
+        return self.counts
+
+    def set_aside(self, amount: int) -> None:
+        """Set so much of what is held aside, or less where the amount is negative."""
+        self.aside += amount
+        self.tally.aside += amount
+
+
+class SetAside:
+    """What is ``left`` of the share that an account has of another one, of which ``end`` holds it. Leases and times are
+    in microseconds.
+    """
+
+    __slots__ = ("end", "ends", "lease", "left", "second")
+
+    def __init__(self, of: Tally, lease: timedelta, ends: tuple[str, ...], now: int) -> None:
+        self.second = lease_end(now, lease)
+        self.end = of.hold(0, self.second)
+        self.lease = lease
+        self.ends = ends
+        self.left = 0
+
+    def lives(self, of: Tally, now: int) -> bool:
+        """Whether the share is one of that account, whose counters are right for ``now``, and has not ended."""
+        return self.end.tally is of and self.end.counts and now < self.second * SECOND
+
+    def put(self, left: int, now: int) -> None:
+        """Let so much be left of a share that lives, and its lease begin anew."""
+        self.end.unhold(self.left)
+        self.end.set_aside(-self.left)
+        self.second = max(self.second, lease_end(now, self.lease))
+        self.end = self.end.tally.hold(left, self.second)
+        self.end.set_aside(left)
+        self.left = left
+
+    def free(self, now: int) -> None:
+        """Give back what is left."""
+        self.end.tally.move(now)
+        if self.end.unhold(self.left):
+            self.end.set_aside(-self.left)
 
 
 class Tally:
@@ -212,7 +303,8 @@ class Tally:
     """
 
     __slots__ = (
-        "_buckets", "_clocks", "_ends", "_length", "_start", "_width", "account", "held", "is_new", "needed_until",
+        "_buckets", "_clocks", "_ends", "_length", "_start", "_width", "account", "aside", "held", "is_new",
+        "needed_until", "share",
         "since", "until", "used", "windowed",
     )  # fmt: skip
 
@@ -223,6 +315,10 @@ class Tally:
         self.is_new = True
         self.used = 0
         self.held = 0
+        self.aside = 0
+        """What of ``held`` waits for calls of shares."""
+        self.share: SetAside | None = None
+        """What is set aside for this account on another one, if that has not ended."""
         self._ends: dict[int, LeaseEnd] = {}
         rolling = account.period.rolling
         self._width = 0 if rolling is None else bucket_width(rolling)
@@ -253,6 +349,7 @@ class Tally:
             end = self._ends.pop(passed)
             end.counts = False
             self.held -= end.amount
+            self.aside -= end.aside
         self.until = min(self._ends, default=_NEVER) * SECOND
         if self._width:
             self._roll(now // self._width)
@@ -272,6 +369,17 @@ class Tally:
         """Return used and held at ``now``, changing nothing."""
         passed = sum(end.amount for second, end in self._ends.items() if second * SECOND <= now)
         return self._used_at(now), self.held - passed
+
+    def aside_at(self, now: int) -> int:
+        """Return what is set aside at ``now``, changing nothing."""
+        if not self.aside:
+            return 0
+        return sum(end.aside for second, end in self._ends.items() if second * SECOND > now)
+
+    def share_at(self, now: int) -> int | None:
+        """Return what is left of the account's share at ``now``, changing nothing; None where it has none then."""
+        share = self.share
+        return None if share is None or not share.lives(share.end.tally, now) else share.left
 
     def next_end(self, now: int) -> int | None:
         """Return when the next hold ends, in seconds since 1970."""

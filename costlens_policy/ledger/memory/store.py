@@ -37,7 +37,8 @@ from costlens_policy.ledger.history import (
     place_number,
     unknown_call,
 )
-from costlens_policy.ledger.memory.calls import AdjustmentRecord, OpenCall, SettledCall, Tally
+from costlens_policy.ledger.memory.calls import AdjustmentRecord, Drawn, OpenCall, SetAside, SettledCall, Tally
+from costlens_policy.ledger.shares import Draw, draw_on
 
 __all__ = ["Journal", "MemoryStore", "Outbox"]
 
@@ -56,6 +57,8 @@ class MemoryStore:
         self._grants: dict[str, tuple[Grant, ...]] = {}
         self._journal = Journal(history)
         self._outbox = Outbox()
+        self._enders: dict[str, set[Tally]] = {}
+        """Which accounts have a share that a call ends once it is voided."""
 
     def reserve(self, hold: Hold) -> Held | Refused:
         now = micros(hold.now)
@@ -85,6 +88,9 @@ class MemoryStore:
                 tallies.append(tally)
                 states.append(LineState(account, amount, limit, used, held))
             earlier = tuple(before.get(place, ()) for place in range(len(tallies))) if before else ()
+            if hold.shares:
+                answer = self._reserve_with_shares(hold, states, tallies, now, end)
+                return answer._replace(earlier=earlier) if earlier else answer
             if not room:
                 return Refused(hold.call, _shown(tallies, states), earlier=earlier)
             answer = self._hold(hold, tuple(states), tallies, now, end)
@@ -110,6 +116,10 @@ class MemoryStore:
         with self._lock:
             if call not in self._journal.calls:
                 self._journal.add_open(call, OpenCall.voided(call, now, at), at)
+            for owner in self._enders.pop(call, ()):
+                if owner.share is not None and call in owner.share.ends:
+                    owner.share.free(at)
+                    owner.share = None
         return self.release(call, now)
 
     def extend(self, call: str, lease: timedelta, now: datetime) -> Extended:
@@ -125,10 +135,9 @@ class MemoryStore:
             if state == "held" and not record.counts(at):
                 state = "expired"
             if state == "held" and end > record.end:
-                record.unhold(at)
-                held = zip(record.ends, record.lines, strict=True)
-                record.ends = [lease.tally.hold(line.amount, end) for lease, line in held]
-                record.end = end
+                record.lengthen(end)
+            if state == "held" and record.draws:
+                record.renew_shares(at)
             return Extended(call, state, instant_of(record.end * SECOND))
 
     def balances(self, accounts: Sequence[Account], now: datetime) -> tuple[AccountBalance, ...]:
@@ -169,7 +178,7 @@ class MemoryStore:
                 tally.correct(adjustment, now)
             else:
                 self._grants[account.scope] = adjusted_grants(self._grants.get(account.scope, ()), adjustment)
-            adjusted = Adjusted(adjustment.id, self._balance(account, now))
+            adjusted = Adjusted(adjustment.id, self._balance(account, now)._replace(set_aside=0, share=None))
             self._journal.add_adjustment(AdjustmentRecord(adjustment, adjusted, amount))
             return adjusted
 
@@ -201,7 +210,28 @@ class MemoryStore:
     def close(self) -> None:
         """Do nothing: memory needs no closing."""
 
-    def _hold(self, hold: Hold, lines: tuple[LineState, ...], tallies: list[Tally], now: int, end: int) -> Held:
+    def _reserve_with_shares(
+        self, hold: Hold, states: list[LineState], tallies: list[Tally], now: int, end: int
+    ) -> Held | Refused:
+        lines, draws = draw_on(
+            hold.shares,
+            states,
+            lambda place, of: _left_of(tallies[place], tallies[of], now),
+            lambda place: tallies[place].aside,
+        )
+        if all(line.has_room for line in lines):
+            return self._hold(hold, lines, tallies, now, end, draws)
+        return Refused(hold.call, _shown(tallies, lines))
+
+    def _hold(
+        self,
+        hold: Hold,
+        lines: tuple[LineState, ...],
+        tallies: list[Tally],
+        now: int,
+        end: int,
+        draws: Sequence[Draw] = (),
+    ) -> Held:
         ends = []
         for tally, line in zip(tallies, lines, strict=True):
             if tally.is_new:
@@ -209,9 +239,30 @@ class MemoryStore:
             if tally.windowed:
                 tally.begin(now)
             ends.append(tally.hold(line.amount, end))
+        taken = self._draw(tallies, draws, now) if draws else ()
         lines = _shown(tallies, lines)
-        self._journal.add_open(hold.call, OpenCall(hold, lines, now, end, ends), now)
+        self._journal.add_open(hold.call, OpenCall(hold, lines, now, end, ends, taken), now)
         return Held(hold.call, lines, end)
+
+    def _draw(self, tallies: list[Tally], draws: Sequence[Draw], now: int) -> list[Drawn]:
+        """Take what a call draws off its shares, of which some begin with it."""
+        for draw in draws:
+            owner, of, terms = tallies[draw.place], tallies[draw.of], draw.share
+            if draw.begins:
+                if owner.share is not None:  # on an account of another period, as a rule
+                    owner.share.free(now)
+                owner.share = SetAside(of, terms.lease, terms.ends, now)
+                self._remember_ends(terms.ends, owner)
+            assert owner.share is not None
+            owner.share.put(draw.left, now)
+        return [Drawn(draw.of, tallies[draw.place], draw.amount) for draw in draws]
+
+    def _remember_ends(self, ends: Sequence[str], owner: Tally) -> None:
+        """Remember which calls end the share of an account; of too many the oldest are forgotten."""
+        for call in ends:
+            self._enders.setdefault(call, set()).add(owner)
+            if len(self._enders) > self._size:
+                del self._enders[next(iter(self._enders))]
 
     def _settle(self, settlement: Settlement, unknown: bool) -> Settled:
         now = micros(settlement.now)
@@ -239,7 +290,8 @@ class MemoryStore:
             tally.charge(charge.amount, at)
             lines.append(ChargedLine(tally.shown, charge.amount, 0, tally.used, tally.held))
             flat += (charge.account, None, None, 0, 0, charge.amount, tally.used, tally.held)
-        settled = SettledCall(settlement.call, tuple(flat), reserved_at, settlement.now, late, end, facts)
+        shared = tuple(line[5:] for line in record.lines) if record is not None and record.draws else ()
+        settled = SettledCall(settlement.call, tuple(flat), reserved_at, settlement.now, late, end, facts, shared)
         self._journal.add_settled(settled, len(settlement.charges))
         return Settled(settlement.call, tuple(lines), settlement.now, late)
 
@@ -279,7 +331,16 @@ class MemoryStore:
         grants = grants_at(self._grants.get(account.scope, ()), account.period, now)
         if tally is None:
             return AccountBalance(account if account.period.first_use is None else account.begun(None), grants=grants)
-        return AccountBalance(tally.shown_at(now) if tally.windowed else account, *tally.at(now), grants)
+        shown = tally.shown_at(now) if tally.windowed else account
+        return AccountBalance(shown, *tally.at(now), grants, tally.aside_at(now), tally.share_at(now))
+
+
+def _left_of(owner: Tally, of: Tally, now: int) -> int | None:
+    """Return what is left of the share that one account has of another one, both right for ``now``; None where none
+    lives.
+    """
+    share = owner.share
+    return share.left if share is not None and share.lives(of, now) else None
 
 
 def _shown(tallies: Sequence[Tally], lines: Sequence[LineState]) -> tuple[LineState, ...]:

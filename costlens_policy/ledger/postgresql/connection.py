@@ -296,10 +296,12 @@ MIGRATIONS: Final = (
     "008_runs",
     "009_windows",
     "010_carry_over",
+    "011_shares",
 )
 
 _FUNCTIONS: Final = (
-    "functions_1_accounts", "functions_2_carry", "functions_2_reserve", "functions_3_settle", "functions_4_leases",
+    "functions_1_accounts", "functions_1_shares", "functions_2_carry", "functions_2_reserve", "functions_3_settle",
+    "functions_4_leases",
     "functions_5_history",
 )  # fmt: skip
 _SCRIPTS: Final = files("costlens_policy.ledger.postgresql") / "scripts"

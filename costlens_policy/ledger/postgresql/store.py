@@ -20,7 +20,7 @@ from costlens_policy.ledger.account import (
 )
 from costlens_policy.ledger.adjustments import Adjusted, Adjustment, Grant, adjusted_grants, grants_at
 from costlens_policy.ledger.alerts import AlertClaim, PendingAlert
-from costlens_policy.ledger.amounts import SECOND, instant_of, micros, micros_or_none
+from costlens_policy.ledger.amounts import MICROSECOND, SECOND, instant_of, micros, micros_or_none
 from costlens_policy.ledger.calls import (
     Carry,
     Charge,
@@ -82,7 +82,10 @@ class PostgreSQLStore:
         now = micros(hold.now)
         end = lease_end(now, hold.lease)
         asked = (hold.call, now, end, facts_text(hold.facts), _asked(hold.lines))
-        if hold.unless:
+        if hold.shares:
+            more = json_text(hold.unless), _sharing(hold)
+            what, rows, *known = self._database.call("reserve_sharing", *asked, *more)
+        elif hold.unless:
             what, rows, *known = self._database.call("reserve_unless", *asked, json_text(hold.unless))
         else:
             what, rows, *known = self._database.call("reserve", *asked)
@@ -117,11 +120,12 @@ class PostgreSQLStore:
     def balances(self, accounts: Sequence[Account], now: datetime) -> tuple[AccountBalance, ...]:
         rows = self._database.rows(
             "SELECT b.used::text, b.held::text, g.grants,"
-            " CASE WHEN strpos(n.name, %s) > 0 THEN @ledger.window_of(n.name, %s) END"
+            " CASE WHEN strpos(n.name, %s) > 0 THEN @ledger.window_of(n.name, %s) END,"
+            " @ledger.set_aside(a.id, %s)::text, @ledger.share_left(a.id, %s)::text"
             " FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY AS n (name, scope, place)"
             " LEFT JOIN @ledger.balance(n.name, %s) AS b ON true LEFT JOIN @ledger.grants AS g ON g.scope = n.scope"
-            " ORDER BY n.place",
-            f"{SEPARATOR}{FIRST_USE}", micros(now),
+            " LEFT JOIN @ledger.accounts AS a ON a.name = n.name COLLATE \"C\" ORDER BY n.place",
+            f"{SEPARATOR}{FIRST_USE}", micros(now), micros(now), micros(now),
             [account.name for account in accounts], [account.scope for account in accounts], micros(now),
         )  # fmt: skip
         return tuple(_balance(account, row, micros(now)) for account, row in zip(accounts, rows, strict=True))
@@ -304,9 +308,10 @@ def _entry(row: Any) -> Entry:
 
 
 def _balance(account: Account, row: Any, now: int) -> AccountBalance:
-    used, held, grants, start = row
+    used, held, grants, start, aside, share = row
     in_force = grants_at([Grant(*grant) for grant in grants or ()], account.period, now)
-    return AccountBalance(account.begun(start), int(used or 0), int(held or 0), in_force)
+    left = None if share is None else int(share)
+    return AccountBalance(account.begun(start), int(used or 0), int(held or 0), in_force, int(aside or 0), left)
 
 
 def _reservation(query: ReservationQuery, id: str, lines: Any, reserved_at: int, end: int, facts: str) -> Reservation:
@@ -439,6 +444,17 @@ def _earlier(rows: list[Any]) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(row[8]) if len(row) > 8 else () for row in ordered)
 
 
+def _sharing(hold: Hold) -> str:
+    """Return the shares of a call for ``reserve_sharing`` as JSON, by the numbers that ``_asked`` gives its lines."""
+    numbers = {name: number for number, name in enumerate(sorted(line.account.name for line in hold.lines), 1)}
+    return json_text(
+        [
+            (numbers[share.account.name], numbers[share.of.name], share.lease // MICROSECOND, share.ends)
+            for share in hold.shares
+        ]
+    )
+
+
 def _charged(charges: Iterable[Charge]) -> str:
     """Return charges for ``settle`` as JSON."""
     rows = [(_account_array(charge.account), charge.account.scope, charge.amount) for charge in charges]
@@ -449,7 +465,7 @@ def _line_states(rows: list[Any], known: Iterable[Account]) -> tuple[LineState, 
     """Return the lines of ``reserve`` in the order of the call; ``known`` accounts need not be made anew."""
     accounts = {account.name: account for account in known}
     return tuple(
-        LineState(_known_account(accounts, row[0]), row[2], row[3], row[4], row[5])
+        LineState(_known_account(accounts, row[0]), *row[2:6], *(row[9] if len(row) > 9 else ()))
         for row in sorted(rows, key=lambda row: row[7])
     )
 

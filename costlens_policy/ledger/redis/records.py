@@ -12,12 +12,14 @@ from typing import Any, Final
 from costlens_policy.ledger.account import SEPARATOR, Account, AccountBalance, period_of, span_of
 from costlens_policy.ledger.adjustments import Adjusted, Adjustment, Grant, adjusted_grants, grants_at
 from costlens_policy.ledger.alerts import AlertClaim, PendingAlert
-from costlens_policy.ledger.amounts import MAX_LIMIT, SECOND, instant_of, join_limbs, micros, split_limbs
+from costlens_policy.ledger.amounts import MAX_LIMIT, MICROSECOND, SECOND, instant_of, join_limbs, micros, split_limbs
 from costlens_policy.ledger.calls import (
     Carry,
     Charge,
     ChargedLine,
+    Hold,
     HoldLine,
+    LineState,
     Settled,
     facts_text,
     facts_value,
@@ -62,8 +64,10 @@ __all__ = [
     "read_reservations",
     "rows_of",
     "rules_text",
+    "shares_text",
     "span_numbers",
     "take",
+    "with_shares",
 ]
 
 
@@ -225,6 +229,8 @@ HELD: Final = 10
 """Values of a line held: name, limbs of amount, limit, used and held before, generation."""
 CHARGED: Final = 10
 """Values of a line charged: name, limbs of amount, of what had been held, of used and held after, whether charged."""
+_SHARED: Final = 7
+"""Values of what shares do to a line: its number, limbs of what was set aside for them, is drawn, is set aside more."""
 
 
 def line_texts(line: HoldLine) -> tuple[str, ...]:
@@ -262,6 +268,23 @@ def _rule_text(carry: Carry, line: int) -> str:
 def earlier_of(text: str) -> tuple[int, ...]:
     """Return the amounts of a text of limbs."""
     return tuple(amounts_of([limb for pair in text.split() for limb in pair.split(",")]))
+
+
+def shares_text(hold: Hold) -> str:
+    """Return the shares of a call as JSON; lines have numbers from 1."""
+    places = {line.account.name: number for number, line in enumerate(hold.lines, 1)}
+    return json_text(
+        [
+            (places[share.account.name], places[share.of.name], share.lease // MICROSECOND, share.ends)
+            for share in hold.shares
+        ]
+    )
+
+
+def with_shares(lines: Iterable[LineState], text: str) -> tuple[LineState, ...]:
+    """Return lines with what shares do to them, given as scripts answer it."""
+    shared = {int(row[0]): amounts_of(row[1:]) for row in rows_of(text, _SHARED)}
+    return tuple([LineState(*line[:5], *shared.get(place, ())) for place, line in enumerate(lines, 1)])
 
 
 def charge_texts(charge: Charge) -> tuple[str, ...]:
@@ -414,9 +437,9 @@ def _reservation(accounts: Accounts, query: ReservationQuery, id: str, row: list
 
 def _balance(account: Account, numbers: str, grants: str, now: int) -> AccountBalance:
     *limbs, start, _ = numbers.split("\0")
-    used, held = amounts_of(limbs)
+    used, held, aside, share = amounts_of(limbs)
     in_force = grants_at(grants_of(grants), account.period, now)
-    return AccountBalance(begun(account, start), used, held, in_force)
+    return AccountBalance(begun(account, start), used, held, in_force, aside, None if share < 0 else share)
 
 
 def begun(account: Account, start: str) -> Account:

@@ -74,21 +74,25 @@ class RedisStore:
             numbers += records.line_numbers(line)
         keys = (f"c:{hold.call}", "open", *[f"c:{call}" for call in hold.unless])
         carries = any(line.carry is not None for line in hold.lines)
-        more = (records.rules_text(hold.lines),) if carries else ()
+        more = [records.rules_text(hold.lines)] if carries or hold.shares else []
+        more += [records.shares_text(hold)] if hold.shares else []
         answer = self._server.run("reserve", keys, texts, numbers, facts_text(hold.facts), *more)
         what, _, rest = answer.partition("\0")
         if what == "2":
             return Refused(hold.call, (), hold.unless[int(rest)])
         what, *before = what.split("/")
-        earlier = tuple(map(records.earlier_of, before))
+        earlier = tuple(map(records.earlier_of, before)) if carries else ()
         what, _, starts = what.partition(":")
         if what not in "01":
             return self._held_again(hold, now, what, rest)
         accounts = [line.account for line in hold.lines]
+        shared, rest = _shared(hold, rest)
         if starts:
             accounts = list(map(records.begun, accounts, starts.split(",")))
         rows = records.rows_of(rest, records.HELD)
         lines = tuple([_state(row, account) for row, account in zip(rows, accounts, strict=True)])
+        if shared:
+            lines = records.with_shares(lines, shared)
         if what == "1":
             return Held(hold.call, lines, end, earlier=earlier)
         return Refused(hold.call, lines, earlier=earlier)
@@ -157,10 +161,12 @@ class RedisStore:
         end, _, held = rest.partition("\0")
         if not end:
             raise charged_without_hold(hold.call)
+        shared, held = _shared(hold, held)
         rows = records.rows_of(held, records.HELD)
         accounts = self._accounts.named([row[0] for row in rows], [line.account for line in hold.lines])
         state = call_state(int(end), what == "released", what == "settled", now)
-        return held_again(hold, tuple(_state(row, accounts[row[0]]) for row in rows), int(end), state)
+        lines = records.with_shares([_state(row, accounts[row[0]]) for row in rows], shared)
+        return held_again(hold, lines, int(end), state)
 
     def _settle(self, settlement: Settlement, unknown: bool) -> Settled:
         texts, numbers = [settlement.call], [micros(settlement.now), self._remember, self._history, int(unknown)]
@@ -176,6 +182,12 @@ class RedisStore:
         accounts = self._accounts.named([row[0] for row in rows], [charge.account for charge in settlement.charges])
         lines = tuple([ChargedLine(accounts[row[0]], *records.amounts_of(row[1:9])) for row in rows])
         return Settled(settlement.call, lines, instant_of(int(settled_at)), bool(late), known == "1")
+
+
+def _shared(hold: Hold, answer: str) -> tuple[str, str]:
+    """Return what shares do to the lines of an answer, and the lines."""
+    shared, _, lines = answer.partition("|") if hold.shares else ("", "", answer)
+    return shared, lines
 
 
 def _state(row: list[str], account: Account) -> LineState:

@@ -316,8 +316,15 @@ _ALERTS: Final = (
 _CLOCKS: Final = ("ALTER TABLE accounts ADD COLUMN clocks TEXT NOT NULL DEFAULT '[]'",)
 _THRESHOLDS: Final = ("ALTER TABLE alerts RENAME COLUMN rung TO threshold",)
 _REVOKE: Final = ("UPDATE entries SET kind = 'revoke' WHERE kind = 'withdraw'",)
+_SHARES: Final = (
+    """CREATE TABLE shares (
+        account INTEGER PRIMARY KEY, parent INTEGER NOT NULL, end INTEGER NOT NULL, generation INTEGER NOT NULL,
+        high INTEGER NOT NULL, low INTEGER NOT NULL, lease INTEGER NOT NULL, ends TEXT NOT NULL)""",
+    "CREATE INDEX shares_of_account ON shares (parent, end)",
+    "CREATE TABLE share_ends (call TEXT NOT NULL, account INTEGER NOT NULL, PRIMARY KEY (call, account)) WITHOUT ROWID",
+)
 
-MIGRATIONS: Final = (_ACCOUNTS_AND_CALLS, _ADJUSTMENTS, _ALERTS, _CLOCKS, _THRESHOLDS, _REVOKE)
+MIGRATIONS: Final = (_ACCOUNTS_AND_CALLS, _ADJUSTMENTS, _ALERTS, _CLOCKS, _THRESHOLDS, _REVOKE, _SHARES)
 
 
 def migrate(db: sqlite3.Connection, path: str) -> None:

@@ -30,6 +30,7 @@ from costlens_policy.ledger.sqlite.accounts import (
     load_account,
     load_account_by_id,
 )
+from costlens_policy.ledger.sqlite.shares import set_aside_at, share_at
 
 __all__ = [
     "add_entry",
@@ -185,10 +186,13 @@ def _put_grants(db: sqlite3.Connection, account: Account, grants: tuple[Grant, .
 
 
 def read_balances(db: sqlite3.Connection, accounts: Iterable[Account], now: int) -> tuple[AccountBalance, ...]:
-    return tuple(
-        AccountBalance(row.shown_at(now), *row.at(now), grants_in_force(db, row.account, now))
-        for row in (load_account(db, account) for account in accounts)
-    )
+    return tuple(_balance(db, load_account(db, account), now) for account in accounts)
+
+
+def _balance(db: sqlite3.Connection, row: AccountRow, now: int) -> AccountBalance:
+    grants, second = grants_in_force(db, row.account, now), now // SECOND
+    shares = set_aside_at(db, row.id, second), share_at(db, row.id, second)
+    return AccountBalance(row.shown_at(now), *row.at(now), grants, *shares)
 
 
 def read_accounts(db: sqlite3.Connection, query: AccountQuery, now: int) -> Page[AccountBalance]:

@@ -43,10 +43,12 @@ from costlens_policy.ledger.history import (
     match_charges,
     unknown_call,
 )
+from costlens_policy.ledger.shares import Draw, draw_on, put_back
 from costlens_policy.ledger.sqlite import records
 from costlens_policy.ledger.sqlite.accounts import AccountRow, load_account, load_account_by_id
 from costlens_policy.ledger.sqlite.file import LedgerFile
 from costlens_policy.ledger.sqlite.records import add_entry, grants_of, limit_in_force
+from costlens_policy.ledger.sqlite.shares import begin_share, end_shares, find_share, set_aside_at
 
 __all__ = ["SQLiteStore"]
 
@@ -143,7 +145,11 @@ _COLUMNS = "number, id, reserved_at, end, lines, facts, released, settled_at, la
 
 
 class _Call:
-    """A row of ``calls``. ``lines`` are account id, amount, limit, used and held before, generation of the hold."""
+    """A row of ``calls``. ``lines`` are account id, amount, limit, used and held before, generation of the hold.
+
+    Where shares were drawn on, there follow what was their own, what was drawn and set aside, and what was drawn by the
+    id of the account that has the share.
+    """
 
     def __init__(self, row: Any) -> None:
         self.number, self.id, self.reserved_at, self.end, lines, self.facts, *after = row
@@ -168,21 +174,70 @@ def _reserve(db: sqlite3.Connection, hold: Hold) -> Held | Refused:
     earlier: tuple[tuple[int, ...], ...] = ()
     if any(line.carry is not None for line in hold.lines):
         lines, earlier = _with_carried(db, hold.lines, lines, accounts, now)
+    draws: Sequence[Draw] = ()
+    if hold.shares:
+        lines, draws = _with_shares(db, hold, lines, accounts, now)
     if not all(line.has_room for line in lines):
         _save(accounts)
         return Refused(hold.call, lines, earlier=earlier)
     for line, account in zip(lines, accounts, strict=True):
         account.begin(now)
         account.hold(line.amount, end)
+    taken = _draw(db, accounts, draws, now) if draws else {}
     _save(accounts)
     if any(account.windowed for account in accounts):
         lines = tuple(line._replace(account=account.shown) for line, account in zip(lines, accounts, strict=True))
-    kept = [[account.id, *line[1:], account.generation] for line, account in zip(lines, accounts, strict=True)]
+    kept: list[list[Any]] = []
+    for line, account in zip(lines, accounts, strict=True):
+        shared = taken.get(len(kept))
+        kept.append([account.id, *line[1:5], account.generation, *((*line[5:], shared) if shared else ())])
     db.execute(
         "INSERT INTO calls (id, reserved_at, end, lines, facts) VALUES (?, ?, ?, ?, ?)",
         (hold.call, now, end, json_text(kept), facts_text(hold.facts)),
     )
     return Held(hold.call, lines, end, earlier=earlier)
+
+
+def _with_shares(
+    db: sqlite3.Connection, hold: Hold, lines: Sequence[LineState], accounts: Sequence[AccountRow], now: int
+) -> tuple[tuple[LineState, ...], list[Draw]]:
+    def left_of(place: int, of: int) -> int | None:
+        share = find_share(db, accounts[place].id, accounts[of], now)
+        return None if share is None else share.left
+
+    return draw_on(hold.shares, lines, left_of, lambda place: set_aside_at(db, accounts[place].id, now // SECOND))
+
+
+def _draw(
+    db: sqlite3.Connection, accounts: Sequence[AccountRow], draws: Sequence[Draw], now: int
+) -> dict[int, list[tuple[int, int]]]:
+    """Take what a call draws off its shares, of which some begin with it; return it by line and account."""
+    taken: dict[int, list[tuple[int, int]]] = {}
+    for draw in draws:
+        owner, of = accounts[draw.place].enter(), accounts[draw.of]
+        if draw.begins:
+            begin_share(db, draw, accounts, now)
+        elif (share := find_share(db, owner, of, now)) is not None:
+            share.put(of, draw.left, now)
+        taken.setdefault(draw.of, []).append((owner, draw.amount))
+    return taken
+
+
+def _put_back(db: sqlite3.Connection, account: AccountRow, line: Sequence[Any], charged: int, now: int) -> None:
+    """Put what was drawn for a line and not used back into the shares, as far as they live."""
+    for owner, drawn in line[9] if len(line) > 9 else ():
+        share = find_share(db, owner, account, now)
+        if share is not None:
+            share.put(account, put_back(share.left, drawn, line[1], charged), now)
+
+
+def _renew_shares(db: sqlite3.Connection, call: _Call, accounts: Sequence[AccountRow], now: int) -> None:
+    """Let the leases of a call's shares begin anew."""
+    for account, line in zip(accounts, call.lines, strict=True):
+        for owner, _ in line[9] if len(line) > 9 else ():
+            share = find_share(db, owner, account, now)
+            if share is not None:
+                share.put(account, share.left, now)
 
 
 def _settle(db: sqlite3.Connection, settlement: Settlement, unknown: bool) -> Settled:
@@ -215,6 +270,7 @@ def _void(db: sqlite3.Connection, id: str, now: int) -> Released:
         " ON CONFLICT (id) DO NOTHING",
         (id, now, now // SECOND),
     )
+    end_shares(db, id, now)
     return _release(db, id, now)
 
 
@@ -229,6 +285,8 @@ def _extend(db: sqlite3.Connection, id: str, end: int, now: int) -> Extended:
             state = "expired"
         elif end > call.end:
             _lengthen(db, call, accounts, end)
+        if state == "held":
+            _renew_shares(db, call, accounts, now)
         _save(accounts)
     return Extended(id, state, instant_of(call.end * SECOND))
 
@@ -260,8 +318,11 @@ def _charge(db: sqlite3.Connection, call: _Call, settlement: Settlement, now: in
     amounts, others = match_charges(held, settlement.charges)
     late = call.end is not None and call.state(now) != "held"
     if not call.released:
-        for account, line in zip(accounts, call.lines, strict=True):
-            late = not account.unhold(line[1], call.end, line[5]) or late
+        for account, line, amount in zip(accounts, call.lines, amounts, strict=True):
+            if account.unhold(line[1], call.end, line[5]):
+                _put_back(db, account, line, amount or 0, now)
+            else:
+                late = True
     accounts += [_moved(load_account(db, charge.account), now) for charge in others]
     charged = [*amounts, *(charge.amount for charge in others)]
     was_held = [line.amount for line in held] + [0] * len(others)
@@ -304,7 +365,8 @@ def _record(
 def _unhold(db: sqlite3.Connection, call: _Call, now: int) -> None:
     for line in call.lines:
         account = _moved(load_account_by_id(db, line[0]), now)
-        account.unhold(line[1], call.end, line[5])
+        if account.unhold(line[1], call.end, line[5]):
+            _put_back(db, account, line, 0, now)
         account.save()
 
 
@@ -318,7 +380,7 @@ def _insert_unheld(db: sqlite3.Connection, settlement: Settlement, now: int) -> 
 def _held_again(db: sqlite3.Connection, call: _Call, hold: Hold, now: int) -> Held:
     if call.end is None:
         raise charged_without_hold(hold.call)
-    lines = tuple(LineState(load_account_by_id(db, line[0]).account, *line[1:5]) for line in call.lines)
+    lines = tuple(LineState(load_account_by_id(db, line[0]).account, *line[1:5], *line[6:9]) for line in call.lines)
     return held_again(hold, lines, call.end, call.state(now))
 
 

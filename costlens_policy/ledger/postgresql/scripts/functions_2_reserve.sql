@@ -101,14 +101,12 @@ BEGIN
     RETURN to_jsonb(held_lines);
 END $$;
 
--- Hold every line, or none. A line is an array: account, scope, amount, limit, place; they are in the order of the names.
--- Returns what happened ('held', 'refused', 'known') and the lines: account, scope, amount, limit, used, held, generation, place, and of
--- one that carries over what earlier windows have used that counts for it.
--- A call that has no room is refused without a lock, so that a budget that is spent costs others nothing.
-CREATE OR REPLACE FUNCTION @ledger.reserve(call text, now bigint, until_second bigint, call_facts text, asked jsonb) RETURNS jsonb
+-- Hold every line, or none, step by step. `shares` are those of the call, or NULL: arrays of the line that is a share and the line of
+-- which it is one (numbers from 1), its lease in microseconds, and the calls that end it.
+CREATE OR REPLACE FUNCTION @ledger.reserve_stepwise(
+    call text, now bigint, until_second bigint, call_facts text, asked jsonb, shares jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 DECLARE
-    known @ledger.calls;
     line jsonb;
     t record;
     a @ledger.accounts;
@@ -118,25 +116,11 @@ DECLARE
     in_force numeric;
     room boolean := true;
     lines jsonb := '[]';
+    draws jsonb;
     place integer := 0;
     taken numeric[];
     earlier jsonb;
 BEGIN
-    BEGIN
-        RETURN jsonb_build_array('held', @ledger.reserve_plainly(call, now, until_second, call_facts, asked));
-    EXCEPTION WHEN no_data_found THEN
-        lines := '[]';  -- not plain: step by step
-    END;
-    SELECT * INTO known FROM @ledger.calls WHERE id = call;
-    IF FOUND THEN
-        RETURN jsonb_build_array('known', known.lines, known.ends_at, known.released, known.settled_at);
-    END IF;
-    IF NOT jsonb_path_exists(asked, '$[*][5]') AND @ledger.looks_full(asked, now) THEN
-        SELECT * INTO t FROM @ledger.look(asked, now);
-        IF NOT t.room THEN
-            RETURN jsonb_build_array('refused', t.lines);
-        END IF;
-    END IF;
     FOR line IN SELECT value FROM jsonb_array_elements(asked) LOOP
         IF line->5 IS NOT NULL THEN
             PERFORM @ledger.lock_windows(line);
@@ -163,6 +147,12 @@ BEGIN
         lines := lines || jsonb_build_array(jsonb_build_array(
             @ledger.shown(line->0, a), line->1, line->2, in_force, a.used, a.held, NULL, line->4) || earlier);
     END LOOP;
+    IF shares IS NOT NULL THEN
+        SELECT * INTO lines, draws, room FROM @ledger.draw_on(lines, shares, touched, now);
+        IF room THEN
+            touched := @ledger.draw(draws, touched, now);
+        END IF;
+    END IF;
     FOREACH a IN ARRAY touched LOOP
         IF room THEN
             line := lines->place;
@@ -188,6 +178,34 @@ BEGIN
     RETURN jsonb_build_array('held', lines);
 END $$;
 
+-- Hold every line, or none. A line is an array: account, scope, amount, limit, place; they are in the order of the names.
+-- Returns what happened ('held', 'refused', 'known') and the lines: account, scope, amount, limit, used, held, generation, place; of one that
+-- carries over what earlier windows have used that counts for it, and where shares are drawn on what `draw_on` adds.
+-- A call that has no room is refused without a lock, so that a budget that is spent costs others nothing.
+CREATE OR REPLACE FUNCTION @ledger.reserve(call text, now bigint, until_second bigint, call_facts text, asked jsonb) RETURNS jsonb
+LANGUAGE plpgsql AS $$
+DECLARE
+    known @ledger.calls;
+    t record;
+BEGIN
+    BEGIN
+        RETURN jsonb_build_array('held', @ledger.reserve_plainly(call, now, until_second, call_facts, asked));
+    EXCEPTION WHEN no_data_found THEN
+        NULL;  -- not plain: step by step
+    END;
+    SELECT * INTO known FROM @ledger.calls WHERE id = call;
+    IF FOUND THEN
+        RETURN jsonb_build_array('known', known.lines, known.ends_at, known.released, known.settled_at);
+    END IF;
+    IF NOT jsonb_path_exists(asked, '$[*][5]') AND @ledger.looks_full(asked, now) THEN
+        SELECT * INTO t FROM @ledger.look(asked, now);
+        IF NOT t.room THEN
+            RETURN jsonb_build_array('refused', t.lines);
+        END IF;
+    END IF;
+    RETURN @ledger.reserve_stepwise(call, now, until_second, call_facts, asked, NULL);
+END $$;
+
 -- Reserve as `reserve` does, unless one of some calls (an array of their ids) is on record: then 'barred', and the first of them.
 CREATE OR REPLACE FUNCTION @ledger.reserve_unless(call text, now bigint, until_second bigint, call_facts text, asked jsonb, barring jsonb)
 RETURNS jsonb
@@ -202,4 +220,37 @@ BEGIN
         RETURN jsonb_build_array('barred', NULL, barred);
     END IF;
     RETURN @ledger.reserve(call, now, until_second, call_facts, asked);
+END $$;
+
+-- Reserve as `reserve_unless` does a call that belongs to shares. Whoever ends one of them waits until this is done, and is then seen.
+CREATE OR REPLACE FUNCTION @ledger.reserve_sharing(
+    call text, now bigint, until_second bigint, call_facts text, asked jsonb, barring jsonb, shares jsonb) RETURNS jsonb
+LANGUAGE plpgsql AS $$
+DECLARE
+    known @ledger.calls;
+    barred text;
+    moved bigint[];
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(hashtextextended(e.id, 0))
+    FROM (SELECT DISTINCT x.value AS id FROM jsonb_array_elements(shares) AS s, jsonb_array_elements_text(s.value->3) AS x ORDER BY 1) AS e;
+    SELECT * INTO known FROM @ledger.calls WHERE id = call;
+    IF FOUND THEN
+        RETURN jsonb_build_array('known', known.lines, known.ends_at, known.released, known.settled_at);
+    END IF;
+    SELECT c.id INTO barred FROM jsonb_array_elements_text(barring) WITH ORDINALITY AS b (id, place)
+        JOIN @ledger.calls AS c ON c.id = b.id COLLATE "C" ORDER BY b.place LIMIT 1;
+    IF FOUND THEN
+        RETURN jsonb_build_array('barred', NULL, barred);
+    END IF;
+    -- A share that moves from another account gives back what is left there, so that is locked in the order of the names, too.
+    moved := ARRAY(
+        SELECT p.parent FROM jsonb_array_elements(shares) AS s
+            JOIN @ledger.accounts AS o ON o.name = asked->((s.value->>0)::integer - 1)->0->>0
+            JOIN @ledger.shares AS p ON p.account = o.id JOIN @ledger.accounts AS a ON a.id = p.parent
+        WHERE a.name <> asked->((s.value->>1)::integer - 1)->0->>0);
+    IF cardinality(moved) > 0 THEN
+        PERFORM 1 FROM @ledger.accounts
+        WHERE id = ANY (moved) OR name IN (SELECT l.value->0->>0 FROM jsonb_array_elements(asked) AS l) ORDER BY name FOR UPDATE;
+    END IF;
+    RETURN @ledger.reserve_stepwise(call, now, until_second, call_facts, asked, shares);
 END $$;

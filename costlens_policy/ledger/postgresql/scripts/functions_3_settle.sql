@@ -39,6 +39,9 @@ BEGIN
         SELECT h.value, (SELECT x.value FROM jsonb_array_elements(charges) AS x WHERE x.value->>1 = h.value->>1)
         FROM jsonb_array_elements(c.lines) AS h
     LOOP
+        IF line->10 IS NOT NULL THEN
+            RAISE no_data_found;  -- shares get back what they are left
+        END IF;
         was_held := line->>2;
         amount := charge->>2;
         UPDATE @ledger.accounts AS a SET used = a.used + coalesce(amount, 0), held = a.held - was_held
@@ -106,7 +109,7 @@ BEGIN
     counted_at := greatest(now, c.reserved_at);
     FOR line IN
         SELECT coalesce(h.value->0, x.value->0) AS account, (h.value->>2)::numeric AS was_held, (h.value->>6)::bigint AS generation,
-            (x.value->>2)::numeric AS amount, coalesce((h.value->>7)::bigint, 1000 + x.ordinality) AS place
+            h.value->10 AS drawn, (x.value->>2)::numeric AS amount, coalesce((h.value->>7)::bigint, 1000 + x.ordinality) AS place
         FROM jsonb_array_elements(c.lines) AS h
             FULL JOIN jsonb_array_elements(charges) WITH ORDINALITY AS x ON h.value->>1 = x.value->>1
         ORDER BY coalesce(h.value->0->>0, x.value->0->>0) COLLATE "C"
@@ -116,6 +119,9 @@ BEGIN
         IF line.was_held IS NOT NULL AND NOT c.released THEN
             IF @ledger.unhold(a.id, c.ends_at, line.generation, line.was_held) THEN
                 a.held := a.held - line.was_held;
+                IF line.drawn IS NOT NULL THEN
+                    a := @ledger.put_back(a, line.drawn, line.was_held, coalesce(line.amount, 0), now);
+                END IF;
             ELSE
                 was_late := true;
             END IF;

@@ -21,6 +21,9 @@ BEGIN
         a := t.a;
         IF @ledger.unhold(a.id, c.ends_at, (line->>6)::bigint, (line->>2)::numeric) THEN
             a.held := a.held - (line->>2)::numeric;
+            IF line->10 IS NOT NULL THEN
+                a := @ledger.put_back(a, line->10, (line->>2)::numeric, 0, now);
+            END IF;
         END IF;
         PERFORM @ledger.save(a);
     END LOOP;
@@ -28,12 +31,15 @@ BEGIN
     RETURN 'released';
 END $$;
 
--- Give back, and remember the call also where it is unknown: a request to hold it may still be on its way.
+-- Give back, and remember the call also where it is unknown: a request to hold it may still be on its way. Shares that it ends have
+-- ended; whoever begins one waits until this is done.
 CREATE OR REPLACE FUNCTION @ledger.void(call text, now bigint) RETURNS text
 LANGUAGE plpgsql AS $$
 BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended(call, 0));
     INSERT INTO @ledger.calls (id, reserved_at, ends_at, lines, facts, released)
     VALUES (call, now, now / 1000000, '[]', '{}', true) ON CONFLICT (id) DO NOTHING;
+    PERFORM @ledger.end_shares(call, now);
     RETURN @ledger.release(call, now);
 END $$;
 
@@ -64,7 +70,12 @@ BEGIN
     END LOOP;
     IF NOT stands THEN
         RETURN jsonb_build_array('expired', c.ends_at);
-    ELSIF until_second <= c.ends_at THEN
+    END IF;
+    FOR line IN SELECT value FROM jsonb_array_elements(c.lines) WHERE value->10 IS NOT NULL LOOP
+        SELECT * INTO a FROM @ledger.accounts WHERE name = line->0->>0;
+        PERFORM @ledger.save(@ledger.renew_shares(a, line->10, now));
+    END LOOP;
+    IF until_second <= c.ends_at THEN
         RETURN jsonb_build_array('held', c.ends_at);
     END IF;
     FOR line IN SELECT value FROM jsonb_array_elements(c.lines) LOOP

@@ -1,7 +1,8 @@
 -- Read accounts, changing nothing. KEYS: clock. Texts: for each account name and scope. Numbers: now.
--- Answers for each account: a text with the limbs of used and of held, and when its window from first use began (-1 for none); and the
--- grants of its scope.
+-- Answers for each account: a text with the limbs of used, of held, of what is set aside and of what is left of its share (-1 for none),
+-- and when its window from first use began (-1 for none); and the grants of its scope.
 local now = NUMBERS[1]
+local shares = sharing(now, 0)
 local second = floor(now / SECOND)
 local answer = {}
 for name in next_text do
@@ -23,7 +24,10 @@ for name in next_text do
       end
     end
   end
-  answer[#answer + 1] = format('%d\0%d\0%d\0%d\0', unpack(account, 1, 4)) .. format('%d\0', start)
+  local share = shares.find(name) or { high = -1, low = 0 }
+  local aside_high, aside_low = shares.set_aside(name)
+  answer[#answer + 1] = format('%d\0%d\0%d\0%d\0', unpack(account, 1, 4))
+    .. format('%d\0%d\0%d\0%d\0%d\0', aside_high, aside_low, share.high, share.low, start)
   answer[#answer + 1] = call('GET', PREFIX .. 'g:' .. next_text()) or ''
 end
 return answer

@@ -225,7 +225,9 @@ local function move(account, now)
   return account
 end
 
--- What an account holds until one second is kept as doubles: generation, and limbs.
+-- What an account holds until one second is kept as doubles: generation, and limbs; limbs of what of that is set aside for shares follow,
+-- where anything was.
+local HELD = 24
 
 -- Hold until a second. Returns the generation by which the hold is known.
 local function hold(account, second, high, low)
@@ -236,7 +238,7 @@ local function hold(account, second, high, low)
     generation, end_high, end_low = struct.unpack('>ddd', kept)
     end_high, end_low = plus(end_high, end_low, high, low)
   end
-  call('HSET', key, field, struct.pack('>ddd', generation, end_high, end_low))
+  call('HSET', key, field, struct.pack('>ddd', generation, end_high, end_low) .. string.sub(kept or '', HELD + 1))
   account[HELD_HIGH], account[HELD_LOW] = plus(account[HELD_HIGH], account[HELD_LOW], high, low)
   if second < account[NEXT_END] then
     account[NEXT_END] = second
@@ -257,7 +259,7 @@ local function unhold(account, second, generation, high, low)
     return false
   end
   end_high, end_low = minus(end_high, end_low, high, low)
-  call('HSET', key, field, struct.pack('>ddd', of, end_high, end_low))
+  call('HSET', key, field, struct.pack('>ddd', of, end_high, end_low) .. string.sub(kept, HELD + 1))
   account[HELD_HIGH], account[HELD_LOW] = minus(account[HELD_HIGH], account[HELD_LOW], high, low)
   account.changed = true
   return true
@@ -304,6 +306,157 @@ local HELD_LINE = '([^%z]*)%z(%d+)%z(%d+)%z%-?%d+%z%d+%z%d+%z%d+%z%d+%z%d+%z(%d+
 local function save_call(key, remember, at, ends_at, released, settled_at, late, entry, facts, held, charged)
   local kept = format('%d\0%s\0%s\0%s\0%s\0%s\0%s\0%d\0', at, ends_at, released, settled_at, late, entry, facts, #held)
   call('SET', key, kept .. held .. charged, 'PX', format('%d', remember))
+end
+
+-- What is set aside for shares; see `shares.py`. A call that draws on shares is marked where others say whether they were late, and has
+-- under `d:` what it does to lines (place, limbs of what was set aside for its shares, of what is drawn, of what is set aside in addition),
+-- and behind a bar what it draws (place, name of the account that has the share, limbs). The functions are made where they are used.
+local SHARED = '2'
+local DRAW = '(%d+)%z([^%z]*)%z(%d+)%z(%d+)%z'
+
+local function sharing(now, remember)
+  local it = {}
+
+  local function less(high, low, other_high, other_low)
+    return high < other_high or high == other_high and low < other_low
+  end
+
+  local function difference(high, low, less_high, less_low)
+    if less(high, low, less_high, less_low) then
+      return 0, 0
+    end
+    return minus(high, low, less_high, less_low)
+  end
+
+  function it.least(high, low, other_high, other_low)
+    if less(other_high, other_low, high, low) then
+      return other_high, other_low
+    end
+    return high, low
+  end
+
+  -- The end of a lease, in seconds; see `account.py`.
+  local function lease_end(lease)
+    local grid = math.max(1, math.ceil(lease / 1.2e8))
+    local rest = math.fmod(now + lease, grid * SECOND)
+    return (now + lease - rest) / SECOND + (rest > 0 and grid or 0)
+  end
+
+  local function aside(account, second, change, high, low)
+    local key, field = PREFIX .. 'x:' .. account.name, format('%d', second)
+    local kept = call('HGET', key, field)
+    local aside_high, aside_low = 0, 0
+    if #kept > HELD then
+      aside_high, aside_low = struct.unpack('>dd', kept, HELD + 1)
+    end
+    call('HSET', key, field, string.sub(kept, 1, HELD) .. struct.pack('>dd', change(aside_high, aside_low, high, low)))
+  end
+
+  -- What an account has set aside for shares.
+  function it.set_aside(name)
+    local high, low = 0, 0
+    if call('EXISTS', PREFIX .. 'p:' .. name) == 1 then
+      local ends = call('HGETALL', PREFIX .. 'x:' .. name)
+      for index = 1, #ends, 2 do
+        if tonumber(ends[index]) > floor(now / SECOND) and #ends[index + 1] > HELD then
+          high, low = plus(high, low, struct.unpack('>dd', ends[index + 1], HELD + 1))
+        end
+      end
+    end
+    return high, low
+  end
+
+  -- What is known of the share that an account has; nothing where nothing is.
+  local function known(owner)
+    local name, second, generation, high, low, lease, ends =
+      string.match(call('GET', PREFIX .. 's:' .. owner) or '', '^([^%z]*)%z(%d+)%z(%d+)%z(%d+)%z(%d+)%z(%d+)%z(.*)$')
+    return name and { of = name, second = tonumber(second), generation = tonumber(generation), high = tonumber(high), low = tonumber(low),
+      lease = tonumber(lease), ends = ends }
+  end
+
+  -- The share that an account has, of the account `of` if that is given; nothing where none lives.
+  function it.find(owner, of)
+    local share = known(owner)
+    if not share or of and of ~= share.of or share.second <= floor(now / SECOND) then
+      return nil
+    end
+    local entry = call('HGET', PREFIX .. 'x:' .. share.of, format('%d', share.second))
+    return entry and struct.unpack('>d', entry) == share.generation and share or nil
+  end
+
+  -- Let so much be left of a share that lives or begins, and its lease begin anew.
+  function it.put(owner, of, share, high, low)
+    if share.second then
+      aside(of, share.second, minus, share.high, share.low)
+      unhold(of, share.second, share.generation, share.high, share.low)
+    end
+    share.second = math.max(share.second or 0, lease_end(share.lease))
+    share.generation = hold(of, share.second, high, low)
+    aside(of, share.second, plus, high, low)
+    local kept_for = format('%d', share.second * 1000 - floor(now / 1000) + remember)
+    call('SET', PREFIX .. 's:' .. owner, format('%s\0%d\0%d\0%d\0%d\0%d\0', of.name, share.second, share.generation, high, low, share.lease)
+      .. share.ends, 'PX', kept_for)
+    call('SET', PREFIX .. 'p:' .. of.name, '', 'PX', kept_for)
+    for id in string.gmatch(share.ends, '([^%z]*)%z') do
+      call('SADD', PREFIX .. 'u:' .. id, owner)
+      call('PEXPIRE', PREFIX .. 'u:' .. id, kept_for)
+    end
+  end
+
+  -- Put what a call drew for a line and did not use back into its shares, or let their leases begin anew.
+  function it.put_back(id, place, of, charged_high, charged_low, held_high, held_low)
+    local known = string.match(call('GET', PREFIX .. 'd:' .. id) or '', '|(.*)$') or ''
+    for at, owner, high, low in string.gmatch(known, DRAW) do
+      local share = tonumber(at) == place and it.find(owner, of.name)
+      if share then
+        local left_high, left_low = share.high, share.low
+        if charged_high then
+          left_high, left_low = plus(left_high, left_low, difference(tonumber(high), tonumber(low), charged_high, charged_low))
+          left_high, left_low = difference(left_high, left_low, difference(charged_high, charged_low, held_high, held_low))
+        end
+        it.put(owner, of, share, left_high, left_low)
+      end
+    end
+  end
+
+  local function give_back(share, account)
+    if unhold(account, share.second, share.generation, share.high, share.low) then
+      aside(account, share.second, minus, share.high, share.low)
+    end
+  end
+
+  -- Give back what is left of the share that an account has of another one than `of`. `accounts` are at hand.
+  function it.leave(owner, of, accounts)
+    local share = known(owner)
+    if not share or share.of == of then
+      return
+    end
+    for _, account in ipairs(accounts) do
+      if account.name == share.of then
+        give_back(share, account)
+        return
+      end
+    end
+    local account = move(load(share.of), now)
+    give_back(share, account)
+    save(account)
+  end
+
+  -- Give back what is left of the shares that a call ends.
+  function it.finish(id)
+    for _, owner in ipairs(call('SMEMBERS', PREFIX .. 'u:' .. id)) do
+      local share = known(owner)
+      if share and string.find('\0' .. share.ends, '\0' .. id .. '\0', 1, true) then
+        local of = move(load(share.of), now)
+        give_back(share, of)
+        save(of)
+        call('DEL', PREFIX .. 's:' .. owner)
+      end
+    end
+    call('DEL', PREFIX .. 'u:' .. id)
+  end
+
+  return it
 end
 
 -- Write the entry of a call or an adjustment. Ids follow a clock that never goes back. The history is cut to `longest` now and then.

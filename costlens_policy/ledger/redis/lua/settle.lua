@@ -29,11 +29,16 @@ local second = tonumber(ends_at)
 local late = second and (released ~= '' or now >= second * SECOND)
 local charged, names = {}, {}
 
-local function add(account, of, held_high, held_low)
+local shares, place = was_late == SHARED and sharing(now, NUMBERS[2]), 0
+
+local function add(account, of, held_high, held_low, stood)
   local high, low = 0, 0
   if of then
     high, low = NUMBERS[of], NUMBERS[of + 1]
     names[#names + 1] = account.name
+  end
+  if stood and shares then
+    shares.put_back(id, place, account, high, low, held_high, held_low)
   end
   charge(account, high, low, at)
   save(account)
@@ -44,13 +49,12 @@ end
 for name, high, low, generation in string.gmatch(lines, HELD_LINE) do
   local account = move(load(name), now)
   high, low = tonumber(high), tonumber(low)
-  if released == '' and not unhold(account, second, tonumber(generation), high, low) then
-    late = true
-  end
+  local stood = released == '' and unhold(account, second, tonumber(generation), high, low)
+  late, place = late or released == '' and not stood, place + 1
   local scope = string.gsub(name, '\31[^\31]*', '', 1)
   local of = charges[scope]
   charges[scope] = nil
-  add(account, of and of[2], high, low)
+  add(account, of and of[2], high, low, stood)
 end
 for _, scope in ipairs(order) do
   local of = charges[scope]
