@@ -8,14 +8,17 @@ import random
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import count
 from multiprocessing.connection import Connection
 
 from costlens_policy.clock import system_now
 from costlens_policy.ledger import Account, Adjustment, Held, LineState, Refused, Store, open_ledger
 from costlens_policy.ledger.laws.build import account, from_first_use, hold_lines, settlement_lines
+from costlens_policy.ledger.laws.carrying import carry_work
 
 __all__ = [
-    "CORRECTED", "PROCESSES", "Outcome", "Task", "accounts_of", "correction", "run_crowd", "work", "work_until_killed",
+    "CORRECTED", "PROCESSES", "Outcome", "Task", "accounts_of", "carry_until_killed", "correction", "run_crowd", "work",
+    "work_until_killed",
 ]  # fmt: skip
 
 PROCESSES = multiprocessing.get_context("forkserver")
@@ -119,6 +122,15 @@ def work_until_killed(url: str, task: Task, worker: str, journal: str) -> None:
             if amount % CORRECTED == 0:
                 store.adjust(correction(call, chosen[0], amount))
             os.write(notes.fileno(), f"{call} {amount}\n".encode())
+
+
+def carry_until_killed(url: str, worker: str, journal: str) -> None:
+    """Work for ever on windows that carry over, and note in a file that the first call came to its end."""
+    store = open_ledger(url)
+    with open(journal, "ab", buffering=0) as notes:
+        for round in count():
+            carry_work(store, f"{worker}.{round}", range(40))
+            os.write(notes.fileno(), b".")
 
 
 def correction(call: str, of: Account, amount: int) -> Adjustment:
