@@ -10,22 +10,26 @@ import os
 import random
 import sqlite3
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from costlens_policy.carry_over import CarryOver
-from costlens_policy.ledger import Adjustment, AdjustmentError, Hold, MemoryStore, Store
-from costlens_policy.ledger.amounts import LIMB, MAX_LIMIT
+from costlens_policy.ledger import Adjustment, AdjustmentError, Held, Hold, MemoryStore, Refused, Store
+from costlens_policy.ledger.account import lease_end
+from costlens_policy.ledger.amounts import LIMB, MAX_LIMIT, micros
 from costlens_policy.ledger.laws.build import NOW, settlement
 from costlens_policy.ledger.laws.carrying import carry_line, check_carried, keep_the_rule, window
 from costlens_policy.ledger.postgresql import PostgreSQLStore
+from costlens_policy.ledger.postgresql.store import _asked
 from costlens_policy.ledger.redis import RedisStore
 from costlens_policy.ledger.sqlite import SQLiteStore
 from tests.ledger.conftest import SHARED_KINDS
@@ -91,6 +95,26 @@ def test_every_store_does_what_the_one_function_says(store: Store) -> None:
 @pytest.mark.skipif(not SOAK, reason="the short form is a law of every store")
 def test_any_clocks_keep_the_rule_for_long(store: Store) -> None:
     keep_the_rule(store, examples=2_000)
+
+
+@pytest.mark.parametrize("ledger_url", ["postgresql"], indirect=True)
+def test_a_hold_waits_for_one_on_another_window_that_is_not_committed(store: Store) -> None:
+    """Neither would see the other, and both would spend what the first window left."""
+    assert isinstance(store, PostgreSQLStore)
+    store.charge(settlement("a", window(0), 60, NOW))
+    ahead = Hold("b", (carry_line(1, 130),), NOW + MINUTE, MINUTE)
+    asked = (ahead.call, micros(ahead.now), lease_end(micros(ahead.now), MINUTE), "{}", _asked(ahead.lines))
+    behind = Hold("c", (carry_line(0, 20),), NOW, MINUTE)
+    with ThreadPoolExecutor(1) as pool:
+
+        def hold_both(connection: psycopg.Connection[Any]) -> Held | Refused:
+            with connection.transaction():
+                connection.execute(store._database.sql("SELECT @ledger.reserve(%s, %s, %s, %s, %s)"), asked)
+                second = pool.submit(store.reserve, behind)
+                time.sleep(0.2)  # enough for one that does not wait
+            return second.result()
+
+        assert isinstance(store._database.run(hold_both), Refused)
 
 
 @pytest.mark.parametrize("ledger_url", SHARED_KINDS, indirect=True)

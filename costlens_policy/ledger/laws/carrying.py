@@ -260,14 +260,14 @@ def keep_the_rule(store: Store, examples: int) -> None:
 
 def _live(store: Store, data: st.DataObject, rule: CarryOver) -> None:
     world = _World(store, rule, f"{next(_numbers)}")
-    for number in range(data.draw(st.integers(3, 14))):
-        world.now += timedelta(seconds=data.draw(st.sampled_from([0, 5, 25, 60])))
-        clock = data.draw(st.sampled_from([-110, -50, 0, 40, 100]))
+    for number in range(data.draw(st.integers(6, 16))):
+        world.now += timedelta(seconds=data.draw(st.sampled_from([0, 0, 25])))
+        clock = data.draw(st.sampled_from([0, 60, -50, 110]))
         if world.holds and data.draw(st.integers(0, 2)) == 0:
             id = data.draw(st.sampled_from(sorted(world.holds)))
             world.end(id, data.draw(st.sampled_from([None, 0, 20, 70])), clock)
         else:
-            world.reserve(f"{world.key}/{number}", data.draw(st.sampled_from([10, 35, 60, 100, 130])), clock)
+            world.reserve(f"{world.key}/{number}", data.draw(st.sampled_from([60, 130, 35, 100, 10])), clock)
         broken = broken_rules(rule, _LIMIT, world.taken) if world.taken and rule.since is None else {}
         assert all(much <= world.beyond for much in broken.values()), (broken, world)
 
