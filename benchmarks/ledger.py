@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -24,7 +25,9 @@ import psycopg
 import redis
 
 from benchmarks.section import Cell, Section, run_section
-from costlens_policy.ledger import Account, Charge, Hold, HoldLine, Period, Settlement, open_ledger
+from costlens_policy.carry_over import CarryOver
+from costlens_policy.ledger import Account, Charge, Hold, HoldLine, Period, Settlement, Store, open_ledger
+from costlens_policy.ledger.laws.carrying import carry_line, window
 from tests.ledger.servers import postgresql_server, redis_server
 
 __all__ = ["Figures", "measure", "section"]
@@ -32,6 +35,7 @@ __all__ = ["Figures", "measure", "section"]
 _NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 _LEASE = timedelta(minutes=5)
 _ROUNDS = 20
+_WINDOWS = (4, 1_000)
 _COLUMNS = (
     "store, budgets", "pairs/s", "reserve p50", "reserve p99", "settle p50", "settle p99", "bare p50", "bare p99",
     "ratio",
@@ -43,7 +47,7 @@ class Figures:
     """Times in microseconds. A pair is a reservation and its settlement; ``ratio`` is half of its to the bare p50."""
 
     store: str
-    budgets: int
+    budgets: int | str
     pairs_per_second: float
     reserve_p50: float
     reserve_p99: float
@@ -65,21 +69,35 @@ def measure(name: str, url: str, bare: Callable[[], object] | None, budgets: int
     """Reserve and settle in turn with bare round trips, so that whatever else runs slows all of them."""
     store = open_ledger(url)
     accounts = [Account(f"bench/budget-{number}", "team", "usd", Period("lifetime")) for number in range(budgets)]
+    lines = tuple([HoldLine(account, 10, 10**20) for account in accounts])
+    found = _measure(store, f"{name}/{budgets}", bare, lines, calls)
+    store.close()
+    return Figures(name, budgets, *found)
+
+
+def measure_carrying(name: str, url: str, bare: Callable[[], object] | None, windows: int, calls: int) -> Figures:
+    """Measure one budget that carries over for three periods, after some windows were used; see ``measure``."""
+    store, key = open_ledger(url), f"after {windows}"
+    for number in range(windows):
+        store.charge(Settlement(f"{key}/{number}", (Charge(window(number, key), 7),), _NOW))
+    line = carry_line(windows, 10, 10**20, CarryOver(Decimal("0.5"), Decimal(10**21), 3, None), key)
+    found = _measure(store, f"{name}/{key}", bare, (line,), calls)
+    store.close()
+    return Figures(name, f"1 carrying over, window {windows:,}", *found)
+
+
+def _measure(
+    store: Store, name: str, bare: Callable[[], object] | None, lines: tuple[HoldLine, ...], calls: int
+) -> tuple[Any, ...]:
     reserve, settle, bares = [], [], []
     for round_number in range(_ROUNDS):
-        ids = [f"{name}/{budgets}/{round_number}/{number}" for number in range(calls // _ROUNDS)]
-        reserve += _times(store.reserve, [_hold(id, accounts) for id in ids])
-        settle += _times(store.settle, [_settlement(id, accounts) for id in ids])
+        ids = [f"{name}/{round_number}/{number}" for number in range(calls // _ROUNDS)]
+        reserve += _times(store.reserve, [Hold(id, lines, _NOW, _LEASE) for id in ids])
+        settle += _times(store.settle, [_settlement(id, [line.account for line in lines]) for id in ids])
         if bare is not None:
             bares += _times(lambda _: bare(), ids)
-    store.close()
     pairs = 1e6 / (statistics.mean(reserve) + statistics.mean(settle))
-    bare_quantiles = _quantiles(bares) if bares else (None, None)
-    return Figures(name, budgets, pairs, *_quantiles(reserve), *_quantiles(settle), *bare_quantiles)
-
-
-def _hold(id: str, accounts: list[Account]) -> Hold:
-    return Hold(id, tuple([HoldLine(account, 10, 10**20) for account in accounts]), _NOW, _LEASE)
+    return pairs, *_quantiles(reserve), *_quantiles(settle), *(_quantiles(bares) if bares else (None, None))
 
 
 def _settlement(id: str, accounts: list[Account]) -> Settlement:
@@ -138,12 +156,15 @@ _SERVED = {"sqlite": (_sqlite, 400), "redis": (_redis, 4_000), "postgresql": (_p
 def section(*, quick: bool) -> Section:
     part = 4 if quick else 1
     found = [measure("memory", "memory:", None, budgets, 40_000 // part) for budgets in (1, 4)]
+    found += [measure_carrying("memory", "memory:", None, windows, 40_000 // part) for windows in _WINDOWS]
     for name, (serve, calls) in _SERVED.items():
         with serve() as (url, bare):
             found += [measure(name, url, bare, budgets, calls // part) for budgets in (1, 4)]
+            found += [measure_carrying(name, url, bare, windows, calls // part) for windows in _WINDOWS]
     notes = (
         "ratio: the middle of reserve and settle to the bare round trip; to reach are 1.5 for one budget, 2 for four,"
         " and in memory 10 µs for each",
+        "carrying over: half of what three windows left, in the fifth window of a budget and in one after many",
     )
     title = "ledger: wall-clock microseconds to reserve and to settle, by store and number of budgets"
     return Section("ledger", title, _COLUMNS, tuple(figures.row() for figures in found), notes)

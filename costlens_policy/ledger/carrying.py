@@ -20,9 +20,9 @@ from costlens_policy.carry_over import CarryOver
 from costlens_policy.ledger.account import Account, AccountBalance
 from costlens_policy.ledger.adjustments import Grant, grants_at
 from costlens_policy.ledger.amounts import MAX_LIMIT, Unit, limit_of, micros
-from costlens_policy.ledger.calls import Carry
+from costlens_policy.ledger.calls import Carry, Hold, HoldLine
 
-__all__ = ["amounts_before", "carried", "carry_rule", "limit_with_carried"]
+__all__ = ["amounts_before", "carried", "carry_rule", "limit_with_carried", "most_added"]
 
 
 def carry_rule(rule: CarryOver, unit: Unit) -> CarryOver:
@@ -45,7 +45,7 @@ def amounts_before(rule: CarryOver, earlier: Iterable[AccountBalance]) -> tuple[
 def limit_with_carried(
     carry: Carry, limit: int | None, amount: int, taken: Sequence[int | None], grants: Sequence[Grant], now: int
 ) -> tuple[int | None, tuple[int, ...]]:
-    """Return the limit in force for a hold of an amount, and what earlier windows have used that counts for it.
+    """Return the limit in force for a hold that adds an amount, and what earlier windows have used that counts for it.
 
     ``limit`` is the policy's, None for one that refuses nothing. ``taken`` is what each of the windows has used and
     holds, None for one of which nothing is on record. Where the hold would take what a later window has spent, the
@@ -72,6 +72,13 @@ def limit_with_carried(
             if left < min(spent, was_left):
                 return min(in_force, own), earlier
     return in_force, earlier
+
+
+def most_added(hold: Hold, line: HoldLine) -> int:
+    """Return the most that a line adds to what its window has taken: what shares set aside beside it is not known yet,
+    so with them nothing may be taken from a later window.
+    """
+    return MAX_LIMIT if hold.shares else line.amount
 
 
 def carried(rule: CarryOver, limit: int, earlier: Sequence[int]) -> int:

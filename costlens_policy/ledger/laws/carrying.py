@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from costlens_policy.carry_over import CarryOver
-from costlens_policy.ledger import Account, AccountQuery, Adjustment, Held, Hold, HoldLine, Refused, Store
+from costlens_policy.ledger import Account, AccountQuery, Adjustment, Held, Hold, HoldLine, Refused, Share, Store
 from costlens_policy.ledger.account import lease_end
 from costlens_policy.ledger.amounts import MAX_LIMIT, SECOND, instant_of, micros
 from costlens_policy.ledger.calls import Carry
@@ -199,6 +199,19 @@ class CarryLaws:
         assert answer.earlier == ((), (60,), ())
         again = store.reserve(Hold("b", lines, NOW + _LENGTH, _LENGTH))
         assert again == answer._replace(repeated=True, earlier=())
+
+    def test_what_shares_set_aside_is_not_taken_from_a_later_window_either(self, store: Store) -> None:
+        _use(store, "a", 0, 60)
+        _use(store, "b", 1, 130)
+        run, share = account("agents/run", "fix"), Share(account("agents/run", "fix"), window(0), _LENGTH)
+        lines = carry_line(0, 5), HoldLine(run, 5, 25)
+        refused = store.reserve(Hold("c", lines, NOW, _LENGTH, shares=(share,)))
+        assert isinstance(refused, Refused), "it would set 20 aside, where 10 are left"
+        assert refused.earlier == ((), ())
+        lines = carry_line(1, 1), HoldLine(run, 1, 8)
+        held = store.reserve(Hold("d", lines, NOW + _LENGTH, _LENGTH, shares=(Share(run, window(1), _LENGTH),)))
+        assert isinstance(held, Held)
+        assert (held.lines[0].limit, held.lines[0].aside, held.earlier) == (140, 7, ((60,), ()))
 
     def test_a_budget_in_shadow_reports_what_it_would_carry_over(self, store: Store) -> None:
         _use(store, "a", 0, 60)

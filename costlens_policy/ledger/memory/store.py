@@ -26,7 +26,7 @@ from costlens_policy.ledger.calls import (
     Settled,
     Settlement,
 )
-from costlens_policy.ledger.carrying import limit_with_carried
+from costlens_policy.ledger.carrying import limit_with_carried, most_added
 from costlens_policy.ledger.history import (
     AccountQuery,
     Entry,
@@ -81,7 +81,7 @@ class MemoryStore:
                 used, held = tally.used, tally.held
                 limit = self._limit(line, now) if granted else line.limit
                 if line.carry is not None:
-                    limit, before[len(tallies)] = self._limit_with_carried(line, line.carry, now)
+                    limit, before[len(tallies)] = self._limit_with_carried(hold, line, line.carry, now)
                     tally.needed_until = line.carry.windows[0].period.resets_at
                 if limit is not None and used + held + amount > limit:
                     room = False
@@ -316,7 +316,9 @@ class MemoryStore:
         grants = self._grants.get(line.account.scope, ())
         return grants_at(grants, line.account.period, now).applied_to(line.limit)
 
-    def _limit_with_carried(self, line: HoldLine, carry: Carry, now: int) -> tuple[int | None, tuple[int, ...]]:
+    def _limit_with_carried(
+        self, hold: Hold, line: HoldLine, carry: Carry, now: int
+    ) -> tuple[int | None, tuple[int, ...]]:
         taken = []
         for window in carry.windows:
             tally = self._tallies.get(window.name)
@@ -324,7 +326,7 @@ class MemoryStore:
                 tally.move(now)
             taken.append(None if tally is None else tally.used + tally.held)
         grants = self._grants.get(line.account.scope, ())
-        return limit_with_carried(carry, line.limit, line.amount, taken, grants, now)
+        return limit_with_carried(carry, line.limit, most_added(hold, line), taken, grants, now)
 
     def _balance(self, account: Account, now: int) -> AccountBalance:
         tally = self._tallies.get(account.name)

@@ -28,7 +28,7 @@ from costlens_policy.ledger.calls import (
     facts_value,
     json_text,
 )
-from costlens_policy.ledger.carrying import limit_with_carried
+from costlens_policy.ledger.carrying import limit_with_carried, most_added
 from costlens_policy.ledger.history import (
     AccountQuery,
     Entry,
@@ -173,7 +173,7 @@ def _reserve(db: sqlite3.Connection, hold: Hold) -> Held | Refused:
     lines = tuple(_seen(db, line, account, now) for line, account in zip(hold.lines, accounts, strict=True))
     earlier: tuple[tuple[int, ...], ...] = ()
     if any(line.carry is not None for line in hold.lines):
-        lines, earlier = _with_carried(db, hold.lines, lines, accounts, now)
+        lines, earlier = _with_carried(db, hold, lines, accounts, now)
     draws: Sequence[Draw] = ()
     if hold.shares:
         lines, draws = _with_shares(db, hold, lines, accounts, now)
@@ -397,19 +397,19 @@ def _seen(db: sqlite3.Connection, line: HoldLine, account: AccountRow, now: int)
 
 def _with_carried(
     db: sqlite3.Connection,
-    asked: Sequence[HoldLine],
+    hold: Hold,
     seen: Sequence[LineState],
     accounts: Sequence[AccountRow],
     now: int,
 ) -> tuple[tuple[LineState, ...], tuple[tuple[int, ...], ...]]:
     """Return lines under the limits that hold with what is carried over, and what earlier windows of each have used."""
     lines, earlier = [], []
-    for line, state, account in zip(asked, seen, accounts, strict=True):
+    for line, state, account in zip(hold.lines, seen, accounts, strict=True):
         before: tuple[int, ...] = ()
         if (carry := line.carry) is not None:
             taken = [_taken(db, window, now) if window != line.account else account.taken for window in carry.windows]
             grants = grants_of(db, line.account)
-            limit, before = limit_with_carried(carry, line.limit, line.amount, taken, grants, now)
+            limit, before = limit_with_carried(carry, line.limit, most_added(hold, line), taken, grants, now)
             state = state._replace(limit=limit)
         lines.append(state)
         earlier.append(before)

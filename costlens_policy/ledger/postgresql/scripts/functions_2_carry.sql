@@ -95,8 +95,8 @@ DECLARE
     carried_after numeric;
 BEGIN
     WITH granted AS (
-        SELECT g.value->>0 AS kind, (g.value->>1)::numeric AS amount, (g.value->>2)::bigint AS until, g.value->>3 AS period
-        FROM @ledger.grants AS k, jsonb_array_elements(k.grants) AS g WHERE k.scope = line->>1
+        SELECT g.place, g.value->>0 AS kind, (g.value->>1)::numeric AS amount, (g.value->>2)::bigint AS until, g.value->>3 AS period
+        FROM @ledger.grants AS k, jsonb_array_elements(k.grants) WITH ORDINALITY AS g (value, place) WHERE k.scope = line->>1
     ), windows AS (
         SELECT w.place, w.value->>0 AS period, (w.value->>1)::bigint AS ends_at
         FROM jsonb_array_elements(rule->'windows') WITH ORDINALITY AS w (value, place)
@@ -105,7 +105,7 @@ BEGIN
                 AND coalesce(nullif(g.period, '')::bigint < w.ends_at, true)) ORDER BY w.place),
         array_agg((SELECT coalesce(sum(g.amount), 0) FROM granted AS g
             WHERE g.kind <> 'override' AND g.period = w.period AND (g.until IS NULL OR now < g.until)) ORDER BY w.place),
-        (SELECT max(g.amount) FROM granted AS g WHERE g.kind = 'override' AND now < g.until)
+        (SELECT g.amount FROM granted AS g WHERE g.kind = 'override' AND now < g.until ORDER BY g.place DESC LIMIT 1)
     INTO ended, topups, override FROM windows AS w;
     earlier := @ledger.earlier(rule, taken, ended);
     IF policy_limit IS NULL OR override IS NOT NULL THEN

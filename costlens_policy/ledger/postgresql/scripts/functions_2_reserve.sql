@@ -139,7 +139,9 @@ BEGIN
             PERFORM @ledger.free_windows(line, now, 1, (line->5->>'place')::integer - 1);
             taken := (@ledger.taken(line, now)).taken;
             taken[(line->5->>'place')::integer] := a.used + a.held;
-            SELECT c.in_force, jsonb_build_array(c.earlier) INTO in_force, earlier FROM @ledger.limit_with_carried(line, now, taken) AS c;
+            -- What shares set aside beside a call is not known yet, so with them nothing may be taken from a later window.
+            SELECT c.in_force, jsonb_build_array(c.earlier) INTO in_force, earlier FROM @ledger.limit_with_carried(
+                CASE WHEN shares IS NULL THEN line ELSE jsonb_set(line, '{2}', to_jsonb(1e30)) END, now, taken) AS c;
         ELSIF line->>3 IS NOT NULL THEN
             in_force := @ledger.limit_in_force(line->>1, line->0->>4, now, (line->>3)::numeric);
         END IF;

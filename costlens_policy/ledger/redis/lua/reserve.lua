@@ -48,8 +48,10 @@ for at = 4, #NUMBERS - 1, 8 do
   local rule = rule_of[#accounts + 1]
   local grants = (rule or limit_high >= 0) and call('GET', PREFIX .. 'g:' .. scope)
   if rule then
+    -- What shares set aside beside a call is not known yet, so with them nothing may be taken from a later window.
+    local high, low = ARGV[5] and LIMB or NUMBERS[at], ARGV[5] and 0 or NUMBERS[at + 1]
     limit_high, limit_low, earlier[#accounts + 1] =
-      limit_with_carried(rule, account, grants, now, NUMBERS[at], NUMBERS[at + 1], limit_high, limit_low)
+      limit_with_carried(rule, account, grants, now, high, low, limit_high, limit_low)
   elseif grants then
     limit_high, limit_low = limit_in_force(grants, period, limit_high, limit_low)
   end
