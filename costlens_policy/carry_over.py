@@ -2,7 +2,7 @@
 
 It is worked out from what the last periods have used, whenever it is asked for. So nothing has to run when a period
 ends, nothing is lost while a process is down, and a charge that comes late is counted from then on. Ledgers do so with
-amounts in their whole numbers, within the step that holds (``ledger/carrying.py``); all else with amounts in the unit.
+amounts in their integers, within the step that holds (``ledger/carrying.py``); all else with amounts in the unit.
 """
 
 from __future__ import annotations

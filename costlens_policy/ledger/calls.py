@@ -55,7 +55,7 @@ _NO_FACTS: Final[Facts] = {}
 class Carry:
     """The windows that take over from one another, the latest first, of which the one at ``place`` is held.
 
-    ``rule`` is in the whole numbers of the ledger. As many windows come before and after as the rule has periods, or
+    ``rule`` is in the integers of the ledger. As many windows come before and after as the rule has periods, or
     fewer where the calendar ends.
     """
 

@@ -26,7 +26,7 @@ __all__ = ["amounts_before", "carried", "carry_rule", "limit_with_carried", "mos
 
 
 def carry_rule(rule: CarryOver, unit: Unit) -> CarryOver:
-    """Return a rule of the policy in the whole numbers of the ledger. It never carries over more than ``MAX_LIMIT``."""
+    """Return a rule of the policy in the integers of the ledger. It never carries over more than ``MAX_LIMIT``."""
     most = MAX_LIMIT if rule.most is None else limit_of(rule.most, unit)
     return replace(rule, most=Decimal(most))
 
@@ -82,7 +82,7 @@ def most_added(hold: Hold, line: HoldLine) -> int:
 
 
 def carried(rule: CarryOver, limit: int, earlier: Sequence[int]) -> int:
-    """Return what is carried over in the whole numbers of the ledger, rounded down."""
+    """Return what is carried over in the integers of the ledger, rounded down."""
     return int(rule.amount(Decimal(limit), [Decimal(amount) for amount in earlier]))
 
 
