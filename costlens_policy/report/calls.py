@@ -22,8 +22,8 @@ from costlens_policy.replay.judged import Quality
 from costlens_policy.replay.traffic.row import Reject
 
 __all__ = [
-    "DIMENSIONS", "HIGH", "LABEL", "LIMB", "LOW", "CallQuery", "Columns", "Read", "ReportError", "ReportedCall",
-    "amount_in", "micros", "shown_calls", "summed",
+    "CALLS", "DIMENSIONS", "HIGH", "LABEL", "LATEST", "LIMB", "LOW", "CallQuery", "Columns", "Read", "ReportError",
+    "ReportedCall", "amount_in", "micros", "shown_calls", "summed",
 ]  # fmt: skip
 
 LIMB: Final = 10**15
@@ -56,6 +56,10 @@ def amount_in(high: int | None, low: int | None) -> Decimal:
 
 LABEL: Final = "label."
 """Stands before the names of columns of labels."""
+CALLS: Final = "calls"
+"""A column of frames whose rows stand for several calls: for how many. Without it, each row is a call."""
+LATEST: Final = "latest"
+"""A column beside ``CALLS``: when the last of the calls began."""
 _CHUNK: Final = 50_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -166,7 +170,7 @@ class CallQuery:
 
 @frozen
 class Read:
-    """``frame`` has the columns of ``Columns``.
+    """``frame`` has the columns of ``Columns``, or those of ``alike.summed_calls``.
 
     ``left_out`` counts what is not in it, by the reason; ``notes`` list what had to be assumed, ``assumptions`` the
     basis of the figures. ``denials_known`` is false if the source cannot have denials.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Context, Decimal
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ import polars as pl
 
 from costlens_policy.frozen import frozen
 from costlens_policy.money import ZERO, subtract
-from costlens_policy.report.calls import LABEL, amount_in, summed
+from costlens_policy.report.calls import CALLS, LABEL, amount_in, summed
 
 __all__ = ["Figures", "Group", "Grouping", "Latency", "figures_in", "figures_of", "grouping_of", "share", "totals_of"]
 
@@ -87,45 +87,71 @@ def share(part: Decimal | int, whole: Decimal | int) -> Decimal | None:
     return _ROUGHLY.divide(Decimal(part), Decimal(whole)) if whole else None
 
 
+_PRICED: Final = pl.col("cost_high").is_not_null()
+_BOTH: Final = _PRICED & pl.col("baseline_high").is_not_null()
+_RESERVED: Final = _PRICED & pl.col("held_high").is_not_null()
+_TIMED: Final = pl.col("latency").is_not_null()
+_EVERY: Final = pl.col("denied").is_not_null()
+
+
+def _figures(count: Callable[[pl.Expr], pl.Expr]) -> Sequence[pl.Expr]:
+    """Return the figures of calls; ``count`` says how many meet a condition."""
+    sums = (
+        ("cost", summed("cost")),
+        ("compared_cost", summed("cost", _BOTH)),
+        ("baseline_cost", summed("baseline", _BOTH)),
+        ("held", summed("held", _RESERVED)),
+        ("charged", summed("cost", _RESERVED)),
+    )
+    return (
+        count(_EVERY).alias("requests"),
+        count(pl.col("denied")).alias("denied"),
+        count(_PRICED).alias("priced"),
+        pl.col("input").sum().alias("input_tokens"),
+        pl.col("cached").sum().alias("cached_tokens"),
+        pl.col("input").filter(pl.col("cached").is_not_null()).sum().alias("cache_known_tokens"),
+        pl.col("output").sum().alias("output_tokens"),
+        count(_BOTH).alias("compared"),
+        count(_RESERVED).alias("reserved"),
+        *(
+            expression.alias(f"{name}_{part}")
+            for name, (high, low) in sums
+            for part, expression in (("high", high), ("low", low))
+        ),
+        count(_TIMED).alias("timed"),
+    )
+
+
+def _rows_where(where: pl.Expr) -> pl.Expr:
+    return where.sum()
+
+
+def _calls_where(where: pl.Expr) -> pl.Expr:
+    return pl.col(CALLS).filter(where).sum()
+
+
 def _percentile(percent: int) -> pl.Expr:
     latency = pl.col("latency").drop_nulls()
     return latency.sort().get((latency.len() * percent + 99) // 100 - 1, null_on_oob=True)
 
 
-_PRICED: Final = pl.col("cost_high").is_not_null()
-_BOTH: Final = _PRICED & pl.col("baseline_high").is_not_null()
-_RESERVED: Final = _PRICED & pl.col("held_high").is_not_null()
+def _percentile_of_calls(percent: int) -> pl.Expr:
+    """Return the same where rows stand for several calls: the first latency up to which there are enough of them."""
+    latency, calls = pl.col("latency").filter(_TIMED), pl.col(CALLS).filter(_TIMED)
+    upto = calls.sort_by(latency).cum_sum()
+    return latency.sort().get((upto < (calls.sum() * percent + 99) // 100).sum(), null_on_oob=True)
 
-_FIGURES: Final[Sequence[pl.Expr]] = (
-    pl.len().alias("requests"),
-    pl.col("denied").sum().alias("denied"),
-    _PRICED.sum().alias("priced"),
-    pl.col("input").sum().alias("input_tokens"),
-    pl.col("cached").sum().alias("cached_tokens"),
-    pl.col("input").filter(pl.col("cached").is_not_null()).sum().alias("cache_known_tokens"),
-    pl.col("output").sum().alias("output_tokens"),
-    _BOTH.sum().alias("compared"),
-    _RESERVED.sum().alias("reserved"),
-    *(
-        expression.alias(f"{name}_{part}")
-        for name, (high, low) in (
-            ("cost", summed("cost")),
-            ("compared_cost", summed("cost", _BOTH)),
-            ("baseline_cost", summed("baseline", _BOTH)),
-            ("held", summed("held", _RESERVED)),
-            ("charged", summed("cost", _RESERVED)),
-        )
-        for part, expression in (("high", high), ("low", low))
-    ),
-    pl.col("latency").count().alias("timed"),
-)
-_PERCENTILES: Final = tuple(_percentile(percent).alias(f"p{percent}") for percent in (50, 95, 99))
+
+_PERCENTS: Final = (50, 95, 99)
+_OF_ROWS: Final = _figures(_rows_where), tuple(_percentile(at).alias(f"p{at}") for at in _PERCENTS)
+_OF_CALLS: Final = _figures(_calls_where), tuple(_percentile_of_calls(at).alias(f"p{at}") for at in _PERCENTS)
 
 
 def figures_in(frame: pl.DataFrame) -> Sequence[pl.Expr]:
     """Return what to select of a frame, whole or by group, for ``figures_of``."""
+    figures, percentiles = _OF_CALLS if CALLS in frame.columns else _OF_ROWS
     timed = frame["latency"].null_count() < frame.height
-    return (*_FIGURES, *_PERCENTILES) if timed else _FIGURES
+    return (*figures, *percentiles) if timed else figures
 
 
 def figures_of(row: Mapping[str, Any]) -> Figures:

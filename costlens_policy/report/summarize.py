@@ -18,7 +18,7 @@ from costlens_policy.money import add
 from costlens_policy.replay.expected import Expected, Served, expected_of
 from costlens_policy.replay.judged import Quality
 from costlens_policy.report.anomalies import RULE, Anomalies, Series, find_anomalies, series_from
-from costlens_policy.report.calls import DIMENSIONS, LABEL, Read, ReportError, micros
+from costlens_policy.report.calls import CALLS, DIMENSIONS, LABEL, LATEST, Read, ReportError, micros
 from costlens_policy.report.figures import Figures, Grouping, grouping_of, totals_of
 from costlens_policy.report.forecast import Forecast, WindowUnit, forecast_spend, window_at
 from costlens_policy.report.prices import Prices
@@ -118,7 +118,8 @@ def summarize(read: Read, settings: Settings, prices: Prices | None = None) -> R
     frame = read.frame
     if not frame.height:
         raise ReportError("there are no calls to report on")
-    ends = frame.select(pl.col("time").min().alias("first"), pl.col("time").max().alias("last")).row(0)
+    latest = LATEST if LATEST in frame.columns else "time"
+    ends = frame.select(pl.col("time").min().alias("first"), pl.col(latest).max().alias("last")).row(0)
     first, last = map(instant_of, ends)
     unit = settings.time or unit_for(first, last)
     groupings = tuple(grouping_of(frame, name, settings.top) for name in settings.by)
@@ -155,9 +156,10 @@ def _expected(frame: pl.DataFrame, prices: Prices) -> Expected | None:
     columns = [f"{LABEL}{name}" for name in ("model", "task")]
     if prices.measured is None or not set(columns) <= set(frame.columns):
         return None
-    calls = frame.filter(~pl.col("denied")).select(pl.col(name).cast(pl.String).fill_null("") for name in columns)
+    calls = frame.filter(~pl.col("denied")).with_columns(pl.col(columns).cast(pl.String).fill_null(""))
+    number = pl.col(CALLS).sum() if CALLS in frame.columns else pl.len()
     served = Served()
-    for name, task, count in calls.group_by(columns).len().iter_rows():
+    for name, task, count in calls.group_by(columns).agg(number).iter_rows():
         model = prices.model(name)
         served[name if model is None else model.name, task] += count
     return expected_of(served, prices.measured)

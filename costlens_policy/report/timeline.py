@@ -14,7 +14,17 @@ from costlens_policy.frozen import frozen
 from costlens_policy.report.calls import LABEL, ReportError, amount_in, summed
 from costlens_policy.report.figures import EMPTY, Figures, figures_in, figures_of
 
-__all__ = ["Bucket", "BucketStart", "TimeUnit", "bucket_starts", "series_of", "shown_start", "timeline_of", "unit_for"]
+__all__ = [
+    "Bucket",
+    "BucketStart",
+    "TimeUnit",
+    "bucket_of",
+    "bucket_starts",
+    "series_of",
+    "shown_start",
+    "timeline_of",
+    "unit_for",
+]
 
 TimeUnit: TypeAlias = Literal["hour", "day", "week", "month"]
 BucketStart: TypeAlias = date | datetime
@@ -41,7 +51,7 @@ def unit_for(first: datetime, last: datetime) -> TimeUnit:
     return "month"
 
 
-def _bucket_of(unit: TimeUnit, zone: ZoneInfo) -> pl.Expr:
+def bucket_of(unit: TimeUnit, zone: ZoneInfo) -> pl.Expr:
     """Return the bucket of each call: a local date, or for hours an instant in UTC."""
     instant = pl.from_epoch(pl.col("time"), time_unit="us").dt.replace_time_zone("UTC")
     local = instant.dt.convert_time_zone(zone.key)
@@ -63,7 +73,7 @@ def bucket_starts(first: BucketStart, last: BucketStart, unit: TimeUnit) -> tupl
 
 def timeline_of(frame: pl.DataFrame, unit: TimeUnit, zone: ZoneInfo) -> tuple[Bucket, ...]:
     """Return the figures of each bucket from the first call to the last, those without calls too."""
-    rows = frame.group_by(_bucket_of(unit, zone).alias("start")).agg(figures_in(frame))
+    rows = frame.group_by(bucket_of(unit, zone).alias("start")).agg(figures_in(frame))
     known = {row["start"]: figures_of(row) for row in rows.iter_rows(named=True)}
     if not known:
         return ()
@@ -76,7 +86,7 @@ def series_of(
     """Return the spend by value of a label (None where there is none) and bucket; without a label, of all calls."""
     high, low = summed("cost")
     value = pl.lit(None, pl.String) if dimension is None else pl.col(f"{LABEL}{dimension}")
-    rows = frame.group_by(value.alias("value"), _bucket_of(unit, zone).alias("start")).agg(high, low)
+    rows = frame.group_by(value.alias("value"), bucket_of(unit, zone).alias("start")).agg(high, low)
     rows = rows.with_columns(pl.col("value").cast(pl.String))
     found: dict[Any, dict[BucketStart, Decimal]] = {}
     for name, start, first, second in rows.iter_rows():

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 import polars as pl
 
 from costlens_policy.catalogue import Model, Usage
+from costlens_policy.frozen import frozen
 from costlens_policy.replay import READY, ColumnMapping, Row, TrafficError, find_files
 from costlens_policy.replay.judged import Answer, Quality
 from costlens_policy.replay.settings import START
@@ -35,7 +36,7 @@ from costlens_policy.report.prices import Prices
 from costlens_policy.report.summarize import Report, Settings, summarize
 from costlens_policy.usage import USUAL_TERMS, ServiceTerms
 
-__all__ = ["Costs", "Extras", "TrafficSource", "report_on", "split_columns"]
+__all__ = ["Collected", "Costs", "Extras", "TrafficSource", "report_on", "source_of", "split_columns"]
 
 Costs = Literal["recorded", "computed", "either"]
 """Which cost of a call counts: the one that the log states, the one that prices give, or the first that is known."""
@@ -44,6 +45,14 @@ _OUTSIDE: Final = "outside the requested time range"
 _MOST: Final = 8
 _MICROSECOND: Final = timedelta(microseconds=1)
 _UNREADABLE: Final = "rows that cannot be read"
+
+
+@frozen
+class Collected:
+    """Calls in columns, and the reader of the rows that they were in."""
+
+    columns: Columns
+    reader: RowReader
 
 
 @dataclass(slots=True)
@@ -75,11 +84,21 @@ class TrafficSource:
 
         Files that can be are read in columns, unless each call is asked for.
         """
+        collected = self.collect(query, tick, each)
+        return self.read_of(collected.columns.close(), collected.reader, query)
+
+    def collect(
+        self,
+        query: CallQuery,
+        tick: Callable[[], None] | None = None,
+        each: Callable[[ReportedCall], None] | None = None,
+    ) -> Collected:
+        """Collect the calls of all files, as ``read`` does. What is counted on the way is kept here."""
         self.mapping = with_models(self.mapping, self.prices.model)
         found = None if each is not None else self._in_columns(query, tick)
         if found is not None:
             return found
-        reader, columns = self._reader({}), Columns(query.dimensions)
+        reader, columns = self.reader({}), Columns(query.dimensions)
         for name in self.files:
             for raw in raw_rows(name, reader):
                 for call in self._calls(raw, reader, query):
@@ -88,16 +107,17 @@ class TrafficSource:
                         each(call)
                 if tick is not None:
                     tick()
-        return self._read(columns, reader, query)
+        return Collected(columns, reader)
 
-    def _reader(self, ids: dict[str, str] | None) -> RowReader:
+    def reader(self, ids: dict[str, str] | None) -> RowReader:
+        """Return a reader of the rows; ``ids`` are those that it has seen."""
         extras = self.extras
         return RowReader(
             self.mapping, TEXTS_ONLY, self.start, ids=ids, files=tuple(self.files), more=extras.must_be_there,
             known=tuple(extras.columns.values()), costs_alone=True,
         )  # fmt: skip
 
-    def _in_columns(self, query: CallQuery, tick: Callable[[], None] | None) -> Read | None:
+    def _in_columns(self, query: CallQuery, tick: Callable[[], None] | None) -> Collected | None:
         """Read all files in columns; None where one of them has to be read row by row.
 
         Rows with repeated ids are left to the reader of rows. Which these are shows once all rows were read, and then
@@ -109,7 +129,7 @@ class TrafficSource:
             return None
         repeated: pl.Series | None = None
         while True:
-            columns, reader, ids = Columns(query.dimensions), self._reader({}), SeenIds()
+            columns, reader, ids = Columns(query.dimensions), self.reader({}), SeenIds()
             if repeated is None:
                 reader.ids = ids
             for table in tables:
@@ -117,10 +137,10 @@ class TrafficSource:
                                     self.costs, self.baseline)  # fmt: skip
                 self._take_table(table.table, found, columns, reader, query, repeated, ids, tick)
             if repeated is not None:
-                return self._read(columns, reader, query)
+                return Collected(columns, reader)
             repeated = ids.repeated()
             if not len(repeated):
-                return self._read(columns, reader, query)
+                return Collected(columns, reader)
             for counted in (self.left_out, self.counts, self.unpriced, self.doubts, self.priced_as):
                 counted.clear()
             self.odd_latency = ""
@@ -284,9 +304,10 @@ class TrafficSource:
             self.counts["odd baselines"] += 1
             return None
 
-    def _read(self, columns: Columns, reader: RowReader, query: CallQuery) -> Read:
+    def read_of(self, calls: pl.DataFrame, reader: RowReader, query: CallQuery, unlisted: int = 0) -> Read:
+        """Return calls that were collected, with what was counted; so many rejects are not among the reader's."""
         if reader.rejects:
-            self.left_out[_UNREADABLE] = len(reader.rejects)
+            self.left_out[_UNREADABLE] = len(reader.rejects) + unlisted
         late = 0  # a report groups by time, so the order of rows makes no difference
         notes = reader.all_notes(late)
         notes += self._unpriced()
@@ -302,7 +323,7 @@ class TrafficSource:
             notes.append(f"{self.counts['estimated']:,} prompts have no token count and were counted by an estimate")
         return Read(
             source=", ".join("standard input" if name == "-" else name for name in self.files),
-            frame=columns.close(),
+            frame=calls,
             dimensions=query.dimensions,
             left_out={reason: count for reason, count in self.left_out.items() if count},
             notes=tuple(notes),
@@ -372,13 +393,20 @@ def report_on(
 
     Raises ``TrafficError`` for what cannot be read, ``ReportError`` where no call is left or the baseline has no price.
     """
-    chosen, known = settings or Settings(), prices or Prices()
-    model = None if baseline is None else known.model(baseline)
+    chosen = settings or Settings()
+    source = source_of(find_files(files), mapping, chosen.by, prices or Prices(), baseline)
+    return summarize(source.read(CallQuery(chosen.by)), chosen)
+
+
+def source_of(
+    files: Sequence[str], mapping: ColumnMapping, by: tuple[str, ...], prices: Prices, baseline: str | None
+) -> TrafficSource:
+    """Return the source of a report. Raises ``ReportError`` where the baseline has no price."""
+    model = None if baseline is None else prices.model(baseline)
     if baseline is not None and model is None:
         raise ReportError(f"no price for the baseline `{baseline}`")
-    extras = Extras.of(mapping, {}, {}, chosen.by, START)
-    source = TrafficSource(find_files(files), extras.reader_mapping, extras, known, START, baseline=model)
-    return summarize(source.read(CallQuery(chosen.by)), chosen)
+    extras = Extras.of(mapping, {}, {}, by, START)
+    return TrafficSource(files, extras.reader_mapping, extras, prices, START, baseline=model)
 
 
 _EXTRAS: Final = ("latency_ms", "latency_s", "end_time", "denied", "baseline_cost")

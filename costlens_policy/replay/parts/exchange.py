@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
@@ -15,8 +16,10 @@ from costlens_policy.replay.traffic.row import MergeError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["as_arrow", "from_arrow", "outcome_schema", "refuse_stray", "schema_for", "split_ids"]
+__all__ = ["MOST_SPREAD", "as_arrow", "from_arrow", "known_spread", "outcome_schema", "schema_for", "spread_ids"]
 
+MOST_SPREAD: Final = 100_000
+"""So many ids may have rows in several parts: all workers are told of them."""
 _DOT: Final = "/"
 """In the place of dots in names, which Spark takes for paths."""
 
@@ -49,17 +52,26 @@ def from_arrow(data: ArrowStream) -> pl.DataFrame:
     return frame.rename({name: name.replace(_DOT, ".") for name in frame.columns})
 
 
-def split_ids(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the ids of prepared rows that lie in several parts: ``frame`` has ``id`` and the part of each row."""
-    counted = frame.filter(pl.col("id").is_not_null()).group_by("id").agg(pl.col(PART).n_unique().alias("parts"))
-    return counted.filter(pl.col("parts") > 1).select("id").head(1)
+def spread_ids(task: Task, frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the ids of prepared rows that lie in several parts, each with the part of the row that counts.
+
+    ``frame`` has the columns ``task.order`` of all rows of an id, of those that it has rows of.
+    """
+    ids = frame.filter(pl.col("id").is_not_null()).sort(task.order).group_by("id", maintain_order=True)
+    counted = ids.agg(pl.col(PART).first(), (pl.col(PART).n_unique() > 1).alias("several"))
+    return counted.filter("several").select("id", PART)
 
 
-def refuse_stray(task: Task, ids: list[str]) -> None:
-    """Raise ``MergeError`` where an id lies in several parts: only one of its rows would have to count."""
-    if ids:
+def known_spread(task: Task, ids: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """Return the ids that lie in several parts, with the part that counts.
+
+    Raises ``MergeError`` where they are too many to be sent to all workers.
+    """
+    found = dict(islice(ids, MOST_SPREAD + 1))
+    if len(found) > MOST_SPREAD:
         by = ", ".join(f"`{column.attribute}`" for column in task.sharing.columns) or "time"
         raise MergeError(
-            f"id `{ids[0]}` occurs in several parts, which are by {by}: of rows with one id only the first counts; "
-            "remove the others, or set `parts=1`"
+            f"more than {MOST_SPREAD:,} ids such as `{min(found)}` occur in several parts, which are by {by}: of rows "
+            "with one id only the first counts; remove the others, map no `id`, or set `parts=1`"
         )
+    return found

@@ -9,12 +9,13 @@ import polars as pl
 
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.replay.parts.exchange import (
+    MOST_SPREAD,
     as_arrow,
     from_arrow,
+    known_spread,
     outcome_schema,
-    refuse_stray,
     schema_for,
-    split_ids,
+    spread_ids,
 )
 from costlens_policy.replay.parts.gather import gather
 from costlens_policy.replay.parts.prepare import prepare
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from ray.data import Dataset
 
-__all__ = ["replay_ray"]
+__all__ = ["replay_ray", "with_columns"]
 
 _BUCKET = "_bucket"
 
@@ -50,32 +51,40 @@ def replay_ray(
     import ray
 
     count = parts or max(int(ray.cluster_resources().get("CPU", 1)), 1)
-    columns = dataset.columns() or []
+    dataset, columns = with_columns(dataset)
     task = task_of(plan, mapping, settings or Settings(), "the dataset", columns, count, place)
     prepared = dataset.map_batches(_preparing(task), batch_format="pyarrow", batch_size=BATCH).materialize()
-    if task.parts > 1 and "id" in task.mapping.columns:
-        refuse_stray(task, _stray(prepared, task.parts))
-    shared = prepared.groupby(PART, num_partitions=task.parts).map_groups(_replaying(task), batch_format="pyarrow")
+    spread = _spread(task, prepared) if task.parts > 1 and "id" in task.mapping.columns else {}
+    groups = prepared.groupby(PART, num_partitions=task.parts)
+    shared = groups.map_groups(_replaying(task, spread), batch_format="pyarrow")
     return gather(task, ((row[PART], row[REPORT]) for row in shared.take_all()))
 
 
-def _stray(prepared: Dataset, count: int) -> list[str]:
-    ids = prepared.map_batches(_by_id(count), batch_format="pyarrow")
-    found = ids.groupby(_BUCKET, num_partitions=count).map_groups(_split, batch_format="pyarrow")
-    return [row["id"] for row in found.take(1)]
+def with_columns(dataset: Dataset) -> tuple[Dataset, list[str]]:
+    """Return a dataset with its columns. Where only reading shows these, as after a shuffle, it is read once, here."""
+    columns = dataset.columns(fetch_if_missing=False)
+    if columns is not None:
+        return dataset, list(columns)
+    dataset = dataset.materialize()
+    return dataset, list(dataset.columns() or ())
 
 
-def _by_id(count: int) -> Callable[[pa.Table], pa.Table]:
-    def run(table: pa.Table) -> pa.Table:
-        frame = from_arrow(table).select("id", PART).filter(pl.col("id").is_not_null())
+def _spread(task: Task, prepared: Dataset) -> dict[str, int]:
+    """Return the ids with rows in several parts, each with the part that counts."""
+    types = {**{name: task.schema[name] for name in task.order}, _BUCKET: pl.Int32}
+    count = task.parts
+
+    def by_id(table: pa.Table) -> pa.Table:
+        frame = from_arrow(table).select(task.order).filter(pl.col("id").is_not_null())
         bucket = (frame["id"].hash() % count).cast(pl.Int32).alias(_BUCKET)
-        return as_arrow(frame.with_columns(bucket), schema_for({_BUCKET: pl.Int32, "id": pl.String, PART: pl.Int32}))
+        return as_arrow(frame.with_columns(bucket), schema_for(types))
 
-    return run
+    def split(table: pa.Table) -> pa.Table:
+        return as_arrow(spread_ids(task, from_arrow(table)), schema_for({"id": pl.String, PART: pl.Int32}))
 
-
-def _split(table: pa.Table) -> pa.Table:
-    return as_arrow(split_ids(from_arrow(table)), schema_for({"id": pl.String}))
+    ids = prepared.map_batches(by_id, batch_format="pyarrow")
+    found = ids.groupby(_BUCKET, num_partitions=count).map_groups(split, batch_format="pyarrow")
+    return known_spread(task, ((row["id"], row[PART]) for row in found.take(MOST_SPREAD + 1)))
 
 
 def _preparing(task: Task) -> Callable[[pa.Table], pa.Table]:
@@ -85,8 +94,8 @@ def _preparing(task: Task) -> Callable[[pa.Table], pa.Table]:
     return run
 
 
-def _replaying(task: Task) -> Callable[[pa.Table], pa.Table]:
+def _replaying(task: Task, spread: dict[str, int]) -> Callable[[pa.Table], pa.Table]:
     def run(table: pa.Table) -> pa.Table:
-        return as_arrow(pl.concat(list(replay_parts(task, [from_arrow(table)]))), outcome_schema())
+        return as_arrow(pl.concat(list(replay_parts(task, [from_arrow(table)], spread))), outcome_schema())
 
     return run

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,10 +25,13 @@ OUTCOME = {PART: pl.Int32, REPORT: pl.String}
 """The columns of what a worker gives back: for a part its state, or else what a reader reported."""
 
 
-def replay_parts(task: Task, batches: Iterable[ArrowStream]) -> Iterator[pl.DataFrame]:
+def replay_parts(
+    task: Task, batches: Iterable[ArrowStream], spread: Mapping[str, int] | None = None
+) -> Iterator[pl.DataFrame]:
     """Yield a row for each part of which rows were given, with its state, and reports as they are.
 
     ``batches`` are prepared rows in any order. They are copied to the disk of the worker, so that memory is bounded.
+    ``spread`` are ids with rows in several parts, each with the part whose row counts.
     """
     with TemporaryDirectory(prefix="costlens-replay-") as folder:
         copies: dict[int, TimedCopy] = {}
@@ -40,7 +43,9 @@ def replay_parts(task: Task, batches: Iterable[ArrowStream]) -> Iterator[pl.Data
                 for (part,), rows in frame.filter(pl.col(REPORT).is_null()).group_by(PART, maintain_order=True):
                     _copy_of(task, copies, part, Path(folder)).add(rows)
         for part, copy in sorted(copies.items()):
-            yield pl.DataFrame([(part, packed(_replayed(task, copy)))], schema=OUTCOME, orient="row")
+            yield pl.DataFrame(
+                [(part, packed(_replayed(task, copy, spread or {}, part)))], schema=OUTCOME, orient="row"
+            )
 
 
 def _copy_of(task: Task, copies: dict[int, TimedCopy], part: Any, folder: Path) -> TimedCopy:
@@ -52,10 +57,12 @@ def _copy_of(task: Task, copies: dict[int, TimedCopy], part: Any, folder: Path) 
     return copies[part]
 
 
-def _replayed(task: Task, copy: TimedCopy) -> dict[str, Any]:
+def _replayed(task: Task, copy: TimedCopy, spread: Mapping[str, int], part: int) -> dict[str, Any]:
     """Return the state of a part, how many rows it had, and the rows whose id was there before."""
     state, rows = State(task.job), 0
-    repeats, rejects = Repeats(copy.repeated(), (task.name,)), list[Reject]()
+    elsewhere = {id: f"part {other}" for id, other in spread.items() if other != part}
+    hashes = pl.concat([copy.repeated(), pl.Series("id", list(elsewhere), pl.String).hash()])
+    repeats, rejects = Repeats(hashes, (task.name,), elsewhere), list[Reject]()
     for frame in copy.in_order(task.ties):
         rows += frame.height
         kept = repeats.leave_out(frame, rejects)

@@ -6,7 +6,14 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from costlens_policy.compiler.plan import Plan
-from costlens_policy.replay.parts.exchange import as_arrow, from_arrow, outcome_schema, refuse_stray, schema_for
+from costlens_policy.replay.parts.exchange import (
+    MOST_SPREAD,
+    as_arrow,
+    from_arrow,
+    known_spread,
+    outcome_schema,
+    schema_for,
+)
 from costlens_policy.replay.parts.gather import gather
 from costlens_policy.replay.parts.prepare import prepare
 from costlens_policy.replay.parts.share import replay_parts
@@ -41,16 +48,15 @@ def replay_spark(
     ``place``, a column of whole numbers that tells rows apart, or else of their ids. ``parts`` is over how many parts
     they are shared out at most, Spark's own parallelism by default.
 
-    Raises ``TrafficError`` as ``replay_arrow`` does, and ``MergeError`` where a session or an id lies in several parts.
+    Raises ``TrafficError`` as ``replay_arrow`` does, and ``MergeError`` where a session lies in several parts.
     """
     task = task_of(
         plan, mapping, settings or Settings(), "the data frame", frame.columns, parts or _usual(frame), place
     )
     prepared = frame.mapInArrow(_preparing(task), _ddl(schema_for(task.schema))).persist()
     try:
-        if task.parts > 1 and "id" in task.mapping.columns:
-            refuse_stray(task, _stray(prepared))
-        shared = prepared.repartition(task.parts, PART).mapInArrow(_replaying(task), _ddl(outcome_schema()))
+        spread = _spread(task, prepared) if task.parts > 1 and "id" in task.mapping.columns else {}
+        shared = prepared.repartition(task.parts, PART).mapInArrow(_replaying(task, spread), _ddl(outcome_schema()))
         return gather(task, ((row[PART], row[REPORT]) for row in shared.collect()))
     finally:
         prepared.unpersist()
@@ -64,12 +70,16 @@ def _usual(frame: DataFrame) -> int:
         return _PARTS
 
 
-def _stray(prepared: DataFrame) -> list[str]:
+def _spread(task: Task, prepared: DataFrame) -> dict[str, int]:
+    """Return the ids with rows in several parts, each with the part that counts."""
     from pyspark.sql import functions
 
-    ids = prepared.where("id is not null").groupBy("id")
-    ends = ids.agg(functions.min(PART).alias("first"), functions.max(PART).alias("last"))
-    return [row["id"] for row in ends.where("first < last").limit(1).collect()]
+    ends = prepared.where("id is not null").groupBy("id").agg(
+        functions.min(PART).alias("lowest"), functions.max(PART).alias("highest"),
+        functions.min(functions.struct(*task.order)).alias("first"),
+    )  # fmt: skip
+    found = ends.where("lowest < highest").select("id", f"first.{PART}").limit(MOST_SPREAD + 1)
+    return known_spread(task, ((row["id"], row[PART]) for row in found.collect()))
 
 
 def _preparing(task: Task) -> Any:
@@ -81,10 +91,10 @@ def _preparing(task: Task) -> Any:
     return run
 
 
-def _replaying(task: Task) -> Any:
+def _replaying(task: Task, spread: dict[str, int]) -> Any:
     def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         schema = outcome_schema()
-        for frame in replay_parts(task, map(from_arrow, batches)):
+        for frame in replay_parts(task, map(from_arrow, batches), spread):
             yield from as_arrow(frame, schema).to_batches()
 
     return run

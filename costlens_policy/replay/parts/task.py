@@ -56,6 +56,11 @@ class Task:
         """By what rows of one time are put in order: nothing that depends on how an engine shared them out."""
         return ("number",) if self.place is not None else ("id", "session", "model", "prompt", "output")
 
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The columns by which rows are in order whatever part they lie in; the id is among them."""
+        return tuple(dict.fromkeys(("time", *self.ties, PART, "id")))
+
 
 def task_of(
     plan: Plan, mapping: ColumnMapping | str, settings: Settings, name: str, columns: Collection[str], parts: int,

@@ -12,6 +12,8 @@ import pytest
 
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.replay import MergeError, Result, Settings, TrafficError, replay_arrow, replay_files
+from costlens_policy.replay.parts import exchange
+from costlens_policy.replay.parts.exchange import known_spread, spread_ids
 from costlens_policy.replay.parts.gather import gather
 from costlens_policy.replay.parts.prepare import prepare
 from costlens_policy.replay.parts.share import replay_parts
@@ -49,9 +51,10 @@ def _engine(task: Task, slices: Sequence[pl.DataFrame], tamper: Callable[[pl.Dat
     sent = [pickle.loads(pickle.dumps(task)) for _ in slices]
     frames = [frame for own, rows in zip(sent, slices, strict=True) for frame in prepare(own, [rows])]
     prepared = tamper(pl.concat(frames))
+    spread = known_spread(task, spread_ids(task, prepared.select(task.order)).iter_rows())
     found: list[tuple[Any, ...]] = []
     for _, rows in prepared.group_by(PART):
-        found += (row for frame in replay_parts(task, [rows]) for row in frame.iter_rows())
+        found += (row for frame in replay_parts(task, [rows], spread) for row in frame.iter_rows())
     return gather(task, [(part, text) for part, text in found])
 
 
@@ -96,6 +99,28 @@ def test_rows_that_an_engine_loses_or_repeats_are_noticed(plans) -> None:
     ):
         with pytest.raises(TrafficError, match=r"1,485 rows were read and 1,48[46] replayed"):
             _engine(task, _slices(1, 3), tamper)
+
+
+def test_an_id_that_is_spread_over_parts_counts_once(plans, tmp_path: Path) -> None:
+    """Every thirtieth row has the id of an earlier one, whatever its team and session."""
+    rows = [{**row, "id": f"c{number - 7}"} if number % 30 == 9 else row for number, row in enumerate(ROWS)]
+    frame = pl.DataFrame(rows)
+    frame.write_csv(tmp_path / "log.csv")
+    mixed = frame.sample(fraction=1, shuffle=True, seed=3)
+    slices = [mixed[place::4] for place in range(4)]
+    for name in ("routes", "by team"):
+        plan = plans(name)
+        got = _engine(_task(plan, 5), slices, lambda frame: frame)
+        assert said(got) == said(replay_files(plan, [str(tmp_path / "log.csv")], MAPPING, Settings()))
+        assert any("first seen at part" in item.problem for item in got.rejects)
+
+
+def test_ids_that_are_spread_without_end_are_refused(plans, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange, "MOST_SPREAD", 1)
+    task = _task(plans("by team"), 5)
+    assert known_spread(task, [("a", 1)]) == {"a": 1}
+    with pytest.raises(MergeError, match="more than 1 ids such as `a` occur in several parts, which are by `team`"):
+        known_spread(task, [("a", 1), ("b", 2)])
 
 
 def test_a_part_that_comes_twice_is_refused(plans) -> None:
