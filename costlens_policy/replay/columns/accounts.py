@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from itertools import takewhile
 from math import inf
 from typing import Any, Final
 
@@ -71,6 +72,36 @@ class Account:
             self.used += amount
             if self._length:
                 self._charges.append((now, amount))
+
+    def stays_until(self, now: int) -> int:
+        """Return until when the period stays that is in force, so that calls only add up; ``now`` where none counts.
+
+        ``at`` was asked for the same time before.
+        """
+        return self.ends if self.counts else now
+
+    def least_by(self, now: int) -> int:
+        """Return what is left of what is used once a rolling window has come to a time, without later charges.
+
+        ``at`` was asked for an earlier time of the same period.
+        """
+        if not self._length:
+            return self.used
+        ended = takewhile(lambda charge: charge[0] <= now - self._length, self._charges)
+        return self.used - sum(amount for _, amount in ended)
+
+    def charge_all(self, total: int, each: Callable[[], Iterable[tuple[int, int]]]) -> None:
+        """Add what some calls came to, all of which lie in the period that is in force.
+
+        ``each`` gives when they were, in order, and what each came to: a rolling window forgets them one by one.
+        """
+        self.used += total
+        if self._length:
+            self._charges.extend((at, amount) for at, amount in each() if amount)
+
+    def has_alerted(self, threshold: str, now: int) -> bool:
+        """Return whether the alert of a threshold is not due again before a time has passed."""
+        return self.counts and now < self._alerted.get(threshold, _LONG_AGO)
 
     def is_first(self, now: int, threshold: str) -> bool:
         """Return whether the alert of a threshold is due for the first time in the current period.

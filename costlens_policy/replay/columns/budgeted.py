@@ -17,10 +17,12 @@ from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.decide import decide
 from costlens_policy.errors import RequestError
 from costlens_policy.replay.columns.accounts import UNKNOWN, Account, Accounts, Line, Lines
+from costlens_policy.replay.columns.at_once import AtOnce, Held
 from costlens_policy.replay.columns.batch import ATTRIBUTE, DAY, MINUTE, RECORDED, instant, others_in, recorded_in
-from costlens_policy.replay.columns.deciding import ALONE, REFUSED, Choice, Facts, FactsTable, facts_of
-from costlens_policy.replay.columns.pricing import lifetime_of
+from costlens_policy.replay.columns.deciding import ALONE, REFUSED, Choice, FactsTable, facts_of
+from costlens_policy.replay.columns.pricing import Pricing, lifetime_of
 from costlens_policy.replay.columns.reads import PROMPT
+from costlens_policy.replay.columns.room import most_of
 from costlens_policy.replay.columns.sums import Sums
 from costlens_policy.replay.columns.units import UnitPrices
 from costlens_policy.replay.settings import Settings
@@ -31,6 +33,8 @@ from costlens_policy.usage import weights_of
 __all__ = ["BudgetedRows", "Exactly", "Ordered"]
 
 _SETTLED: Final = {"_code": pl.Int32, "_sent": pl.Int64, "_read": pl.Int64, "_problem": pl.String}
+_FEW: Final = 300
+"""So many rows are decided one by one: looking at them as a whole takes as long."""
 _Charged = tuple[tuple[Account, Unit], ...]
 """The accounts that a call is charged to, with their units."""
 
@@ -57,8 +61,8 @@ class Ordered:
     """
 
     __slots__ = (
-        "_asks_caches", "_caches", "_denials", "_exactly", "_facts", "_least", "_lifetime", "_lines", "_prices",
-        "_swept", "_variants", "_write", "held",
+        "_asks_caches", "_at_once", "_caches", "_exactly", "_facts", "_least", "_lifetime", "_lines",
+        "_prices", "_swept", "_write", "held",
     )  # fmt: skip
 
     def __init__(
@@ -68,10 +72,12 @@ class Ordered:
         prices: UnitPrices,
         lines: Lines,
         exactly: Exactly,
+        pricing: Pricing,
         *,
         asks_caches: bool,
     ) -> None:
         self._asks_caches = asks_caches
+        self._at_once = AtOnce(settings, facts, lines, pricing)
         self._facts = facts
         self._prices = prices
         self._lines = lines
@@ -80,10 +86,8 @@ class Ordered:
         self._least = settings.cache_min_tokens
         self._lifetime = lifetime_of(settings)
         self._write = "cache_write_1h" if settings.long_lived else "cache_write"
-        self._variants: dict[tuple[int, int], int] = {}
-        self._denials: dict[tuple[int, str], int] = {}
         self._swept = 1000
-        self.held: dict[str, dict[str, tuple[int, int]]] = {}
+        self.held: Held = {}
 
     def settle(self, frame: pl.DataFrame, codes: pl.Series, sums: Sums) -> pl.DataFrame:
         """Return ``_code``, ``_sent`` and ``_read`` of each row as ``Pricing`` takes them; alerts go to the sums.
@@ -91,7 +95,23 @@ class Ordered:
         ``codes`` are of the facts without budgets. ``_problem`` is why a row is not acceptable, where that depends on
         what is spent: the scope of an overflow is read only where the budget before it has no room.
         """
-        rows = self.start(frame, codes, sums)
+        todo, settled = [self._with_lines(frame, codes)], []
+        while todo:
+            part = todo.pop()
+            if part.height <= _FEW or self._asks_caches:
+                settled.append(self._one_by_one(part, sums))
+                continue
+            found = self._at_once.settle(part, self.held)
+            if not isinstance(found, int):
+                settled.append(found.with_columns(pl.lit(None, pl.String).alias("_problem")))
+                continue
+            cut = max(_FEW, found) if found else part.height // 2
+            todo += [part[cut:], part[:cut]]
+        self._sweep(frame["time"][-1])
+        return pl.concat(settled)
+
+    def _one_by_one(self, frame: pl.DataFrame, sums: Sums) -> pl.DataFrame:
+        rows = BudgetedRows(self, frame, sums)
         for place in range(frame.height):
             rows.decide(place)
             rows.take(place)
@@ -99,7 +119,11 @@ class Ordered:
 
     def start(self, frame: pl.DataFrame, codes: pl.Series, sums: Sums) -> BudgetedRows:
         """Return the rows of a batch, each to be decided and then charged, in their order."""
-        return BudgetedRows(self, frame, codes, sums)
+        return BudgetedRows(self, self._with_lines(frame, codes), sums)
+
+    def _with_lines(self, frame: pl.DataFrame, codes: pl.Series) -> pl.DataFrame:
+        lines = self._lines.codes(frame, self._served(codes))
+        return frame.with_columns(codes.alias("_code"), lines.alias("_line"))
 
     def _served(self, codes: pl.Series) -> pl.Series:
         served = pl.Series([*(bool(item.choices) for item in self._facts.rows), False], dtype=pl.Boolean)
@@ -124,7 +148,7 @@ class Ordered:
                 call = worst if unit == "usd" else 1 if unit == "requests" else choice.tokens(item.place, prompt)
                 taken = item.account.at(at)
                 reached = taken + call
-                if item.acts_from is not inf and taken + _most(facts, item, prompt) >= item.acts_from:
+                if item.acts_from is not inf and taken + most_of(facts, item, prompt) >= item.acts_from:
                     return None
                 if reached > item.limit:
                     full = full or item.budget
@@ -132,9 +156,9 @@ class Ordered:
             if not full:
                 if due:
                     self._alert(lines, worst, choice, row, sums)
-                return code if not place else self._variant(code, place)
+                return code if not place else self._facts.without_first(code, place)
             first = first or full
-        return None if facts.way_out else self._denied(code, first)
+        return None if facts.way_out else self._facts.denied(code, first)
 
     def _alert(self, lines: Sequence[Line], worst: int, choice: Choice, row: _Row, sums: Sums) -> None:
         for item in lines:
@@ -197,23 +221,6 @@ class Ordered:
             self.held = {name: models for name, models in known if any(ends > now for _, ends in models.values())}
             self._swept = max(1000, 2 * len(self.held))
 
-    def _variant(self, code: int, place: int) -> int:
-        """Return the code of the same facts where the first models have no room."""
-        known = self._variants.get((code, place))
-        if known is None:
-            facts = self._facts.rows[code]
-            known = self._facts.code(replace(facts, choices=facts.choices[place:]))
-            self._variants[code, place] = known
-        return known
-
-    def _denied(self, code: int, budget: str) -> int:
-        """Return the code of the same facts where no model has room."""
-        known = self._denials.get((code, budget))
-        if known is None:
-            facts = Facts(budget, "budget", (), self._facts.rows[code].errors)
-            known = self._denials[code, budget] = self._facts.code(facts)
-        return known
-
 
 class BudgetedRows:
     """A batch on its way through the budgets. Each row is first decided, then taken or left, in their order."""
@@ -223,13 +230,14 @@ class BudgetedRows:
         "_requests", "_rows", "_sent", "_sums",
     )  # fmt: skip
 
-    def __init__(self, ordered: Ordered, frame: pl.DataFrame, codes: pl.Series, sums: Sums) -> None:
+    def __init__(self, ordered: Ordered, frame: pl.DataFrame, sums: Sums) -> None:
+        """``frame`` also has ``_code``, of the facts without budgets, and ``_line``."""
         self._ordered = ordered
         self._frame = frame
         self._sums = sums
         self._buckets = recorded_in(frame.columns)
-        self._codes: list[int] = codes.to_list()
-        self._lines = ordered._lines.codes(frame, ordered._served(codes)).to_list()
+        self._codes: list[int] = frame["_code"].to_list()
+        self._lines: list[int] = frame["_line"].to_list()
         self._rows = list(_rows(frame, self._buckets))
         self._requests = ordered._exactly.requests(frame)
         self._code = ALONE
@@ -341,16 +349,6 @@ def _others(unit: Unit, row: _Row) -> int:
     if row.others is None:
         return 0
     return sum(sum(map(mul, usage, weights_of(unit))) for _, usage in others_in(row.others))
-
-
-def _most(facts: Facts, line: Line, prompt: int) -> float:
-    """Return the most that a call may add, whichever model serves it; infinite where that is not known."""
-    if line.unit == "requests":
-        return 1
-    if line.unit != "usd":
-        return max(choice.tokens(line.place, prompt) for choice in facts.choices)
-    costs = [None if item.per_token is None else item.fixed + item.per_token * prompt for item in facts.choices]
-    return inf if None in costs else max(cost for cost in costs if cost is not None)
 
 
 class Exactly:

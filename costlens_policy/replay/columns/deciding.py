@@ -89,11 +89,13 @@ _TELLING: Final = Decimal("1e-12")
 class FactsTable:
     """Facts by code: equal ones share one."""
 
-    __slots__ = ("_codes", "rows")
+    __slots__ = ("_codes", "_denied", "_shorter", "rows")
 
     def __init__(self) -> None:
         self.rows: list[Facts] = []
         self._codes: dict[Facts, int] = {}
+        self._denied: dict[tuple[int, str], int] = {}
+        self._shorter: dict[tuple[int, int], int] = {}
 
     def code(self, facts: Facts) -> int:
         """Return the code of some facts."""
@@ -102,6 +104,21 @@ class FactsTable:
             code = self._codes[facts] = len(self.rows)
             self.rows.append(facts)
         return code
+
+    def without_first(self, code: int, models: int) -> int:
+        """Return the code of the same facts where the first models have no room."""
+        known = self._shorter.get((code, models))
+        if known is None:
+            facts = self.rows[code]
+            known = self._shorter[code, models] = self.code(replace(facts, choices=facts.choices[models:]))
+        return known
+
+    def denied(self, code: int, budget: str) -> int:
+        """Return the code of the same facts where no model has room, the first for want of it in a budget."""
+        known = self._denied.get((code, budget))
+        if known is None:
+            known = self._denied[code, budget] = self.code(Facts(budget, "budget", (), self.rows[code].errors))
+        return known
 
     def __getitem__(self, code: int) -> Facts:
         return self.rows[code]

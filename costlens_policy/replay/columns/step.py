@@ -104,7 +104,9 @@ class State:
         exactly = Exactly(job.plan, job.attributes, self.facts, self.accounts)
         asks_caches, self.ordered = reads_caches(job.plan, job.settings), None
         if job.plan.budgets or asks_caches:
-            self.ordered = Ordered(job.settings, self.facts, job.prices, lines, exactly, asks_caches=asks_caches)
+            self.ordered = Ordered(
+                job.settings, self.facts, job.prices, lines, exactly, self.pricing, asks_caches=asks_caches
+            )
 
     def __reduce__(self) -> tuple[Any, ...]:
         return State.from_dict, (self.job, self.to_dict())
