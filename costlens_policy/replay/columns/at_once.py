@@ -6,10 +6,12 @@ rows were charged before. What it comes to is then known beforehand, and with th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
 
 import polars as pl
 
+from costlens_policy.frozen import frozen
 from costlens_policy.replay.columns.accounts import UNKNOWN, Account, Lines
 from costlens_policy.replay.columns.deciding import ALONE, FactsTable
 from costlens_policy.replay.columns.pricing import HELD, Pricing, SessionCaches, lifetime_of
@@ -17,16 +19,25 @@ from costlens_policy.replay.columns.room import Kind, Span
 from costlens_policy.replay.settings import Settings
 from costlens_policy.units import Unit, measure
 
-__all__ = ["AtOnce", "Held"]
+__all__ = ["AtOnce", "Held", "Stretch"]
 
+_NO_PROBLEM: Final = pl.lit(None, pl.String).alias("_problem")
 _Place = tuple[int, int]
 """The codes of facts and lines."""
 Held = dict[str, dict[str, tuple[int, int]]]
 """By session and model what a cache holds, and until when."""
 
 
+@frozen(eq=False)
+class Stretch:
+    """Rows that can be charged at once: ``settled`` is what becomes of each, ``charge`` does it."""
+
+    settled: pl.DataFrame
+    charge: Callable[[], None]
+
+
 class AtOnce:
-    """Charges stretches of rows whose budgets have room for all of them, whatever they cost."""
+    """Finds stretches of rows whose budgets have room for all of them, whatever they cost."""
 
     __slots__ = ("_facts", "_lifetime", "_lines", "_pricing", "_settings")
 
@@ -37,12 +48,12 @@ class AtOnce:
         self._pricing = pricing
         self._lifetime = lifetime_of(settings)
 
-    def settle(self, frame: pl.DataFrame, held: Held) -> pl.DataFrame | int:
-        """Charge a stretch, and return ``_code``, ``_sent`` and ``_read`` of its rows.
+    def look(self, frame: pl.DataFrame, held: Held) -> Stretch | int:
+        """Return rows as a stretch.
 
-        The stretch has the columns of a batch, ``_code`` of the facts without budgets, and ``_line``. Where its rows
-        cannot be charged at once nothing is charged, and how many of the first to look at by themselves is returned: up
-        to one that shares no decision, or the end of a period. It is 0 where it might be any of them.
+        They have the columns of a batch, ``_code`` of the facts without budgets, and ``_line``. Where they are no
+        stretch, how many of the first to look at by themselves is returned: up to one that shares no decision, or the
+        end of a period. It is 0 where it might be any of them.
         """
         codes = frame["_code"]
         served = pl.Series([*(bool(item.choices) for item in self._facts.rows), True])
@@ -58,7 +69,7 @@ class AtOnce:
         full = {place: kind.full(span) for place, kind in kinds.items()}
         if None in full.values():
             return 0
-        return self._charge(self._decided(frame, full), kinds, full, span, held)
+        return self._stretch(self._decided(frame, full), kinds, full, span, held)
 
     def _kinds(self, calls: pl.DataFrame) -> Iterator[tuple[_Place, Kind]]:
         lengths = pl.col("prompt").min().alias("shortest"), pl.col("prompt").max().alias("longest")
@@ -70,9 +81,10 @@ class AtOnce:
         denied = [(*place, self._facts.denied(place[0], budget)) for place, budget in full.items() if budget]
         if denied:
             names = ["_code", "_line"]
-            schema = {"_code": frame["_code"].dtype, "_line": frame["_line"].dtype, "_denied": pl.Int32}
-            known = pl.DataFrame(denied, schema=schema, orient="row")
-            found = frame.select(names).join(known, on=names, how="left", maintain_order="left")["_denied"]
+            known = pl.DataFrame(denied, schema=dict.fromkeys([*names, "_denied"], pl.Int32), orient="row")
+            found = frame.select(pl.col(names).cast(pl.Int32)).join(known, on=names, how="left", maintain_order="left")[
+                "_denied"
+            ]
             frame = frame.with_columns(pl.coalesce(found, "_code").alias("_code"))
         winners = [item.winner for item in self._facts.rows]
         models = pl.Series([None if item is None else item.model for item in winners], dtype=pl.String)
@@ -82,15 +94,15 @@ class AtOnce:
             models.gather(code).alias("_chosen"), (frame["prompt"] + shifts.gather(code)).alias("_sent")
         )
 
-    def _charge(
+    def _stretch(
         self,
         frame: pl.DataFrame,
         kinds: Mapping[_Place, Kind],
         full: Mapping[_Place, str | None],
         span: Span,
         held: Held,
-    ) -> pl.DataFrame | int:
-        """Charge a stretch, unless what it comes to makes rows find other balances than ``full`` says."""
+    ) -> Stretch | int:
+        """Return a stretch, unless what it comes to makes rows find other balances than ``full`` says."""
         caches = self._caches(frame, held)
         frame = frame.with_columns(self._pricing.reads(frame, caches, "_chosen", "_sent").alias("_read"))
         amounts = self._amounts(frame, sorted({line.unit for kind in kinds.values() for line in kind.lines}))
@@ -101,11 +113,14 @@ class AtOnce:
         after = span.with_charges(totals)
         if any(kind.full(after) != full[place] for place, kind in kinds.items()):
             return 0
-        for account, parts in charged.items():
-            account.charge_all(totals[account], lambda parts=parts: _each(amounts, parts))  # type: ignore[misc]
-        for session, model, prompt, time in caches.held.iter_rows():
-            held.setdefault(session, {})[model] = prompt, time + self._lifetime
-        return frame.select("_code", "_sent", "_read")
+
+        def charge() -> None:
+            for account, parts in charged.items():
+                account.charge_all(totals[account], lambda parts=parts: _each(amounts, parts))  # type: ignore[misc]
+            for session, model, prompt, time in caches.held.iter_rows():
+                held.setdefault(session, {})[model] = prompt, time + self._lifetime
+
+        return Stretch(frame.select("_code", "_sent", "_read", _NO_PROBLEM), charge)
 
     def _caches(self, frame: pl.DataFrame, held: Held) -> SessionCaches:
         """Return the caches of the sessions of a stretch."""

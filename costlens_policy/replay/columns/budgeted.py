@@ -17,7 +17,7 @@ from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.decide import decide
 from costlens_policy.errors import RequestError
 from costlens_policy.replay.columns.accounts import UNKNOWN, Account, Accounts, Line, Lines
-from costlens_policy.replay.columns.at_once import AtOnce, Held
+from costlens_policy.replay.columns.at_once import AtOnce, Held, Stretch
 from costlens_policy.replay.columns.batch import ATTRIBUTE, DAY, MINUTE, RECORDED, instant, others_in, recorded_in
 from costlens_policy.replay.columns.deciding import ALONE, REFUSED, Choice, FactsTable, facts_of
 from costlens_policy.replay.columns.pricing import Pricing, lifetime_of
@@ -30,10 +30,10 @@ from costlens_policy.replay.simulation import refusal_of
 from costlens_policy.units import Unit, measure
 from costlens_policy.usage import weights_of
 
-__all__ = ["BudgetedRows", "Exactly", "Ordered"]
+__all__ = ["FEW", "BudgetedRows", "Exactly", "Ordered"]
 
 _SETTLED: Final = {"_code": pl.Int32, "_sent": pl.Int64, "_read": pl.Int64, "_problem": pl.String}
-_FEW: Final = 300
+FEW: Final = 300
 """So many rows are decided one by one: looking at them as a whole takes as long."""
 _Charged = tuple[tuple[Account, Unit], ...]
 """The accounts that a call is charged to, with their units."""
@@ -95,20 +95,31 @@ class Ordered:
         ``codes`` are of the facts without budgets. ``_problem`` is why a row is not acceptable, where that depends on
         what is spent: the scope of an overflow is read only where the budget before it has no room.
         """
-        todo, settled = [self._with_lines(frame, codes)], []
+        todo, settled = [self.with_lines(frame, codes)], []
         while todo:
             part = todo.pop()
-            if part.height <= _FEW or self._asks_caches:
-                settled.append(self._one_by_one(part, sums))
-                continue
-            found = self._at_once.settle(part, self.held)
+            found = self.look(part)
             if not isinstance(found, int):
-                settled.append(found.with_columns(pl.lit(None, pl.String).alias("_problem")))
-                continue
-            cut = max(_FEW, found) if found else part.height // 2
-            todo += [part[cut:], part[:cut]]
+                found.charge()
+                settled.append(found.settled)
+            elif found >= part.height:
+                settled.append(self._one_by_one(part, sums))
+            else:
+                todo += [part[found:], part[:found]]
         self._sweep(frame["time"][-1])
         return pl.concat(settled)
+
+    def look(self, part: pl.DataFrame) -> Stretch | int:
+        """Return rows as a stretch that is charged at once; else how many of the first to look at by themselves.
+
+        All of them: they are to be decided one by one.
+        """
+        if part.height <= FEW or self._asks_caches:
+            return part.height
+        found = self._at_once.look(part, self.held)
+        if not isinstance(found, int):
+            return found
+        return max(FEW, found) if found else part.height // 2
 
     def _one_by_one(self, frame: pl.DataFrame, sums: Sums) -> pl.DataFrame:
         rows = BudgetedRows(self, frame, sums)
@@ -117,11 +128,8 @@ class Ordered:
             rows.take(place)
         return rows.settled()
 
-    def start(self, frame: pl.DataFrame, codes: pl.Series, sums: Sums) -> BudgetedRows:
-        """Return the rows of a batch, each to be decided and then charged, in their order."""
-        return BudgetedRows(self, self._with_lines(frame, codes), sums)
-
-    def _with_lines(self, frame: pl.DataFrame, codes: pl.Series) -> pl.DataFrame:
+    def with_lines(self, frame: pl.DataFrame, codes: pl.Series) -> pl.DataFrame:
+        """Return a batch with ``_code`` of the facts without budgets, and ``_line``."""
         lines = self._lines.codes(frame, self._served(codes))
         return frame.with_columns(codes.alias("_code"), lines.alias("_line"))
 

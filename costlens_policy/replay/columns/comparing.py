@@ -15,8 +15,9 @@ import polars as pl
 
 from costlens_policy.engine.decide import decide
 from costlens_policy.money import add, from_units
+from costlens_policy.replay.columns.at_once import Stretch
 from costlens_policy.replay.columns.batch import complete_batch, instant
-from costlens_policy.replay.columns.budgeted import BudgetedRows
+from costlens_policy.replay.columns.budgeted import FEW, BudgetedRows
 from costlens_policy.replay.columns.deciding import REFUSED, Facts, requests_in
 from costlens_policy.replay.columns.reads import PROMPT
 from costlens_policy.replay.columns.step import Job, State, decided_alone, models_in, rejects_in, tasks_of, with_models
@@ -59,7 +60,7 @@ class Comparing:
         old, new = self.old, self.new
         for party in (old, new):
             party.start(batch)
-        reasons = self._row_by_row(batch) if old.rows is not None or new.rows is not None else {}
+        reasons = self._in_order(batch.height) if old.has_budgets or new.has_budgets else {}
         kept = ~(old.refused() | new.refused())
         if not kept.all():
             for reject in self._rejects(~kept):
@@ -77,10 +78,54 @@ class Comparing:
         found.expect(self._moved, self.old.job.plan.catalogue, self.new.job.plan.catalogue)
         return found
 
-    def _row_by_row(self, batch: pl.DataFrame) -> dict[int, str]:
-        """Decide, then charge each row on both sides. Return why rows are denied that will be examples."""
-        old, new, shown, reasons = self.old, self.new, Counter[tuple[Side, Side]](), dict[int, str]()
-        for place in range(batch.height):
+    def _in_order(self, rows: int) -> dict[int, str]:
+        """Decide and charge all rows on both sides. Return why rows are denied that will be examples."""
+        shown, reasons = Counter[tuple[Side, Side]](), dict[int, str]()
+        todo = [(0, rows)]
+        while todo:
+            start, end = todo.pop()
+            cut = self._at_once(start, end, shown)
+            if start + cut >= end > start:
+                self._row_by_row(start, end, shown, reasons)
+            elif cut:
+                todo += [(start + cut, end), (start, start + cut)]
+        return reasons
+
+    def _at_once(self, start: int, end: int, shown: Counter[tuple[Side, Side]]) -> int:
+        """Charge some rows at once on both sides, and return 0; else how many of the first to look at by themselves.
+
+        They are not charged at once where a side does not accept one, or one will be an example of a denial.
+        """
+        looked = [party.look(start, end) for party in (self.old, self.new)]
+        cuts = [item for item in looked if isinstance(item, int)]
+        if cuts:
+            return min(cuts)
+        stretches = [item for item in looked if not isinstance(item, int)]
+        codes = [item.settled["_code"].alias(name) for name, item in zip(("old", "new"), stretches, strict=True)]
+        pairs = pl.DataFrame(codes).with_row_index("place")
+        denied = Counter[tuple[Side, Side]]()
+        for one, other, count, place in (
+            pairs.group_by("old", "new", maintain_order=True).agg(pl.len(), pl.col("place").first()).iter_rows()
+        ):
+            was, now = self.old.state.facts[one], self.new.state.facts[other]
+            if REFUSED in (was, now):
+                return max(FEW, int(place))
+            if not now.choices and (sides := (_side(was), _side(now)))[0] != sides[1]:
+                group = self.difference.groups.get(sides)
+                if shown[sides] + (0 if group is None else group.requests) < _EXAMPLES:
+                    return max(FEW, int(place))
+                denied[sides] += count
+        for party, item in zip((self.old, self.new), stretches, strict=True):
+            party.take(item)
+        shown += denied
+        return 0
+
+    def _row_by_row(self, start: int, end: int, shown: Counter[tuple[Side, Side]], reasons: dict[int, str]) -> None:
+        """Decide, then charge each row on both sides."""
+        old, new = self.old, self.new
+        for party in (old, new):
+            party.open(start, end)
+        for place in range(start, end):
             first = old.decide(place)
             second = first if first == REFUSED else new.decide(place)
             if second == REFUSED:
@@ -95,7 +140,8 @@ class Comparing:
                 shown[sides] += 1
             old.charge(place)
             new.charge(place)
-        return reasons
+        for party in (old, new):
+            party.close()
 
     def _rejects(self, out: pl.Series) -> Sequence[Reject]:
         """Return the rows that a side does not accept, with the reason of the old one, if it has any."""
@@ -206,70 +252,104 @@ class _Examples:
 
 
 class _Party:
-    """One side: its job and state, and the batch that is under way. ``rows`` go by budgets, one after the other."""
+    """One side: its job and state, and the batch that is under way, which goes by budgets part after part."""
 
-    __slots__ = ("_codes", "_frame", "_left", "_problems", "_settled", "job", "rows", "state")
+    __slots__ = ("_codes", "_frame", "_left", "_parts", "_problems", "_rows", "_start", "job", "state")
 
     def __init__(self, job: Job) -> None:
         self.job = job
         self.state = State(job)
-        self.rows: BudgetedRows | None = None
-        self._frame = self._settled = pl.DataFrame()
+        self._frame = pl.DataFrame()
+        self._parts: list[pl.DataFrame] = []
+        self._rows: BudgetedRows | None = None
         self._codes: list[int] = []
+        self._start = 0
         self._left: set[int] = set()
         self._problems: dict[int, str] = {}
+
+    @property
+    def has_budgets(self) -> bool:
+        return self.state.ordered is not None
 
     def start(self, batch: pl.DataFrame) -> None:
         """Decide a batch as far as it can be at once."""
         state = self.state
-        self._frame = complete_batch(batch, self.job.plan)
-        codes = state.deciding.codes(self._frame)
+        frame = complete_batch(batch, self.job.plan)
+        codes = state.deciding.codes(frame)
         if state.ordered is not None:
-            self.rows = state.ordered.start(self._frame, codes, state.sums)
+            self._frame = state.ordered.with_lines(frame, codes)
         else:
-            self._frame = self._frame.with_columns(decided_alone(state, self._frame, codes).alias("_code"))
-        self._codes = []
-        self._left, self._problems, self._settled = set(), {}, pl.DataFrame()
+            self._frame = frame.with_columns(decided_alone(state, frame, codes).alias("_code"))
+        self._parts, self._left, self._problems = [], set(), {}
+
+    def look(self, start: int, end: int) -> Stretch | int:
+        """Return some rows as a stretch; else how many of the first to look at by themselves, or all of them."""
+        part = self._frame[start:end]
+        if self.state.ordered is not None:
+            return self.state.ordered.look(part)
+        return Stretch(part.select("_code"), lambda: None)
+
+    def take(self, stretch: Stretch) -> None:
+        """Charge a stretch."""
+        stretch.charge()
+        self._parts.append(stretch.settled)
+
+    def open(self, start: int, end: int) -> None:
+        """Begin with rows that are decided one by one."""
+        part, self._start = self._frame[start:end], start
+        if self.state.ordered is not None:
+            self._rows = BudgetedRows(self.state.ordered, part, self.state.sums)
+        else:
+            self._parts.append(part.select("_code"))
+            self._codes = part["_code"].to_list()
+
+    def close(self) -> None:
+        """End with rows that were decided one by one."""
+        if self._rows is not None:
+            self._parts.append(self._rows.settled())
+        self._rows = None
 
     def decide(self, place: int) -> Facts:
         """Return the facts of a row."""
-        if self.rows is not None:
-            return self.state.facts[self.rows.decide(place)]
-        self._codes = self._codes or self._frame["_code"].to_list()
-        return self.state.facts[self._codes[place]]
+        facts = self.state.facts
+        if self._rows is not None:
+            return facts[self._rows.decide(place - self._start)]
+        return facts[self._codes[place - self._start]]
 
     def charge(self, place: int) -> None:
         """Charge the row that was decided last."""
-        if self.rows is not None:
-            self.rows.take(place)
+        if self._rows is not None:
+            self._rows.take(place - self._start)
 
     def problem(self, place: int) -> str:
         """Return why the row that was decided last is not acceptable."""
-        found = None if self.rows is None else self.rows.problem(place)
+        found = None if self._rows is None else self._rows.problem(place - self._start)
         return found or self.rejects(pl.select(pl.int_range(self._frame.height) == place).to_series())[0].problem
 
     def leave(self, place: int, problem: str) -> None:
         """Leave a row out."""
-        if self.rows is not None:
-            self.rows.leave(place, problem)
+        if self._rows is not None:
+            self._rows.leave(place - self._start, problem)
         self._left.add(place)
         self._problems[place] = problem
 
     def reason(self, place: int) -> str:
         """Return why a row is denied; with budgets, of the one that was decided last."""
-        if self.rows is not None:
-            return self.rows.reason(place)
+        if self._rows is not None:
+            return self._rows.reason(place - self._start)
         ((request, at, prompt),) = requests_in(self._frame[place], self.job.attributes)
         return refusal_of(decide(self.job.plan, {**request, PROMPT: prompt}, {}, instant(at))).reason
 
     def refused(self) -> pl.Series:
         """Return which rows this side does not accept, or were left out."""
-        if self.rows is not None and not self._settled.width:
-            self._settled = self.rows.settled()
-        codes = self._settled["_code"] if self.rows is not None else self._frame["_code"]
+        codes = self._settled()["_code"]
         bad = [code for code, facts in enumerate(self.state.facts.rows) if facts == REFUSED]
         out = codes.is_in(bad) if bad else pl.repeat(False, len(codes), dtype=pl.Boolean, eager=True)
         return out.scatter(sorted(self._left), True) if self._left else out
+
+    def _settled(self) -> pl.DataFrame:
+        """Return what became of all rows of the batch."""
+        return pl.concat(self._parts) if self._parts else self._frame.select("_code")
 
     def rejects(self, which: pl.Series) -> Sequence[Reject]:
         """Return rows as those that are left out."""
@@ -280,8 +360,8 @@ class _Party:
     def settled(self, kept: pl.Series, digits: int) -> pl.DataFrame:
         """Return the kept rows with ``_allowed``, ``_chosen``, ``_task``, and ``_cost`` in units of so many digits."""
         state, frame = self.state, self._frame
-        if self.rows is not None:
-            frame = frame.hstack(self._settled.drop("_problem")).filter(kept)
+        if state.ordered is not None:
+            frame = frame.drop("_code", "_line").hstack(self._settled().drop("_problem")).filter(kept)
             frame = frame.with_columns(models_in(state).gather(frame["_code"]).alias("_chosen"))
         else:
             frame = with_models(state, frame.filter(kept))
