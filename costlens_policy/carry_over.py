@@ -10,11 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import TypeVar
 
 from costlens_policy.frozen import frozen
 from costlens_policy.money import ZERO, add, multiply, subtract
 
 __all__ = ["CarryOver"]
+
+
+_Amount = TypeVar("_Amount", int, Decimal)
 
 
 @frozen
@@ -48,7 +52,7 @@ class CarryOver:
                 carried = min(carried, self.most)
         return carried
 
-    def counted(self, used: Sequence[Decimal], starts: Sequence[datetime | None]) -> tuple[Decimal, ...]:
+    def counted(self, used: Sequence[_Amount], starts: Sequence[datetime | None]) -> tuple[_Amount, ...]:
         """Return what the earlier periods have used that count, the latest first, given when each began.
 
         Before the first that used anything, nobody knows whether the budget was there: such periods count only if they

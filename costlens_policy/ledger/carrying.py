@@ -15,14 +15,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from itertools import takewhile
+from typing import Final
 
 from costlens_policy.carry_over import CarryOver
-from costlens_policy.ledger.account import Account, AccountBalance
+from costlens_policy.ledger.account import Account, AccountBalance, Grants
 from costlens_policy.ledger.adjustments import Grant, grants_at
 from costlens_policy.ledger.amounts import MAX_LIMIT, Unit, limit_of, micros
 from costlens_policy.ledger.calls import Carry, Hold, HoldLine
 
 __all__ = ["amounts_before", "carried", "carry_rule", "limit_with_carried", "most_added"]
+
+_NOTHING: Final = Grants()
 
 
 def carry_rule(rule: CarryOver, unit: Unit) -> CarryOver:
@@ -52,26 +55,40 @@ def limit_with_carried(
     limit is what the hold's own window has taken, so that it has no room. While an override is in force, nothing is
     carried over.
     """
-    place, own = carry.place, taken[carry.place] or 0
-    earlier = _before(carry, place, taken, grants)
+    own = carry.windows[carry.place].period
+    earlier = _before(carry, carry.place, taken, grants)
     if limit is None:
         return None, earlier
-    granted = grants_at(grants, carry.windows[place].period, now)
+    granted = grants_at(grants, own, now) if grants else _NOTHING
     if granted.override is not None:
         return granted.applied_to(limit), earlier
     in_force = granted.applied_to(limit + carried(carry.rule, limit, earlier))
-    after = [*taken[:place], own + amount, *taken[place + 1 :]]
-    before = [*taken[:place], own, *taken[place + 1 :]]
-    for window in range(place):
-        spent = (taken[window] or 0) - limit - grants_at(grants, carry.windows[window].period, now).topup
-        if spent > 0:
-            left, was_left = (
-                carried(carry.rule, limit, _before(carry, window, known, grants, whatever_is_on_record=True))
-                for known in (after, before)
-            )
-            if left < min(spent, was_left):
-                return min(in_force, own), earlier
+    for place in range(carry.place):
+        if (taken[place] or 0) > limit and _takes_what_is_spent(carry, place, limit, amount, taken, grants, now):
+            return min(in_force, taken[carry.place] or 0), earlier
     return in_force, earlier
+
+
+def _takes_what_is_spent(
+    carry: Carry,
+    place: int,
+    limit: int,
+    amount: int,
+    taken: Sequence[int | None],
+    grants: Sequence[Grant],
+    now: int,
+) -> bool:
+    """Whether a hold of an amount takes something that a later window has spent already."""
+    spent = (taken[place] or 0) - limit - grants_at(grants, carry.windows[place].period, now).topup
+    before, own = list(taken), taken[carry.place] or 0
+    before[carry.place] = own
+    after = list(before)
+    after[carry.place] = own + amount
+    left, was_left = (
+        carried(carry.rule, limit, _before(carry, place, known, grants, whatever_is_on_record=True))
+        for known in (after, before)
+    )
+    return left < min(spent, was_left)
 
 
 def most_added(hold: Hold, line: HoldLine) -> int:
@@ -97,17 +114,18 @@ def _before(
     """Return what the windows before one have used that count for what it takes over, the latest first."""
     last = place + 1 + carry.rule.periods
     windows, amounts = carry.windows[place + 1 : last], taken[place + 1 : last]
-    known = next((at for at, window in enumerate(windows) if _ended_under_override(grants, window)), len(windows))
-    counted = _counted(carry.rule, windows[:known], amounts[:known])
+    if grants:
+        known = next((at for at, window in enumerate(windows) if _ended_under_override(grants, window)), len(windows))
+        windows, amounts = windows[:known], amounts[:known]
+    counted = _counted(carry.rule, windows, amounts)
     if whatever_is_on_record:
-        count = max((at for at, amount in enumerate(amounts[:known], 1) if amount is not None), default=0)
+        count = max((at for at, amount in enumerate(amounts, 1) if amount is not None), default=0)
         return tuple(amount or 0 for amount in amounts[: max(count, len(counted))])
     return counted
 
 
 def _counted(rule: CarryOver, windows: Sequence[Account], taken: Sequence[int | None]) -> tuple[int, ...]:
-    starts = [window.period.starts_at for window in windows]
-    return tuple(map(int, rule.counted([Decimal(amount or 0) for amount in taken], starts)))
+    return rule.counted([amount or 0 for amount in taken], [window.period.starts_at for window in windows])
 
 
 def _ended_under_override(grants: Sequence[Grant], window: Account) -> bool:
