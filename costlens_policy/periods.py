@@ -177,13 +177,14 @@ class _Fixed:
 class _Calendar:
     """Periods of the calendar. The one found last is kept, since nearly every call asks for it again."""
 
-    __slots__ = ("_begin", "_last", "_name", "_next", "_zone")
+    __slots__ = ("_begin", "_last", "_name", "_next", "_start_day", "_zone")
 
     def __init__(
         self, *, calendar: str, zone: str, week_start: str, month_start_day: int, year_start_month: int
     ) -> None:
         self._zone: ZoneInfo = zone_of(zone)
         self._name = calendar, zone
+        self._start_day = month_start_day
         self._begin, self._next = _steps(calendar, week_start, month_start_day, year_start_month)
         self._last: tuple[datetime, datetime, Period] | None = None
 
@@ -202,7 +203,10 @@ class _Calendar:
         first = self._begin(day_at(now, self._zone))
         starts_at, resets_at = start_of_day(first, self._zone), start_of_day(self._next(first), self._zone)
         calendar, zone = self._name
-        return starts_at, resets_at, Period(f"{calendar}:{first.isoformat()}:{zone}", starts_at, resets_at)
+        day = first.isoformat()
+        if self._start_day > _IN_EVERY_MONTH and first.day != self._start_day and calendar not in ("day", "week"):
+            day += f"/{self._start_day}"  # one that starts on this day in every month ends on another one
+        return starts_at, resets_at, Period(f"{calendar}:{day}:{zone}", starts_at, resets_at)
 
 
 _Step = Callable[[date], date]
@@ -230,18 +234,29 @@ def _steps(calendar: str, week_start: str, first_day: int, first_month: int) -> 
 
 def _months(day: date, first_day: int) -> int:
     """Return how many months have begun since the year 0, where a month begins on ``first_day``."""
-    return day.year * 12 + day.month - 1 - (day.day < first_day)
+    month = day.year * 12 + day.month - 1
+    return month - (day < _day_of(month, first_day))
 
 
 def _first_of(month: int, length: int, phase: int, first_day: int) -> date:
     return _day_of(month - (month - phase) % length, first_day)
 
 
+_IN_EVERY_MONTH: Final = 28
+"""The last day that every month has."""
+
+
 def _day_of(month: int, day: int) -> date:
+    """Return a day of a month: its last one where it has fewer, as bills that are due on the 31st are."""
     try:
-        return date(month // 12, month % 12 + 1, day)
+        sure = date(month // 12, month % 12 + 1, min(day, _IN_EVERY_MONTH))
     except ValueError:
         raise OverflowError from None
+    if day <= _IN_EVERY_MONTH:
+        return sure
+    following = sure + timedelta(days=4)
+    last = following - timedelta(days=following.day)
+    return last.replace(day=min(day, last.day))
 
 
 def _rolling(text: str) -> Period:

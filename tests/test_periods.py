@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from calendar import monthrange
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -30,7 +31,7 @@ WINDOWS = st.builds(
     calendar=st.sampled_from(["day", "week", "month", "quarter", "year"]),
     zone=st.sampled_from(ZONES),
     week_start=st.sampled_from(WEEKDAYS),
-    month_start_day=st.integers(1, 28),
+    month_start_day=st.integers(1, 31),
     year_start_month=st.integers(1, 12),
 )
 MICROSECOND = timedelta(microseconds=1)
@@ -154,6 +155,34 @@ def test_every_change_of_the_clocks_near_midnight() -> None:
             "2026-04-05T23:00Z",
         ),
         (
+            calendar("month", month_start_day=31),
+            "2028-03-30T23:59:59Z",
+            "month:2028-02-29/31:UTC",
+            "2028-02-29T00:00Z",
+            "2028-03-31T00:00Z",
+        ),
+        (
+            calendar("month", "Europe/Berlin", month_start_day=30),
+            "2026-02-27T22:59:59Z",
+            "month:2026-01-30:Europe/Berlin",
+            "2026-01-29T23:00Z",
+            "2026-02-27T23:00Z",
+        ),
+        (
+            calendar("quarter", month_start_day=31, year_start_month=2),
+            "2026-02-28T00:00:00Z",
+            "quarter:2026-02-28/31:UTC",
+            "2026-02-28T00:00Z",
+            "2026-05-31T00:00Z",
+        ),
+        (
+            calendar("year", month_start_day=29, year_start_month=2),
+            "2028-02-28T23:59:59Z",
+            "year:2027-02-28/29:UTC",
+            "2027-02-28T00:00Z",
+            "2028-02-29T00:00Z",
+        ),
+        (
             FixedWindow(starts_at=at("2026-11-01T00:00:00+01:00"), ends_at=at("2026-12-01T00:00:00+01:00")),
             "2026-11-24T12:00:00Z",
             "fixed:2026-10-31T23:00:00Z:2026-11-30T23:00:00Z",
@@ -164,6 +193,25 @@ def test_every_change_of_the_clocks_near_midnight() -> None:
 )
 def test_periods_by_example(window: Any, now: str, id: str, starts_at: str, resets_at: str) -> None:
     assert periods_of(window).at(at(now)) == Period(id, at(starts_at), at(resets_at))
+
+
+@given(st.integers(1, 31), INSTANTS)
+def test_a_month_starts_on_its_last_day_where_it_has_no_other(first: int, now: datetime) -> None:
+    period = periods_of(calendar("month", month_start_day=first)).at(now)
+    assert period is not None
+    assert period.starts_at is not None
+    assert period.resets_at is not None
+    for start in (period.starts_at, period.resets_at):
+        assert start.day == min(first, monthrange(start.year, start.month)[1])
+    months = [start.year * 12 + start.month for start in (period.starts_at, period.resets_at)]
+    assert months[1] - months[0] == 1
+
+
+def test_windows_of_other_days_never_share_an_account() -> None:
+    """On the last day of February four of them start at once, and each ends on its own day."""
+    now = at("2026-03-01T00:00:00Z")
+    found = [periods_of(calendar("month", month_start_day=day)).at(now) for day in range(28, 32)]
+    assert len({period.id for period in found if period is not None}) == 4
 
 
 def test_a_fixed_span_has_no_effect_outside_of_it() -> None:

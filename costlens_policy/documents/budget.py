@@ -48,8 +48,8 @@ class CalendarWindow(Section):
     """IANA time zone, such as ``Europe/Berlin``."""
     week_start: _Weekday = "monday"
     """First day of a ``week``."""
-    month_start_day: Annotated[int, Field(ge=1, le=28)] = 1
-    """First day of a ``month``, ``quarter`` or ``year``."""
+    month_start_day: Annotated[int, Field(ge=1, le=31)] = 1
+    """First day of a ``month``, ``quarter`` or ``year``; where a month has no such day, its last one."""
     year_start_month: Annotated[int, Field(ge=1, le=12)] = 1
     """First month of the fiscal year, for a ``quarter`` or ``year``."""
 
