@@ -2,8 +2,10 @@
 
 Such an account is one of a rolling window, so it is kept in buckets that move along, in every store. It takes the
 charges of its budget, holds nothing and limits nothing. It belongs to one period of the budget: what was spent in the
-window before does not count in the next one. Its name is the budget's with ``~`` and the time, which no policy can give
-a budget.
+period before does not count in the next one. Of a window from first use only the ledger knows when it began, and a
+charge can come from a process that does not; so the windows of one key share the account, and what was spent in the
+window before counts, too, rather than not at all. Its name is the budget's with ``~`` and the time, which no policy can
+give a budget.
 """
 
 from __future__ import annotations

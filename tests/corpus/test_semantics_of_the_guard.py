@@ -721,6 +721,23 @@ def test_s_thr_7_what_was_charged_lately(world: World) -> None:
     assert spend(minutes=1) == ["burn_rate:2/1h"]
 
 
+def test_s_thr_7_the_window_before_counts_where_windows_begin_with_their_first_use(world: World) -> None:
+    guard = world.guard(
+        "budgets: [{id: b, hard_limit_usd: 0.005, window: {from_first_use: 5h}, thresholds:"
+        " [{at_burn_rate: {rate: 2, long: 1h, short: 59m}, alert: too fast}]}]"
+    )
+    for hours in (0, 4.9):
+        world.clock.move(hours=hours)
+        guard.call(REQUEST).settle(USAGE)
+    assert guard.flush()
+    assert world.events == []
+    world.clock.move(hours=0.2)
+    guard.call(REQUEST).settle(USAGE)
+    assert guard.flush()
+    assert [event.threshold for event in world.events] == ["burn_rate:2/1h"]
+    assert [line.starts_at for line in guard.spend()] == [world.clock()], "one call alone is in this window"
+
+
 CARRIED = "budgets: [{id: day, hard_limit_requests: 10, window: {calendar: day}, carry_over: {periods: 2%s}}]"
 
 
