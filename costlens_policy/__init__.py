@@ -20,7 +20,13 @@ if TYPE_CHECKING:
     from costlens_policy.client import ServiceDeniedError, ServiceError, ServiceUnavailableError
     from costlens_policy.diagnostics.model import PolicyError
     from costlens_policy.engine.decision import Balance, Decision, DeniedError
-    from costlens_policy.engine.denial import ApprovalNeededError, RunDeniedError, RunEndedError, RunLimitError
+    from costlens_policy.engine.denial import (
+        ApprovalNeededError,
+        RunDeniedError,
+        RunEndedError,
+        RunLimitError,
+        ShareRefusedError,
+    )
     from costlens_policy.errors import CostlensPolicyError, InputError, RequestError, SettingsError
     from costlens_policy.fit.outcomes import OutcomesError
     from costlens_policy.guard import AsyncGuard, Guard, GuardError, run
@@ -46,8 +52,8 @@ __all__ = [
     "InputError", "InvoiceError", "LedgerBusyError", "LedgerError", "LedgerUnavailableError", "LivePolicies",
     "MergeError", "OptimalModel", "OutcomesError", "PolicyError", "ReportError", "RequestError", "Router",
     "RunDeniedError", "RunEndedError", "RunLimitError", "ServiceDeniedError", "ServiceError",
-    "ServiceUnavailableError", "SettingsError", "TrafficError", "UnguardedCallError", "UnknownCallError", "UsageError",
-    "asking", "load", "load_plan", "run", "wrap",
+    "ServiceUnavailableError", "SettingsError", "ShareRefusedError", "TrafficError", "UnguardedCallError",
+    "UnknownCallError", "UsageError", "asking", "load", "load_plan", "run", "wrap",
 ]  # fmt: skip
 
 __getattr__ = on_demand(
@@ -87,6 +93,7 @@ __getattr__ = on_demand(
         "ServiceError": "costlens_policy.client",
         "ServiceUnavailableError": "costlens_policy.client",
         "SettingsError": "costlens_policy.errors",
+        "ShareRefusedError": "costlens_policy.engine.denial",
         "TrafficError": "costlens_policy.replay",
         "UnguardedCallError": "costlens_policy.integrations",
         "UnknownCallError": "costlens_policy.ledger",

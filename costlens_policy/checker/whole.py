@@ -28,6 +28,7 @@ from costlens_policy.checker.library import File, Found, Library, Reading, find_
 from costlens_policy.checker.link import Linked, link_set
 from costlens_policy.checker.overflows import check_overflows
 from costlens_policy.checker.owners import Owners
+from costlens_policy.checker.reserved import check_reserved
 from costlens_policy.clock import system_now
 from costlens_policy.diagnostics.model import Diagnostic, PolicyError, Severity, in_order
 from costlens_policy.documents import CatalogueDocument, DataDocument, Document, PolicyDocument
@@ -183,6 +184,7 @@ def _analyse(linked: Linked, bundle: LinkedBundle, diagnostics: list[Diagnostic]
     if linked.has_all_policies:  # else the budgets of the others would look unknown
         diagnostics += check_budget_names(bundle, analysis)
         diagnostics += check_overflows(bundle)
+        diagnostics += check_reserved(bundle)
     return analysis
 
 

@@ -38,8 +38,11 @@ _REQUEST: Final = "CL921"
 _BALANCES: Final = "CL922"
 _UNKNOWN: Final = "unknown attribute "
 _NAMED: Final = re.compile(r"`([^`]+)`")
-_KEYS: Final = ("budget", "key", "used", "held", "override", "topup", "started_at", "earlier", "recent", "approvals")
-_AMOUNTS: Final = ("used", "held", "override", "topup")
+_KEYS: Final = (
+    "budget", "key", "used", "held", "override", "topup", "started_at", "earlier", "set_aside", "reserved", "recent",
+    "approvals",
+)  # fmt: skip
+_AMOUNTS: Final = ("used", "held", "override", "topup", "set_aside", "reserved")
 
 
 def bad_request(message: str, span: Span | None, help: str = "") -> Diagnostic:

@@ -66,6 +66,10 @@ class BalanceGiven(Given):
     approvals: list[ApprovalGiven] = []
     earlier: list[Decimal] = []
     """What earlier periods have used, the latest first, for a budget that carries over."""
+    set_aside: Decimal = Decimal(0)
+    """What of `held` is set aside for budgets that are reserved from this one."""
+    reserved: Decimal | None = None
+    """What is left of what was set aside for this budget and scope key; null where nothing is."""
 
 
 class Decide(Given):
@@ -369,6 +373,10 @@ class SpendLine(Told):
     resets_at: datetime | None
     shadow: bool
     changed_by_hand: bool
+    set_aside: Amount = "0"
+    """What of `held` is set aside for budgets that are reserved from this one."""
+    reserved: Amount | None = None
+    """What is left of what is set aside for this key in another budget; null where nothing is."""
 
 
 class SpendAnswer(Told):

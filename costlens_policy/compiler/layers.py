@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, timedelta
 from decimal import Decimal
 from typing import cast
 
 from costlens_policy.carry_over import CarryOver
 from costlens_policy.catalogue import Catalogue
 from costlens_policy.checker.overflows import overflow_of
+from costlens_policy.checker.reserved import reserved_from
 from costlens_policy.compiler.formulas import Formulas
 from costlens_policy.compiler.operations import compile_operations, read_model
 from costlens_policy.compiler.plan import Layer
@@ -117,6 +118,8 @@ class _LayerCompiler:
             shadow=budget.shadow,
             reason=budget.reason,
             overflow=overflow_of(self._policy, budget) or "",
+            reserved_from=reserved_from(self._policy, budget) or "",
+            reserved_for=timedelta(0) if budget.reserved_from is None else budget.longest_idle,
             hold=None if budget.hold == "worst_case" else QuantileStep(budget.hold.quantile, budget.hold.cases),
         )
 

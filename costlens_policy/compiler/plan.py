@@ -67,6 +67,8 @@ class Stages:
     """Those that count calls by themselves."""
     overflows: Mapping[str, tuple[int, BudgetStep]]
     """By ``policy/budget``, those that count only what has no room on another one, each with its layer."""
+    shares: Mapping[str, tuple[tuple[int, BudgetStep], ...]]
+    """By ``policy/budget``, those that are reserved from that one, each with its layer."""
     quantiles: tuple[BudgetStep, ...]
     """Those that hold a quantile of what such calls have cost."""
     counts_kinds: bool
@@ -97,6 +99,10 @@ class Stages:
             reads_texts=any(step.reads_texts for step in _rewrite_steps(layers, default)),
             budgets=tuple(item for item in budgets if item[1].id not in named),
             overflows={item[1].id: item for item in budgets if item[1].id in named},
+            shares={
+                of: tuple(item for item in budgets if item[1].reserved_from == of)
+                for of in dict.fromkeys(step.reserved_from for _, step in budgets if step.reserved_from)
+            },
             quantiles=tuple(step for _, step in budgets if step.hold is not None),
             counts_kinds=any(step.measure.by_kind for layer in layers for step in layer.budgets),
             budgets_read_model=any(

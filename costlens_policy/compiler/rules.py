@@ -357,6 +357,10 @@ class BudgetStep:
     """The budget (``policy/budget``) on which a call counts that has no room here; empty where there is none."""
     hold: QuantileStep | None = None
     """None where the worst case is held."""
+    reserved_from: str = ""
+    """The budget (``policy/budget``) out of which this one is set aside; empty where there is none."""
+    reserved_for: timedelta = timedelta(0)
+    """How long it stays set aside after a call."""
     carry_over: CarryOver | None = None
     approver_above: Decimal | None = None
     """By how much people may raise the limit without an approver; None where they always may."""

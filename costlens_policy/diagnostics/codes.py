@@ -91,6 +91,7 @@ _LINKING: Final = (
     Code("CL230", "wrong-signal-file", "learned model that is another one than declared"),
     Code("CL231", "unlisted-signals", "document of signals that no policy set lists"),
     Code("CL232", "unused-signal", "unused signal"),
+    Code("CL233", "unfit-reservation", "budget that cannot be set aside in another one"),
 )
 _EXPRESSIONS: Final = (
     Code("CL301", "expression-syntax", "expression cannot be parsed"),

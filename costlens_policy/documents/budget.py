@@ -399,6 +399,12 @@ class Budget(Section):
     overflow: RuleReference | None = None
     """Budget that counts a call in place of this one where this one has no room for it. That budget then has no effect
     by itself. One of another policy, as ``policy/budget``, must be an overflow there, too."""
+    reserved_from: Annotated[RuleReference, Field(examples=["run"])] | None = None
+    """Budget in which the whole limit of a scope key is set aside with its first call, where only its own calls can use
+    it. What is left is free again once the key's run ends, or after ``reserved_for``. One of another policy is named as
+    ``policy/budget``."""
+    reserved_for: Annotated[DurationText, Field(examples=["30m"])] | None = None
+    """How long a limit stays set aside without a call, at most ``31d``; absent means ``15m``."""
     hold: Annotated[Literal["worst_case"] | QuantileHold, Field(examples=[{"quantile": 0.95, "cases": 200}])] = (
         "worst_case"
     )
@@ -451,6 +457,26 @@ class Budget(Section):
         if self.hold != "worst_case" and isinstance(self.window, CallWindow):
             raise ValueError("`hold` must be `worst_case` for the window `per_call`: nothing is held for it")
         return self
+
+    @model_validator(mode="after")
+    def _can_be_reserved(self) -> Budget:
+        if self.reserved_from is None:
+            if self.reserved_for is not None:
+                raise ValueError("`reserved_for` must stand beside `reserved_from`")
+            return self
+        if base_of(self.unit) == "runs" or isinstance(self.window, CallWindow):
+            raise ValueError("`reserved_from` needs a limit that calls add up to, so that there is something to hold")
+        if self.shadow or self.overflow is not None:
+            key = "shadow" if self.shadow else "overflow"
+            raise ValueError(f"`reserved_from` must not stand beside `{key}`: what is reserved is a limit to keep to")
+        if not timedelta(seconds=1) <= self.longest_idle <= timedelta(days=31):
+            raise ValueError(f"`reserved_for` must be from `1s` to `31d`, got `{self.reserved_for}`")
+        return self
+
+    @property
+    def longest_idle(self) -> timedelta:
+        """``reserved_for`` as a length of time."""
+        return duration_of(self.reserved_for or "15m")
 
     @property
     def unit(self) -> Unit:

@@ -104,6 +104,10 @@ class BalanceInput(Section):
     """What people have approved."""
     earlier: Annotated[tuple[_Amount, ...], Field(max_length=12, examples=[[60, 100]])] = ()
     """What earlier periods have used, the latest first, for a budget that carries over."""
+    set_aside: _Amount | None = None
+    """What of ``held`` is set aside for budgets that are reserved from this one."""
+    reserved: _Amount | None = None
+    """What is left of what was set aside for this budget and scope key; absent means that nothing is set aside yet."""
     every: Annotated[DurationText, Field(examples=["1m"])] | None = None
     """Time between two values of a series, which starts at the suite's ``now``."""
 

@@ -17,7 +17,7 @@ from costlens_policy.engine.context import Context, period_of, task_of
 from costlens_policy.engine.facts import Alert, Balance, BalanceSeen, Exclusion, Overflowed
 from costlens_policy.expressions.runtime import CelError
 from costlens_policy.frozen import frozen
-from costlens_policy.money import ZERO, add, multiply, subtract
+from costlens_policy.money import ZERO, add, multiply, subtract, total
 from costlens_policy.quantiles import LONGEST_TASK, Measured
 from costlens_policy.runs import RUN
 from costlens_policy.units import Measure, Unit, show_amount
@@ -84,11 +84,16 @@ class ActiveThreshold:
 class AppliedBudget:
     """A budget as the request finds it: whose share it is (``key``), the limit in force, and what is ``taken`` of it.
 
+    What is set aside for budgets that count the call, too (``own``), is not taken from it. ``waiting`` is what budgets
+    reserved from this one may still spend of which nothing is set aside: the call lets that begin.
+
     A call below ``room`` reaches nothing: neither a threshold nor the limit. ``expecting`` are the thresholds that are
     active whatever the call is, since the budget is expected to end so: then there is no room to reach nothing.
     """
 
-    __slots__ = ("balance", "carried", "expecting", "key", "layer", "limit", "room", "step", "taken")
+    __slots__ = (
+        "balance", "carried", "expecting", "key", "layer", "limit", "own", "room", "step", "taken", "waiting",
+    )  # fmt: skip
 
     def __init__(self, layer: int, step: BudgetStep, key: str, limit: Decimal, balance: Balance) -> None:
         """``limit`` is that of the policy."""
@@ -106,6 +111,32 @@ class AppliedBudget:
             first = step.first_under(limit) if step.lowest else limit
         self.room = first if taken is ZERO else subtract(first, taken)
         self.expecting: tuple[ThresholdStep, ...] = ()
+        self.own = ZERO
+        self.waiting: tuple[tuple[Decimal, AppliedBudget], ...] = ()
+
+    def give(self, shares: Sequence[AppliedBudget]) -> None:
+        """Take what is set aside for budgets that count the call, too, and what has to be for the others of them."""
+        waiting = []
+        for share in shares:
+            balance = share.balance
+            if balance.reserved is not None:
+                self.own = add(self.own, balance.reserved)
+                continue
+            spent = add(balance.used, max(ZERO, subtract(balance.held, balance.set_aside)))
+            waiting.append((max(ZERO, subtract(share.limit, spent)), share))
+        self.waiting = tuple(waiting)
+        free = min(self.own, self.balance.held)
+        self.taken = subtract(self.taken, free)
+        self.room = subtract(add(self.room, free), total([rest for rest, _ in waiting]))
+
+    def begins(self, takes: Decimal) -> Decimal:
+        """Return what is set aside beside a call that takes so much."""
+        return total([max(ZERO, subtract(rest, takes)) for rest, _ in self.waiting]) if self.waiting else ZERO
+
+    def reached(self, takes: Decimal) -> Decimal:
+        """Return what is taken once a call takes so much."""
+        reached = add(self.taken, takes)
+        return add(reached, self.begins(takes)) if self.waiting else reached
 
     def expect(self, now: datetime) -> None:
         """Find the thresholds that are active because of what is to be expected."""
@@ -133,9 +164,13 @@ class AppliedBudget:
         None holds all of it.
         """
         step, balance = self.step, self.balance
-        return BalanceSeen(
+        seen = BalanceSeen(
             step.id, self.key, step.unit, self.limit, balance.used, balance.held, call, step.shadow, hold, self.carried
         )
+        if balance.set_aside is ZERO and self.own is ZERO and not self.waiting:
+            return seen
+        begins = self.begins(call if hold is None else hold)
+        return seen._replace(set_aside=balance.set_aside, own=self.own, begins=begins)
 
 
 class Costs(Protocol):
@@ -229,6 +264,16 @@ class Full(NamedTuple):
     def seen(self) -> BalanceSeen:
         return self.applied.seen(self.call, self.hold)
 
+    @property
+    def share(self) -> tuple[str, str] | None:
+        """The budget and scope key that have to be set aside, where the call alone would have room."""
+        applied = self.applied
+        takes = self.call if self.hold is None else self.hold
+        if not applied.waiting or add(applied.taken, takes) > applied.limit:
+            return None
+        _, share = max(applied.waiting, key=lambda item: item[0])
+        return share.step.id, share.key
+
 
 class Verdict:
     """What the budgets say to one candidate, or to all of them where they reach nothing.
@@ -318,7 +363,7 @@ class Verdict:
         self.budgets += [item.applied for item in full if not self.counts_on(item.applied)]
         first = full[0].applied
         reason = "; its overflow has none either: ".join(_room_problem(item) for item in full)
-        self.full = self.full or Exclusion(model, reason + more, first.step.id, first.key)
+        self.full = self.full or Exclusion(model, reason + more, first.step.id, first.key, share=full[0].share)
 
     def shadow(self, model: str, full: Full) -> None:
         """Say that a budget in shadow would have no room."""
@@ -515,7 +560,7 @@ class BudgetStage:
             verdict.count(applied, full)
         else:
             asked = Full(applied, call, hold, self._why_worst(step, case) if step.hold and hold is None else "")
-            self._reach(asked, add(applied.taken, takes), case, full)
+            self._reach(asked, applied.reached(takes), case, full)
 
     def _reach(self, asked: Full, reached: Decimal, case: _Case, full: tuple[Full, ...]) -> None:
         """Take what a call reaches in a budget: thresholds, or its limit, and then its overflow."""
@@ -565,11 +610,26 @@ class BudgetStage:
             raise _Unreadable(f"budget `{step.id}` cannot be read: {error}") from None
         balance = context.balance(step, key)
         applied = AppliedBudget(layer, step, key, limit, balance)
+        shares = context.plan.stages.shares.get(step.id)
+        if shares:
+            applied.give(list(self._sharing(shares, priced)))
         if step.forecasts:
             applied.expect(context.now)
         if not step.scope_reads_model and not step.when_reads_model:
             self._known[step.id] = applied
         return applied
+
+    def _sharing(self, shares: Sequence[tuple[int, BudgetStep]], priced: PricedModel) -> Iterator[AppliedBudget]:
+        """Yield the budgets of these that count the call, too; one that cannot be read excludes it by itself."""
+        for layer, step in shares:
+            known = self._known.get(step.id)
+            if known is None and step.id not in self._known and self._applies(layer, step, priced):
+                try:
+                    known = self._read(layer, step, priced)
+                except _Unreadable:
+                    continue
+            if known is not None:
+                yield known
 
     def _take_thresholds(self, applied: AppliedBudget, reached: Decimal, priced: PricedModel, result: Verdict) -> None:
         step = applied.step
@@ -653,4 +713,10 @@ def no_room(seen: BalanceSeen) -> str:
     )
     carried = f", {show_amount(seen.carried, seen.unit)} of it carried over" if seen.carried else ""
     whose = _whose(seen.key)
-    return f"budget `{seen.budget}`{whose} has no room for {call}: {used} used and {held} held of {limit}{carried}"
+    if seen.begins:
+        call = f"{call} and the {show_amount(seen.begins, seen.unit)} to set aside with it"
+    if seen.set_aside:
+        held = f"{held} held ({show_amount(seen.set_aside, seen.unit)} of it set aside)"
+    else:
+        held = f"{held} held"
+    return f"budget `{seen.budget}`{whose} has no room for {call}: {used} used and {held} of {limit}{carried}"

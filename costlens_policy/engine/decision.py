@@ -298,6 +298,9 @@ def _needed(item: ApprovalNeeded) -> dict[str, Any]:
     return {"budget": item.budget, "key": item.key, "threshold": item.threshold, **amount}
 
 
+_SHARES: Final = ("set_aside", "own", "begins")
+
+
 def _balance(item: BalanceSeen) -> dict[str, Any]:
     amounts = {name: _number(getattr(item, name)) for name in ("limit", "used", "held", "call")}
     seen = {"budget": item.budget, "key": item.key, "unit": item.unit, **amounts, "shadow": item.shadow}
@@ -305,6 +308,7 @@ def _balance(item: BalanceSeen) -> dict[str, Any]:
         seen["hold"] = _number(item.hold)
     if item.carried:
         seen["carried"] = _number(item.carried)
+    seen |= {name: _number(amount) for name in _SHARES if (amount := getattr(item, name))}
     return seen
 
 

@@ -10,7 +10,10 @@ from costlens_policy.engine.decision import Decision, DeniedError
 from costlens_policy.frozen import frozen
 from costlens_policy.runs import RUN, lineage_of, run_at
 
-__all__ = ["ApprovalNeededError", "PendingApproval", "RunDeniedError", "RunEndedError", "RunLimitError", "denial_of"]
+__all__ = [
+    "ApprovalNeededError", "PendingApproval", "RunDeniedError", "RunEndedError", "RunLimitError", "ShareRefusedError",
+    "denial_of",
+]  # fmt: skip
 
 
 _READ: Final = ("request", RUN)
@@ -42,6 +45,27 @@ class RunLimitError(RunDeniedError):
 
     ``budget`` is its name, ``key`` the run, ``limit`` the limit.
     """
+
+
+class ShareRefusedError(DeniedError):
+    """The first call of a budget that is reserved from another one was refused: that has no room for all of it.
+
+    ``share`` and ``share_key`` are the budget that had to be set aside, and its scope key; ``budget``, ``key``,
+    ``used``, ``held`` and ``limit`` are those of the budget without room, of which ``set_aside`` is for other shares.
+    The call itself would have had room, and may have later, once others leave what they hold.
+    """
+
+    def __init__(self, decision: Decision, share: tuple[str, str], hold_ends_at: datetime | None = None) -> None:
+        super().__init__(decision, hold_ends_at)
+        self.share, self.share_key = share
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ShareRefusedError, (self.decision, (self.share, self.share_key), self.hold_ends_at)
+
+    @property
+    def set_aside(self) -> Decimal | None:
+        """What of ``held`` is set aside for others, until their calls need it. None as ``used``."""
+        return None if self._balance is None else self._balance.set_aside
 
 
 @frozen
@@ -98,6 +122,9 @@ class ApprovalNeededError(DeniedError):
 def denial_of(decision: Decision, hold_ends_at: datetime | None = None) -> DeniedError:
     """Return the error that says what refused a call; ``hold_ends_at`` is when the next hold ends there."""
     denied = DeniedError(decision, hold_ends_at)
+    share = next((item.share for item in decision.excluded if item.by == denied.budget), None)
+    if share is not None:
+        return ShareRefusedError(decision, share, hold_ends_at)
     run = decision.request.get(RUN)
     if denied.key and isinstance(run, str) and denied.key in lineage_of(run) and _is_of_runs(denied):
         return RunLimitError(decision, denied.key, hold_ends_at)

@@ -55,6 +55,8 @@ class Balance:
     ``approvals`` are those that people gave.
     ``started_at`` is when a window from first use began that is in force, None for every other window.
     ``earlier`` is what earlier periods have used, the latest first, as far as they count for what is carried over.
+    ``set_aside`` is what of ``held`` waits for calls of budgets that are reserved from this one. ``reserved`` is what
+    is set aside so for the budget and scope key itself; None where nothing is now.
 
     Raises ``ValueError`` for what is not an exact amount from zero on: with others, no budget could be kept.
     """
@@ -67,6 +69,8 @@ class Balance:
     recent: tuple[tuple[str, Decimal], ...] = ()
     approvals: tuple[Approval, ...] = ()
     earlier: tuple[Decimal, ...] = ()
+    set_aside: Decimal = ZERO
+    reserved: Decimal | None = None
 
     @classmethod
     def of_ledger(
@@ -79,6 +83,8 @@ class Balance:
         recent: tuple[tuple[str, Decimal], ...] = (),
         approvals: tuple[Approval, ...] = (),
         earlier: tuple[Decimal, ...] = (),
+        set_aside: Decimal = ZERO,
+        reserved: Decimal | None = None,
     ) -> Balance:
         """Return a balance of amounts that a ledger has examined: they need not be examined for each call again."""
         balance = object.__new__(cls)
@@ -91,6 +97,8 @@ class Balance:
         put(balance, "recent", recent)
         put(balance, "approvals", approvals)
         put(balance, "earlier", earlier)
+        put(balance, "set_aside", set_aside)
+        put(balance, "reserved", reserved)
         return balance
 
     def carried(self, limit: Decimal, carry_over: CarryOver | None) -> Decimal:
@@ -108,8 +116,10 @@ class Balance:
         return total((limit if self.override is None else self.override, self.topup))
 
     def __post_init__(self) -> None:
-        for name in ("used", "held", "topup") if self.override is None else ("used", "held", "topup", "override"):
+        for name in ("used", "held", "topup", "set_aside", "override", "reserved"):
             amount = getattr(self, name)
+            if amount is None and name in ("override", "reserved"):
+                continue
             if not isinstance(amount, Decimal):
                 raise ValueError(f"`{name}` of a balance is a Decimal, not {type(amount).__name__}")
             if amount is not ZERO:
@@ -171,7 +181,8 @@ class Exclusion:
     ``by`` is the budget, route or access rule that took it out, or empty where it cannot serve at all. ``key`` is the
     scope key where a limit or a threshold of a budget did, else None. ``threshold`` is the name of that threshold, such
     as ``0.8`` for one at a ratio, or ``projected_ratio:1.2``. ``needs`` is what used + held + the call come to, where
-    that needs an approval, else None.
+    that needs an approval, else None. ``share`` is the budget and scope key that had to be set aside, where there was
+    room for the call and not for that, else None.
     """
 
     model: str
@@ -180,6 +191,7 @@ class Exclusion:
     key: str | None = None
     threshold: str | None = None
     needs: Decimal | None = None
+    share: tuple[str, str] | None = None
 
 
 @frozen
@@ -228,7 +240,9 @@ class BalanceSeen(NamedTuple):
 
     ``limit`` is the one in force, of which ``carried`` was left unused by earlier periods, and ``call`` what the call
     may add at most. ``hold`` is what is held for it where that is a quantile of what such calls have cost; None where
-    all of ``call`` is.
+    all of ``call`` is. Of ``held``, ``set_aside`` waits for calls of budgets reserved from this one, and ``own`` of
+    that for calls such as this one. ``begins`` is what is set aside beside the call, for budgets whose first call it
+    is.
     """
 
     budget: str
@@ -241,6 +255,9 @@ class BalanceSeen(NamedTuple):
     shadow: bool = False
     hold: Decimal | None = None
     carried: Decimal = ZERO
+    set_aside: Decimal = ZERO
+    own: Decimal = ZERO
+    begins: Decimal = ZERO
 
     @property
     def taken(self) -> Decimal:

@@ -277,6 +277,8 @@ def _balance(seen: BalanceSeen) -> str:
     )
     whose = f" of `{seen.key}`" if seen.key else ""
     carried = f", {show_amount(seen.carried, seen.unit)} of it carried over" if seen.carried else ""
+    held += f" ({show_amount(seen.own, seen.unit)} of it set aside for this call)" if seen.own else ""
+    call += f" and {show_amount(seen.begins, seen.unit)} to set aside" if seen.begins else ""
     return f"`{seen.budget}`{whose}: {used} used, {held} held, {call} for this call, of {limit}{carried}"
 
 

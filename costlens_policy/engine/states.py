@@ -24,14 +24,18 @@ def state_of(balance: Balance) -> dict[str, Any]:
 
 
 def more_of(balance: Balance) -> dict[str, Any]:
-    """Return when a window from first use began, what earlier periods used, what was charged lately and what people
-    approved, if any.
+    """Return when a window from first use began, what earlier periods used, what is set aside, what was charged lately
+    and what people approved, if any.
     """
     more: dict[str, Any] = {}
     if balance.started_at is not None:
         more["started_at"] = _text(balance.started_at)
     if balance.earlier:
         more["earlier"] = [plain(amount) for amount in balance.earlier]
+    if balance.set_aside:
+        more["set_aside"] = plain(balance.set_aside)
+    if balance.reserved is not None:
+        more["reserved"] = plain(balance.reserved)
     if balance.recent:
         more["recent"] = {text: plain(amount) for text, amount in balance.recent}
     if balance.approvals:
@@ -51,6 +55,7 @@ def balance_of(state: Mapping[str, Any]) -> Balance:
 
     Raises ``ValueError``, ``TypeError``, ``KeyError`` and ``ArithmeticError`` for others.
     """
+    reserved = state.get("reserved")
     override, recent = state.get("override"), state.get("recent") or {}
     if not isinstance(recent, Mapping):
         raise TypeError(f"`recent` must be an object, got `{recent!r}`")
@@ -63,6 +68,8 @@ def balance_of(state: Mapping[str, Any]) -> Balance:
         tuple((str(text), _amount(amount)) for text, amount in recent.items()),
         tuple(map(_approval, state.get("approvals") or ())),
         tuple(map(_amount, state.get("earlier") or ())),
+        _amount(state.get("set_aside", ZERO)),
+        None if reserved is None else _amount(reserved),
     )
 
 

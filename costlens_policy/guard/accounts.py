@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from decimal import Context, Decimal
 from threading import Lock
@@ -14,13 +15,15 @@ from costlens_policy.compiler.rules import BudgetStep
 from costlens_policy.engine.context import Context as DecisionContext
 from costlens_policy.engine.decision import BalanceSeen, Decision
 from costlens_policy.guard.recent import Recent, budget_of, recent_name, recent_time
+from costlens_policy.guard.run_records import ends_of
 from costlens_policy.ledger import Unit, decimal_of
 from costlens_policy.ledger.account import Account, AccountBalance
 from costlens_policy.ledger.amounts import amount_of, limit_of
-from costlens_policy.ledger.calls import Carry, Charge, ChargedLine, HoldLine, LineState
+from costlens_policy.ledger.calls import Carry, Charge, ChargedLine, HoldLine, LineState, Share
 from costlens_policy.ledger.carrying import carry_rule
 from costlens_policy.money import ZERO
 from costlens_policy.periods import Period, Schedule, periods_after, periods_before, schedule_of
+from costlens_policy.runs import RUN, lineage_of
 
 __all__ = [
     "NEVER", "Accounts", "Known", "Place", "ToHold", "context_of", "holds_of", "line_limit", "shown_amount",
@@ -59,8 +62,12 @@ class Known:
 
     def move(self, used: int, held: int) -> None:
         """Move the balance by what this process knows and the store has not reported."""
-        before = self.balance
-        self.balance = before._replace(used=max(0, before.used + used), held=max(0, before.held + held))
+        before, share = self.balance, self.balance.share
+        self.balance = before._replace(
+            used=max(0, before.used + used),
+            held=max(0, before.held + held),
+            share=None if share is None else max(0, share - used - held),
+        )
 
 
 class Accounts:
@@ -169,12 +176,14 @@ class Accounts:
                     known.balance = balance
                     known.at = at
 
-    def put_held(self, known: Iterable[Known], lines: Iterable[LineState], at: float) -> None:
+    def put_held(self, held: ToHold, lines: Sequence[LineState], at: float) -> None:
         """Take over what a hold reports, with the hold itself; what was granted stays as it was seen."""
         with self._lock:
-            for item, (account, amount, _, used, held, _, drawn, aside) in zip(known, lines, strict=True):
-                item.balance = AccountBalance(account, used, held - drawn + amount + aside, item.balance.grants)
+            for item, (account, amount, _, used, before, *_) in zip(held.known, lines, strict=True):
+                item.balance = AccountBalance(account, used, before + amount, item.balance.grants)
                 item.at = at
+            if held.shares:
+                _put_shares(held, lines)
 
     def put_charged(self, known: Iterable[Known | None], lines: Iterable[ChargedLine], at: float) -> None:
         """Take over what a settlement reports; what was granted stays as it was seen.
@@ -182,13 +191,17 @@ class Accounts:
         ``known`` is what is known of the accounts, None where that has to be looked for.
         """
         with self._lock:
-            for found, (account, _, _, used, held) in zip(known, lines, strict=False):
+            for found, (account, amount, was_held, used, held) in zip(known, lines, strict=False):
                 item = found or self._of(account)
                 if item is not None:
                     if account.period.starts_at is None:  # not every store reports a window from first use here
                         account = item.balance.account
-                    item.balance = AccountBalance(account, used, held, item.balance.grants)
+                    before = item.balance
+                    item.balance = AccountBalance(account, used, held, before.grants)
                     item.at = at
+                    if before.share is not None or before.set_aside:
+                        left = None if before.share is None else max(0, before.share + was_held - amount)
+                        item.balance = item.balance._replace(set_aside=before.set_aside, share=left)
 
     def add(self, charges: Iterable[Charge]) -> None:
         """Count charges that the store does not have yet."""
@@ -197,10 +210,16 @@ class Accounts:
                 if (known := self._of(charge.account)) is not None:
                     known.move(charge.amount, 0)
 
-    def hold(self, lines: Iterable[HoldLine], *, back: bool = False) -> None:
-        """Count what a call holds, or take it off again."""
+    def hold(self, held: ToHold, *, back: bool = False) -> None:
+        """Count what a call holds, or take it off again. What is set aside for it moves, and is not counted twice."""
         with self._lock:
-            for line in lines:
+            amounts = {line.account.name: line.amount for line in held.lines} if held.shares else {}
+            for share in held.shares:
+                owner, of = self._of(share.account), self._of(share.of)
+                if owner is not None and of is not None and owner.balance.share is not None:
+                    moved = min(amounts[share.of.name], of.balance.held if back else owner.balance.share)
+                    of.move(0, moved if back else -moved)
+            for line in held.lines:
                 if (known := self._of(line.account)) is not None:
                     known.move(0, -line.amount if back else line.amount)
 
@@ -238,13 +257,15 @@ def shown_amount(amount: int, unit: Unit) -> Decimal:
 class ToHold(NamedTuple):
     """What a decision holds: the budgets as it saw them and, in the same order, what is asked of the ledger.
 
-    ``known`` is what is known of the accounts, empty for a hold of which only the ledger knows.
+    ``known`` is what is known of the accounts, empty for a hold of which only the ledger knows. ``shares`` are the
+    budgets that are reserved from others.
     """
 
     decision: Decision
     seen: tuple[BalanceSeen, ...] = ()
     lines: tuple[HoldLine, ...] = ()
     known: tuple[Known, ...] = ()
+    shares: tuple[Share, ...] = ()
 
 
 def holds_of(decision: Decision, find: Callable[[Place], Known | None]) -> ToHold:
@@ -255,7 +276,7 @@ def holds_of(decision: Decision, find: Callable[[Place], Known | None]) -> ToHol
     counted, lines, accounts = [], [], []
     value, value_unit, amount = ZERO, "", 0  # most budgets of a call have the very same value, which is converted once
     for seen in decision.holds:
-        budget, key, unit, _, _, _, call, shadow, hold, _ = seen
+        budget, key, unit, _, _, _, call, shadow, hold, _, _, _, _ = seen
         known = find((budget, key))
         if known is None or unit == "runs":  # a run is held by itself, once
             continue
@@ -266,7 +287,40 @@ def holds_of(decision: Decision, find: Callable[[Place], Known | None]) -> ToHol
         counted.append(seen)
         lines.append(HoldLine(known.account, amount, limit, known.carry))
         accounts.append(known)
-    return ToHold(decision, tuple(counted), tuple(lines), tuple(accounts))
+    shares = _shares_of(decision, lines) if decision.plan.stages.shares else ()
+    return ToHold(decision, tuple(counted), tuple(lines), tuple(accounts), shares)
+
+
+def _shares_of(decision: Decision, lines: Sequence[HoldLine]) -> tuple[Share, ...]:
+    """Return which of the lines are shares of others: of budgets that are reserved from those.
+
+    A share ends with the run that is its scope key, and with those around it.
+    """
+    accounts = {line.account.budget: line.account for line in reversed(lines)}
+    run, found = decision.request.get(RUN), []
+    for line in lines:
+        step = decision.plan.budgets[line.account.budget][1]
+        of = accounts.get(step.reserved_from)
+        if of is not None:
+            key = line.account.key
+            ends = ends_of(key) if isinstance(run, str) and key in lineage_of(run) else ()
+            found.append(Share(line.account, of, step.reserved_for, ends))
+    return tuple(found)
+
+
+def _put_shares(held: ToHold, lines: Sequence[LineState]) -> None:
+    """Take over what a hold left of shares; where two draw on one account, nobody reports what each has left."""
+    items = {item.account.name: (item, line) for item, line in zip(held.known, lines, strict=True)}
+    drawing = Counter(share.of.name for share in held.shares)
+    for share in held.shares:
+        of, line = items[share.of.name]
+        owner, _ = items[share.account.name]
+        left = line.own - line.drawn + line.aside if drawing[share.of.name] == 1 else owner.balance.share
+        owner.balance = owner.balance._replace(share=left)
+    for name in drawing:
+        of, line = items[name]
+        aside = max(line.own, of.balance.set_aside) - line.drawn + line.aside
+        of.balance = of.balance._replace(held=line.held_after, set_aside=aside)
 
 
 def line_limit(seen: BalanceSeen, known: Known, decision: Decision) -> int | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -14,12 +15,12 @@ from costlens_policy.guard.recent import recent_time
 from costlens_policy.guard.run_records import BegunRuns
 from costlens_policy.ledger.account import Account, AccountBalance, Approved, Grants
 from costlens_policy.ledger.amounts import Unit, decimal_of, instant_of
-from costlens_policy.ledger.calls import Carry, HoldLine, LineState
+from costlens_policy.ledger.calls import Carry, HoldLine, LineState, Share
 from costlens_policy.ledger.carrying import amounts_before, carried
 from costlens_policy.money import ZERO
 from costlens_policy.quantiles import Measures
 
-__all__ = ["Snapshot", "seen_line"]
+__all__ = ["Snapshot", "seen_line", "seen_shares"]
 
 _NOTHING: Final = Balance()
 _FRESH: Final = float("inf")
@@ -142,7 +143,7 @@ class Snapshot(Mapping[Place, Balance]):
         """Return the balance; the engine asks for each budget of each call, and a mapping's own way takes longer."""
         if self.find(place) is None:
             return default
-        account, used, held, grants, *_ = self.balances[place]
+        account, used, held, grants, aside, share = self.balances[place]
         recent = self._recent(place) if place[0] in self._accounts.measuring else ()
         unit, override, topup = account.unit, grants.override, grants.topup
         if unit == "runs" and self._counts_run(account):
@@ -155,7 +156,9 @@ class Snapshot(Mapping[Place, Balance]):
             account.period.starts_at if account.period.first_use is not None else None,
             recent,
             tuple([_approval(item, unit) for item in grants.approvals]) if grants.approvals else (),
-            earlier=self._counted(place, unit) if place in self._earlier else (),
+            self._counted(place, unit) if place in self._earlier else (),
+            decimal_of(aside, unit) if aside else ZERO,
+            None if share is None else decimal_of(share, unit),
         )
 
     def _recent(self, place: Place) -> tuple[tuple[str, Decimal], ...]:
@@ -218,4 +221,24 @@ def seen_line(line: LineState, asked: HoldLine, known: AccountBalance, carried: 
         grants = Grants(override=limit, approvals=grants.approvals)
     elif used == known.used and held == known.held:
         return known
-    return AccountBalance(account, used, held, grants)
+    return AccountBalance(account, used, held, grants, known.set_aside, known.share)
+
+
+def seen_shares(
+    lines: Sequence[LineState], seen: Sequence[AccountBalance], shares: Sequence[Share], changed: bool
+) -> tuple[list[AccountBalance], bool]:
+    """Return the balances that an answer to a hold reports, with what is left of shares, and whether any was unknown.
+
+    Where two shares draw on one account, nobody reports what each has left: the ledger alone knows.
+    """
+    found = list(seen)
+    places = {line.account.name: place for place, line in enumerate(lines)}
+    drawing = Counter(share.of.name for share in shares)
+    for share in shares:
+        place, line = places[share.account.name], lines[places[share.of.name]]
+        left = None if line.aside else line.own
+        known = found[place].share
+        if drawing[share.of.name] == 1 and left != known and (left or known):
+            found[place] = found[place]._replace(share=left)
+            changed = True
+    return found, changed

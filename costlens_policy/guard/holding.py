@@ -299,7 +299,7 @@ def _hold_without_ledger(shared: Shared, asked: Asked, fault: LedgerUnavailableE
         full = f"ledger: the allowance has no room for {format_usd(worst)}: {taken}"
         raise DeniedError(decision.refused(reason, full)) from fault
     to_hold = _to_hold(shared, decision)
-    shared.accounts.hold(to_hold.lines)
+    shared.accounts.hold(to_hold)
     _begin_run_later(shared, asked, decision)
     alone = f"ledger: counted by this process alone, {taken}"
     hold = f"{asked.id}~{os.urandom(16).hex()}" if asked.named else asked.id  # the ledger may know the id already

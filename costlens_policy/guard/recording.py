@@ -197,7 +197,7 @@ def _forget_hold(shared: Shared, asked: Asked, reserved: Reserved) -> None:
     if reserved.local and shared.allowance is not None:
         shared.allowance.give_back(asked.id)
     if reserved.counts:
-        shared.accounts.hold(reserved.held.lines, back=True)
+        shared.accounts.hold(reserved.held, back=True)
 
 
 def _count_alone(shared: Shared, asked: Asked, reserved: Reserved, bill: Bill, charges: Iterable[Charge]) -> None:

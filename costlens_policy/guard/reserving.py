@@ -11,7 +11,7 @@ from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Decision, DeniedError, Exclusion
 from costlens_policy.engine.denial import RunEndedError
 from costlens_policy.guard.accounts import Place, ToHold, holds_of
-from costlens_policy.guard.balances import Snapshot, seen_line
+from costlens_policy.guard.balances import Snapshot, seen_line, seen_shares
 from costlens_policy.guard.hold_facts import REQUEST, facts_of, request_digest
 from costlens_policy.guard.run_records import ended_by, ends_of, has_begun
 from costlens_policy.guard.shared import Shared
@@ -20,7 +20,6 @@ from costlens_policy.ledger import (
     AccountBalance,
     Held,
     Hold,
-    HoldLine,
     LedgerUnavailableError,
     Refused,
     decimal_of,
@@ -96,7 +95,7 @@ def reserve(shared: Shared, asked: Asked, names: Iterator[str], snapshot: Snapsh
         if not plan.lines and not asked.named and not ends:
             return Reserved(decision, name, plan, None, asked=False)
         try:
-            hold = Hold(name, plan.lines, asked.now, asked.lease, _facts(shared, asked, plan), ends)
+            hold = Hold(name, plan.lines, asked.now, asked.lease, _facts(shared, asked, plan), ends, plan.shares)
             answer = shared.link.reserve(hold)
         except LedgerUnavailableError:
             if plan.lines or shared.ended.over(run) is not None:
@@ -107,14 +106,14 @@ def reserve(shared: Shared, asked: Asked, names: Iterator[str], snapshot: Snapsh
             if answer.barred:
                 raise run_ended(decision, ended_by(answer.barred))
             refusals += 1
-            _take_over(shared, answer, plan.lines, snapshot)
+            _take_over(shared, answer, plan, snapshot)
             plan = _plan_for(shared, asked, snapshot)
             if refusals == _MOST_REFUSALS and plan.decision.allowed:
                 plan = ToHold(overtaken(plan.decision, answer))
             continue
         if answer.repeated and asked.named:
             return answer
-        changed = _take_over(shared, answer, plan.lines, snapshot)
+        changed = _take_over(shared, answer, plan, snapshot)
         again = _plan_for(shared, asked, snapshot) if changed else plan
         if again is plan or (again.decision.allowed and again.lines == plan.lines):
             return _reserved(shared, again, answer)
@@ -219,10 +218,10 @@ def _unread(shared: Shared, plan: ToHold, snapshot: Snapshot) -> list[Account]:
     return snapshot.unread((*decision.balances_read, *dict.fromkeys(snapshot.looked_at)), verified, oldest)
 
 
-def _take_over(shared: Shared, answer: Held | Refused, lines: tuple[HoldLine, ...], snapshot: Snapshot) -> bool:
+def _take_over(shared: Shared, answer: Held | Refused, plan: ToHold, snapshot: Snapshot) -> bool:
     """Take over the balances that the ledger answered with; return whether they are others than were known."""
     reported, changed = [], False
-    for index, (state, line) in enumerate(zip(answer.lines, lines, strict=True)):
+    for index, (state, line) in enumerate(zip(answer.lines, plan.lines, strict=True)):
         place = (line.account.budget, line.account.key)
         known, carried = snapshot.balances[place], 0 if line.carry is None else None
         if line.carry is not None and answer.earlier:
@@ -231,13 +230,15 @@ def _take_over(shared: Shared, answer: Held | Refused, lines: tuple[HoldLine, ..
         balance = seen_line(state, line, known, carried)
         changed = changed or balance is not known
         reported.append(balance)
+    if plan.shares:
+        reported, changed = seen_shares(answer.lines, reported, plan.shares, changed)
     if changed or isinstance(answer, Refused):
         snapshot.put(reported, shared.timer())
     return changed
 
 
 def _reserved(shared: Shared, plan: ToHold, held: Held) -> Reserved:
-    shared.accounts.put_held(plan.known, held.lines, shared.timer())
+    shared.accounts.put_held(plan, held.lines, shared.timer())
     return Reserved(plan.decision, held.call, plan, held.expires_at)
 
 

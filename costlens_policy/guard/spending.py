@@ -55,6 +55,10 @@ class Spend:
     """What earlier periods left unused, as a part of the limit."""
     is_overflow: bool = False
     """Whether this budget counts only what has no room on another one."""
+    set_aside: Decimal = Decimal(0)
+    """What of ``held`` is set aside for budgets that are reserved from this one."""
+    reserved: Decimal | None = None
+    """What is left of what is set aside for this key in the budget that it is reserved from; None where nothing is."""
 
     @property
     def used_ratio(self) -> Decimal | None:
@@ -164,6 +168,8 @@ def _spend(step: BudgetStep, balance: AccountBalance, earlier: tuple[Decimal, ..
         changed_by_hand=grants.override is not None or grants.topup > 0,
         overflow=step.overflow,
         carried=carried,
+        set_aside=shown_amount(balance.set_aside, unit),
+        reserved=None if balance.share is None else shown_amount(balance.share, unit),
     )
 
 

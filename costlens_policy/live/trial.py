@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Trial", "TrialStatus"]
 
 _LOG: Final = logging.getLogger("costlens_policy.live")
+_STATE: Final = ("held", "override", "topup", "started_at", "earlier", "set_aside", "reserved", "recent", "approvals")
 _COMPARED: Final = ("effect", "model", "fallbacks", "rule")
 """What a difference is, in the words of a case's expectation."""
 
@@ -223,11 +224,7 @@ class Trial(Engine):
             expected |= {"model": live.model, "fallbacks": list(live.fallbacks)}
         balances = [
             {"budget": item["budget"], "key": item["key"], "used": item["used"]}
-            | {
-                name: item[name]
-                for name in ("held", "override", "topup", "started_at", "earlier", "recent", "approvals")
-                if name in item and item[name] != "0"
-            }
+            | {name: item[name] for name in _STATE if name in item and item[name] != "0"}
             for item in shown["balances_read"]
         ]
         request = shown["request"]

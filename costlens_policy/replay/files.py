@@ -198,6 +198,8 @@ def _of_budgets(plan: Plan) -> Iterator[str]:
             yield f"`{step.id}` depends on what was charged lately"
         if step.carry_over is not None:
             yield f"`{step.id}` carries over what earlier periods left"
+        if step.reserved_from:
+            yield f"`{step.id}` is reserved from `{step.reserved_from}`, as long as its calls go on"
     for step in plan.stages.quantiles:
         yield f"`{step.id}` holds a quantile of what calls have come to"
 

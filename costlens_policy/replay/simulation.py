@@ -7,15 +7,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from costlens_policy.catalogue import Usage, read_from
 from costlens_policy.checker.attributes import WARM_TOKENS
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.access import DENIED_BY_DEFAULT
 from costlens_policy.engine.decision import Alert, Balance, Decision
-from costlens_policy.engine.facts import Exclusion
+from costlens_policy.engine.facts import BalanceSeen, Exclusion
 from costlens_policy.errors import RequestError
+from costlens_policy.ledger.account import lease_end
+from costlens_policy.ledger.amounts import SECOND, instant_of, micros
 from costlens_policy.money import ZERO, subtract, total
 from costlens_policy.periods import Period, periods_before, schedule_of
 from costlens_policy.quantiles import LONGEST_TASK, CallKind, Measured, Ratios, band_of, ratio_of
@@ -266,12 +268,22 @@ _ONE: Final = Decimal(1)
 _NOTHING = Balance()
 
 
+class _SetAside(NamedTuple):
+    """What is left of what an account has set aside for another one."""
+
+    left: Decimal
+    ends_at: datetime
+
+
 class _BalanceBook(Mapping[_Key, Balance]):
-    """Balances by budget and scope key as the engine asks for them. Set ``now`` before each decision."""
+    """Balances by budget and scope key as the engine asks for them. Set ``now`` before each decision.
+
+    Nothing is held, as each call is over at once; but what is set aside for budgets that are reserved from others is.
+    """
 
     __slots__ = (
-        "_accounts", "_alerted", "_begun", "_measured", "_recent", "_rolling", "_schedules", "_steps", "_windows",
-        "now", "run",
+        "_accounts", "_alerted", "_begun", "_measured", "_owners", "_recent", "_reserving", "_rolling", "_schedules",
+        "_shares", "_steps", "_windows", "now", "run",
     )  # fmt: skip
 
     def __init__(self, plan: Plan) -> None:
@@ -291,8 +303,57 @@ class _BalanceBook(Mapping[_Key, Balance]):
         """Accounts and the runs that they count."""
         self._windows: dict[tuple[str, str, str], datetime] = {}
         """When windows from first use began."""
+        self._reserving = {name: step for name, step in steps.items() if step.reserved_from}
+        self._shares: dict[tuple[str, str, str], dict[tuple[str, str, str], _SetAside]] = {}
+        """By account, what is set aside there for others."""
+        self._owners: dict[tuple[str, str, str], tuple[str, str, str]] = {}
+        """Where what is set aside for an account was set aside last."""
 
     def __getitem__(self, key: _Key) -> Balance:
+        balance = self._without_shares(key)
+        return self._with_shares(key, balance) if self._shares else balance
+
+    def _with_shares(self, key: _Key, balance: Balance) -> Balance:
+        """Add what is set aside in the current account of a budget, and for it."""
+        period = self._schedules[key[0]].at(self.now)
+        if period is None:
+            return balance
+        account = (*key, period.id)
+        shares = self._shares.get(account, {})
+        for owner in [owner for owner, share in shares.items() if share.ends_at <= self.now]:
+            del shares[owner]
+        own = self._share_of(account)
+        aside = total(share.left for share in shares.values())
+        return balance if not shares and own is None else replace(balance, held=aside, set_aside=aside, reserved=own)
+
+    def _share_of(self, account: tuple[str, str, str]) -> Decimal | None:
+        """Return what is left of what is set aside for an account; None where nothing is."""
+        share = self._shares.get(self._owners.get(account, account), {}).get(account)
+        return None if share is None or share.ends_at <= self.now else share.left
+
+    def _set_aside(self, decision: Decision, before: Mapping[str, Decimal]) -> None:
+        """Let shares begin with the call, and take what it cost off those that go on. ``before`` is what was used."""
+        counted = {seen.budget: seen for seen in decision.balances}
+        for name, seen in counted.items():
+            step = self._reserving.get(name)
+            of = None if step is None else counted.get(step.reserved_from)
+            if step is None or of is None:
+                continue
+            account, whole = self._account(seen), self._account(of)
+            left = self._share_of(account) if self._owners.get(account) == whole else None
+            if left is None:
+                self._shares.get(self._owners.get(account, whole), {}).pop(account, None)
+                self._owners[account] = whole
+                left = max(ZERO, subtract(seen.limit, before[name]))
+            cost = subtract(self._accounts.get(account, ZERO), before[name])
+            ends_at = instant_of(lease_end(micros(self.now), step.reserved_for) * SECOND)
+            self._shares.setdefault(whole, {})[account] = _SetAside(max(ZERO, subtract(left, cost)), ends_at)
+
+    def _account(self, seen: BalanceSeen) -> tuple[str, str, str]:
+        period = self._schedules[seen.budget].at(self.now)
+        return seen.budget, seen.key, "" if period is None else period.id
+
+    def _without_shares(self, key: _Key) -> Balance:
         period = self._schedules[key[0]].at(self.now)
         if period is None:
             return _NOTHING
@@ -336,6 +397,8 @@ class _BalanceBook(Mapping[_Key, Balance]):
 
     def charge(self, decision: Decision, usages: Sequence[Usage], cost: Decimal | None) -> None:
         """Add a call to every budget that it counts against. ``cost`` is None where the model has no price."""
+        seen_now = decision.balances if self._reserving else ()
+        before = {seen.budget: self._accounts.get(self._account(seen), ZERO) for seen in seen_now}
         for seen in decision.balances:
             period = self._schedules[seen.budget].at(self.now)
             amount = _amount(seen.unit, usages, cost)
@@ -355,6 +418,8 @@ class _BalanceBook(Mapping[_Key, Balance]):
                 self._rolling.setdefault(account, deque()).append((self.now, amount))
             for text in self._measured.get(seen.budget, ()):
                 self._recent.setdefault((account, text), deque()).append((self.now, amount))
+        if self._reserving:
+            self._set_aside(decision, before)
 
     def first_alerts(self, decision: Decision) -> list[Alert]:
         """Return the alerts that are due for the first time in their period."""

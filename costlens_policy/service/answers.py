@@ -163,6 +163,8 @@ def spends_of(spends: Iterable[Spend]) -> wire.SpendAnswer:
             resets_at=spend.resets_at,
             shadow=spend.shadow,
             changed_by_hand=spend.changed_by_hand,
+            set_aside=plain(spend.set_aside),
+            reserved=_amount(spend.reserved),
         )
         for spend in spends
     ])  # fmt: skip

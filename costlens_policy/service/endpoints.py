@@ -159,6 +159,8 @@ def _balances(plan: Plan, given: Sequence[wire.BalanceGiven]) -> Mapping[tuple[s
                 tuple(item.recent.items()),
                 tuple(Approval(given.threshold, given.up_to, given.expires_at) for given in item.approvals),
                 tuple(item.earlier),
+                item.set_aside,
+                item.reserved,
             )
             for item in given
         }

@@ -211,6 +211,7 @@ class _BalancesOfCases:
             if budget is None:  # which has been reported
                 continue
             self._check_earlier(budget, entry, path)
+            self._check_reserved(budget, entry, path)
             override = self._in_force(entry.override, now, (*path, "override"))
             topup = self._in_force(entry.topup, now, (*path, "topup"))
             try:
@@ -224,6 +225,8 @@ class _BalancesOfCases:
                     self._recent(budget, entry, path),
                     self._approvals(budget, entry, path),
                     entry.earlier,
+                    entry.set_aside or ZERO,
+                    entry.reserved,
                 )
             except SeriesError as error:
                 self._problems.report("CL611", str(error), (*path, "used"), help=_SERIES_HELP)
@@ -239,6 +242,20 @@ class _BalancesOfCases:
         if entry.earlier and self._known.plan.budgets[budget][1].carry_over is None:
             message = f"budget `{budget}` carries nothing over from earlier periods"
             self._problems.report("CL611", message, (*path, "earlier"), help="it has no `carry_over`")
+
+    def _check_reserved(self, budget: str, entry: BalanceInput, path: Path) -> None:
+        """Report what is set aside where nothing can be, or more than is held."""
+        plan = self._known.plan
+        if entry.reserved is not None and not plan.budgets[budget][1].reserved_from:
+            message = f"nothing is set aside for budget `{budget}`"
+            self._problems.report("CL611", message, (*path, "reserved"), help="it has no `reserved_from`")
+        if entry.set_aside and budget not in plan.stages.shares:
+            message = f"budget `{budget}` sets nothing aside"
+            advice = "no budget is reserved from it"
+            self._problems.report("CL611", message, (*path, "set_aside"), help=advice)
+        elif entry.set_aside and entry.set_aside > (entry.held or ZERO):
+            message = "`set_aside` is part of `held`, and must not be more than that"
+            self._problems.report("CL611", message, (*path, "set_aside"))
 
     def _used(self, entry: BalanceInput, now: datetime | None) -> Decimal:
         if isinstance(entry.used, Decimal):

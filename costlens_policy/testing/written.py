@@ -93,6 +93,8 @@ def _balance(budget: str, key: str, balance: Balance) -> dict[str, Any]:
         "recent": dict(balance.recent) or None,
         "approvals": [_approval(item) for item in balance.approvals] or None,
         "earlier": list(balance.earlier) or None,
+        "set_aside": balance.set_aside or None,
+        "reserved": balance.reserved,
     }
     return found | {name: value for name, value in more.items() if value is not None}
 

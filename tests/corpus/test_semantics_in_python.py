@@ -130,6 +130,49 @@ def test_s_hld_6_what_cannot_be_held_for_less(tmp_path: Path) -> None:
             load(changed(tmp_path, "holds", holds=head + budget % (unit, window)))
 
 
+def test_s_rsv_5_what_cannot_be_reserved(tmp_path: Path) -> None:
+    head = HEAD.replace("plain", "reserved")
+    whole = "  - {id: whole, hard_limit_usd: 9, window: %s}\n"
+    share = "  - {id: share, hard_limit_%s: 3, reserved_from: %s, window: {lifetime: true}%s}\n"
+    day = whole % "{calendar: day}"
+    load(
+        changed(tmp_path, "reserved", reserved=f"{head}budgets:\n{day}{share % ('usd', 'whole', ', reserved_for: 5m')}")
+    )
+    spare = "  - {id: spare, hard_limit_usd: 9, overflow: whole, window: {calendar: day}}\n"
+    for budgets, problem in (
+        (day + share % ("usd", "hole", ""), "did you mean `whole`"),
+        (day + share % ("tokens", "whole", ""), "counts another unit"),
+        (day + share % ("runs", "whole", ""), "calls add up to"),
+        (day + share % ("usd", "whole", ", shadow: true"), "`shadow`"),
+        (day + share % ("usd", "whole", ", overflow: whole"), "`overflow`"),
+        (day + share % ("usd", "whole", ", reserved_for: 40d"), "31d"),
+        (day + share.replace("reserved_from: %s", "reserved_for: %s") % ("usd", "5m", ""), "beside `reserved_from`"),
+        (whole % "{per_call: true}" + share % ("usd", "whole", ""), "limits each call by itself"),
+        (day + spare + share % ("usd", "whole", ""), "has an overflow or is one"),
+        (share % ("usd", "share", ""), "reserved from itself"),
+        (
+            share % ("usd", "other", "") + (share % ("usd", "share", "")).replace("id: share", "id: other"),
+            "in a circle",
+        ),
+    ):
+        with pytest.raises(PolicyError, match=problem):
+            load(changed(tmp_path, "reserved", reserved=f"{head}budgets:\n{budgets}"))
+
+
+def test_s_rsv_6_what_a_decision_lists() -> None:
+    engine, request = engine_of(SETS / "reserved"), {"prompt_tokens": 1000, "run": "fix/search"}
+    whole, share = ("reserved/run", "fix"), ("reserved/share", "fix/search")
+    first = engine.decide(request, now=NOW, balances={whole: Balance(Decimal(1), Decimal(3), set_aside=Decimal(2))})
+    seen = {item["budget"]: item for item in first.to_dict()["balances"]}
+    assert (seen[whole[0]]["set_aside"], seen[whole[0]]["begins"]) == ("2", "3")
+    assert not {"set_aside", "own", "begins"} & seen[share[0]].keys()
+    held = Balance(Decimal(1), Decimal(4), set_aside=Decimal(4))
+    again = engine.decide(request, now=NOW, balances={whole: held, share: Balance(reserved=Decimal(3))})
+    seen = {item["budget"]: item for item in again.to_dict()["balances"]}
+    assert (seen[whole[0]]["set_aside"], seen[whole[0]]["own"]) == ("4", "3")
+    assert "begins" not in seen[whole[0]]
+
+
 @pytest.mark.parametrize(
     "known", [(20, Decimal("-0.1")), (20, Decimal("1.1")), (-1, Decimal(1)), (True + 0.5, Decimal(1))]
 )

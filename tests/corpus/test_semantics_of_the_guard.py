@@ -13,7 +13,16 @@ from typing import Any
 
 import pytest
 
-from costlens_policy import ApprovalNeededError, DeniedError, Guard, LivePolicies, RunEndedError, RunLimitError, run
+from costlens_policy import (
+    ApprovalNeededError,
+    DeniedError,
+    Guard,
+    LivePolicies,
+    RunEndedError,
+    RunLimitError,
+    ShareRefusedError,
+    run,
+)
 from costlens_policy.engine.decide import decide
 from costlens_policy.guard import GuardError, reserving
 from costlens_policy.ledger import Adjustment, CallConflictError, Entry, EntryQuery, MemoryStore, Refused, decimal_of
@@ -586,6 +595,63 @@ def test_s_run_3_the_end_of_a_run(world: World) -> None:
     with pytest.raises(RunEndedError, match="`nightly` has ended"):
         here.call({**REQUEST, "run": "nightly/search"})
     assert held.settle(USAGE).recorded
+
+
+RESERVED = """
+budgets:
+  - {id: whole, scope: 'runAt(request.?run.orValue(""), 1)', hard_limit_requests: 5, window: {lifetime: true}}
+  - id: share
+    when: runDepth(request.?run.orValue("")) > 1
+    scope: runAt(request.?run.orValue(""), 2)
+    hard_limit_requests: 3
+    reserved_from: whole
+    reserved_for: 10m
+    window: {lifetime: true}
+"""
+
+
+def standing(guard: Guard) -> dict[str, tuple[int, ...]]:
+    """Return what each scope key has used, holds, and has set aside."""
+    shown = guard.spend()
+    return {line.key: (int(line.used), int(line.held), int(line.set_aside)) for line in shown}
+
+
+def test_s_rsv_7_calls_draw_on_what_is_set_aside(world: World) -> None:
+    guard = world.guard(RESERVED)
+    calls = [guard.call({**REQUEST, "run": "n/a"}) for _ in range(2)]
+    assert standing(guard)["n"] == (0, 3, 1)
+    with pytest.raises(ShareRefusedError, match="2 requests to set aside") as refused:
+        guard.call({**REQUEST, "run": "n/b"})
+    said = refused.value
+    assert (said.share, said.share_key, said.budget, said.key) == ("p/share", "n/b", "p/whole", "n")
+    assert (said.used, said.held, said.set_aside, said.limit) == (0, 3, 1, 5)
+    calls[0].settle(USAGE)
+    calls[1].release()
+    assert standing(guard)["n"] == (1, 2, 2)
+    for _ in range(2):
+        guard.call({**REQUEST, "run": "n"})
+    with pytest.raises(RunLimitError, match=r"2 requests of it set aside"):
+        guard.call({**REQUEST, "run": "n"})
+    for _ in range(2):
+        guard.call({**REQUEST, "run": "n/a"})
+    assert standing(guard)["n"] == (1, 4, 0)
+
+
+def test_s_rsv_8_what_is_left_is_free_again(world: World) -> None:
+    guard = world.guard(RESERVED)
+    with guard.run("n"), guard.run("a"):
+        held = guard.call(REQUEST)
+        assert standing(guard)["n"] == (0, 3, 2)
+    with pytest.raises(RunEndedError):
+        guard.call({**REQUEST, "run": "n/a"})
+    assert standing(guard)["n"] == (0, 1, 0)
+    held.settle(USAGE)
+    assert standing(guard)["n"] == (1, 0, 0)
+    guard.call({**REQUEST, "run": "m/a"}, lease=timedelta(minutes=1)).settle(USAGE)
+    world.clock.now += timedelta(minutes=9)
+    assert standing(guard)["m"] == (1, 2, 2)
+    world.clock.now += timedelta(minutes=2)
+    assert standing(guard)["m"] == (1, 0, 0)
 
 
 def test_s_grd_25_what_a_refusal_states(world: World) -> None:

@@ -14,7 +14,7 @@ from costlens_policy.quantiles import CallKind, Measured
 __all__ = ["BUDGETS", "COUNTS", "WITHIN", "balances", "budget_texts", "measures", "policy_texts", "requests"]
 
 MODELS: Final = ("nano", "mini", "large", "mini-latest", "nobody")
-BUDGETS: Final = ("day", "mine", "tokens", "weighted", "spare", "last")
+BUDGETS: Final = ("day", "mine", "tokens", "weighted", "spare", "last", "share", "inner")
 
 _CONDITIONS: Final = (
     'request.task == "chat"', 'request.user != "eve"', "has(request.team)", 'request.metadata["n"] > 1',
@@ -117,7 +117,7 @@ def budget_texts(draw: st.DrawFn) -> list[dict[str, Any]]:
         st.lists(st.sampled_from([day, mine, tokens, weighted]), max_size=3, unique_by=lambda item: item["id"])
     )
     if not budgets or draw(st.booleans()):
-        return budgets
+        return draw(_with_shares(budgets))
     spare = {
         "id": "spare",
         **hold,
@@ -132,6 +132,29 @@ def budget_texts(draw: st.DrawFn) -> list[dict[str, Any]]:
     last = {"id": "last", "hard_limit_requests": draw(st.integers(0, 2)), "window": {"lifetime": True}}
     chosen = draw(st.lists(st.sampled_from(budgets), min_size=1, unique_by=lambda item: item["id"]))
     return [*({**item, "overflow": "spare"} if item in chosen else item for item in budgets), spare, last]
+
+
+@st.composite
+def _with_shares(draw: st.DrawFn, budgets: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return budgets with some that are reserved from one of them, one after the other or side by side."""
+    whole = [budget["id"] for budget in budgets if budget["id"] in ("day", "mine")]
+    if not whole or draw(st.booleans()):
+        return budgets
+    share = {
+        "id": "share",
+        "scope": draw(st.sampled_from(["request.user", '""', "model.name"])),
+        "hard_limit_usd": draw(st.sampled_from([0.002, 0.5, 'request.user == "vip" ? 0.9 : 0.003'])),
+        "reserved_from": whole[0],
+        "window": {"lifetime": True},
+    }
+    inner = {
+        "id": "inner",
+        "when": draw(_condition(_OF_MODELS)),
+        "hard_limit_usd": draw(st.sampled_from([0.001, 0.3])),
+        "reserved_from": draw(st.sampled_from([whole[0], "share"])),
+        "window": {"lifetime": True},
+    }
+    return draw(st.permutations([*budgets, share, inner][: len(budgets) + draw(st.integers(1, 2))]))
 
 
 def _outcome() -> st.SearchStrategy[dict[str, Any]]:
@@ -267,5 +290,8 @@ def balances() -> st.SearchStrategy[dict[tuple[str, str], Balance]]:
     """Return states of some budgets."""
     keys = st.tuples(st.sampled_from([f"p0/{budget}" for budget in BUDGETS]), st.sampled_from(["", "vip", "eve"]))
     earlier = st.just(()) | st.lists(_AMOUNT, max_size=3).map(tuple)
-    states = st.builds(Balance, _AMOUNT, _AMOUNT | st.just(Decimal(0)), earlier=earlier)
+    nothing = st.just(Decimal(0))
+    states = st.builds(
+        Balance, _AMOUNT, _AMOUNT | nothing, earlier=earlier, set_aside=nothing | _AMOUNT, reserved=st.none() | _AMOUNT
+    )
     return st.dictionaries(keys, states, max_size=4)

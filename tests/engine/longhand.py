@@ -29,7 +29,7 @@ from costlens_policy.compiler.rules import (
 from costlens_policy.compiler.thresholds import BurnRate, Forecast, Outlook
 from costlens_policy.engine import budgets, decide, preparation, request, routes
 from costlens_policy.engine.access import refused_model
-from costlens_policy.engine.budgets import BudgetStage, Ratios
+from costlens_policy.engine.budgets import AppliedBudget, BudgetStage, Ratios
 from costlens_policy.engine.candidate import Candidate, Prepared, obstacle
 from costlens_policy.engine.context import Context
 from costlens_policy.engine.facts import Exclusion
@@ -70,6 +70,8 @@ def longhand() -> Iterator[None]:
             (Candidate, "weighed", _weighed),
             (BudgetStage, "_ratios", _ratios),
             (budgets, "held", _held),
+            (AppliedBudget, "give", _give),
+            (AppliedBudget, "reached", _reached),
             (routes._Choice, "_within", _within),
             (preparation.Preparations, "_with_caches", _with_caches),
             (decide, "decide_route", _first_route),
@@ -175,6 +177,28 @@ def _held(step: BudgetStep, costs: Any, call: Decimal) -> Decimal | None:
     prompt = Fraction(min(costs.ratios._sure(step.measure), call))
     exact = max(Fraction(call) * Fraction(costs.ratios[step.id]), prompt) * units
     return Decimal(-(-exact.numerator // exact.denominator)).scaleb(-step.measure.digits)
+
+
+def _give(whole: AppliedBudget, shares: Sequence[AppliedBudget]) -> None:
+    """Remember which budgets are reserved from this one, and ask for each call what that comes to."""
+    whole.own = sum((share.balance.reserved or Decimal(0) for share in shares), Decimal(0))
+    whole.waiting = tuple((_rest(share), share) for share in shares if share.balance.reserved is None)
+    whole.taken = whole.balance.used + whole.balance.held - min(whole.own, whole.balance.held)
+    whole.room = Decimal("-Infinity")
+
+
+def _rest(share: AppliedBudget) -> Decimal:
+    """Return what a scope key may still use: what it has set aside itself, it may."""
+    balance = share.balance
+    return max(share.limit - balance.used - max(balance.held - balance.set_aside, Decimal(0)), Decimal(0))
+
+
+def _reached(whole: AppliedBudget, takes: Decimal) -> Decimal:
+    """Take what S-RSV-1 and S-RSV-2 say."""
+    wanted = [rest for rest, _ in whole.waiting]
+    if len(wanted) == 1:
+        return whole.taken + max(takes, wanted[0])
+    return whole.taken + takes + sum((rest - takes for rest in wanted if rest > takes), Decimal(0))
 
 
 def _with_caches(

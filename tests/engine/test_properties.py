@@ -21,6 +21,7 @@ from costlens_policy import Balance, Decision, Engine, PolicyError, RequestError
 from costlens_policy.compiler.rules import AccessStep
 from costlens_policy.engine.context import Context
 from costlens_policy.engine.record import RuleOutcome, outcomes_of
+from costlens_policy.engine.states import balance_of
 from costlens_policy.expressions.runtime import CelError
 from costlens_policy.schema import schema_texts
 from tests.engine.conftest import CATALOGUE, HEAD, POLICY_SET
@@ -117,10 +118,7 @@ def test_a_decision_can_be_made_again_from_its_own_json(
 ) -> None:
     engine = engine_with({**policy, "budgets": budgets})
     first = decided(engine, request, states).to_dict()
-    read = {
-        (item["budget"], item["key"]): Balance(Decimal(item["used"]), Decimal(item["held"]))
-        for item in first["balances_read"]
-    }
+    read = {(item["budget"], item["key"]): balance_of(item) for item in first["balances_read"]}
     again = json.loads(json.dumps(first["request"]))
     assert engine.decide(again, balances=read, now=NOW).to_dict() == first
 

@@ -461,7 +461,7 @@ def test_a_charge_that_is_released_while_it_is_written_stays_a_charge():
     store.inner.charge = failing
     raises_unavailable(link, lambda _: None)
     timer.seconds += 2
-    ((_, used, held, _),) = link.ask(lambda store: store.balances([account], now))
+    ((_, used, held, *_),) = link.ask(lambda store: store.balances([account], now))
     assert (used, held) == (11, 0)
 
 

@@ -72,8 +72,8 @@ __all__ = ["command"]
     "balances_path",
     metavar="FILE",
     type=click.Path(allow_dash=True),
-    help="State of the budgets: a list of `budget`, `key`, `used`, `held`, `override`, `topup`, `started_at` and"
-    " `earlier`.",
+    help="State of the budgets: a list of `budget`, `key`, `used`, `held`, `override`, `topup`, `started_at`,"
+    " `earlier`, `set_aside` and `reserved`.",
 )
 @click.option(
     "--from-log",

@@ -90,7 +90,17 @@ def _row(kill: Kill | None) -> Any:
     if kill is None:
         return None
     balances = [
-        [*place, item.used, item.held, item.override, item.topup, item.started_at, item.earlier]
+        [
+            *place,
+            item.used,
+            item.held,
+            item.override,
+            item.topup,
+            item.started_at,
+            item.earlier,
+            item.set_aside,
+            item.reserved,
+        ]
         for place, item in kill.situation.balances.items()
     ]
     return [kill.situation.request, balances, kill.situation.now, kill.expect, kill.shown, kill.before, kill.after]
@@ -105,9 +115,16 @@ def _kill(row: Any) -> Kill | None:
 
 
 def _state(
-    used: Decimal, held: Decimal, override: Any = None, topup: Any = ZERO, started_at: Any = None, earlier: Any = ()
+    used: Decimal,
+    held: Decimal,
+    override: Any = None,
+    topup: Any = ZERO,
+    started_at: Any = None,
+    earlier: Any = (),
+    set_aside: Any = ZERO,
+    reserved: Any = None,
 ) -> Balance:
-    return Balance(used, held, override, topup, started_at, earlier=tuple(earlier))
+    return Balance(used, held, override, topup, started_at, (), (), tuple(earlier), set_aside, reserved)
 
 
 _TIME: Final = "\0time"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 from typing import Any, Final, NamedTuple
@@ -38,6 +38,8 @@ class Row:
             "held": plain(spend.held),
             "limit": _text(spend.limit),
             "carried": plain(spend.carried),
+            "set_aside": plain(spend.set_aside),
+            "reserved": _text(spend.reserved),
             "left": _text(spend.left),
             "used_ratio": _text(spend.used_ratio),
             "used_per_day": _text(ahead.used_per_day),
@@ -114,12 +116,21 @@ def _columns(rows: list[Row], now: datetime) -> list[_Column]:
         _Column("", [_percent(spend) for spend in spends], 7),
         _Column("used", [Text(shown(spend.used, spend.unit)) for spend in spends]),
         _Column("held", [_amount(spend.held or None, spend.unit) for spend in spends], 5),
+        *_share_columns(spends),
         _Column("left", [_amount(spend.left, spend.unit) for spend in spends]),
         _Column("limit", [Text(_limit(spend)) for spend in spends], 4),
         _Column("a day", [_amount(row.forecast.used_per_day or None, row.spend.unit) for row in rows], 1),
         _Column("lasts", [_lasts(row, now) for row in rows], 3),
         _Column("resets in", [Text(_resets(spend, now)) for spend in spends], 6),
     ]
+
+
+def _share_columns(spends: list[Spend]) -> Iterator[_Column]:
+    """Yield what of the holds is set aside for others, and what is set aside elsewhere, where there is any."""
+    if any(spend.set_aside for spend in spends):
+        yield _Column("set aside", [_amount(spend.set_aside or None, spend.unit) for spend in spends], 5)
+    if any(spend.reserved is not None for spend in spends):
+        yield _Column("reserved", [_amount(spend.reserved, spend.unit) for spend in spends], 5)
 
 
 def _name(spend: Spend) -> str:
