@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
 from costlens_policy import DeniedError, Guard
+from costlens_policy.carry_over import CarryOver
 from costlens_policy.ledger import Account, Adjustment, MemoryStore, open_ledger
 from costlens_policy.ledger.amounts import amount_of
+from costlens_policy.ledger.laws.carrying import broken_rules
 from costlens_policy.periods import schedule_of
 from tests.guard.company import REQUEST, Breakable, Clock, Timer
 
@@ -224,3 +227,24 @@ def test_a_limit_that_is_worked_out_from_the_request(guard_of, clock):
         assert abs(seen.carried - (limit - Decimal("0.001")) * Decimal("0.333333")) < Decimal("1e-15")
         call.release()
         spend(guard)
+
+
+def test_a_crowd_of_guards_whose_clocks_differ_by_days(guard_of, clock):
+    """Each has its day, and spends until it is refused; then the days are held to the rule."""
+    guards = []
+    for day in (0, 1, 2, 0, 1, 2):
+        own = Clock()
+        own.move(days=day)
+        guards.append(guard_of(TEAM % "share: 1, periods: 2, since: 2026-05-10T00:00:00Z", clock=own))
+
+    def spend_all(guard):
+        for _ in range(15):
+            with contextlib.suppress(DeniedError):
+                spend(guard)
+
+    with ThreadPoolExecutor(len(guards)) as pool:
+        list(pool.map(spend_all, guards))
+    taken = {day: amount_of(state(guards[day])[0], "usd") for day in range(3)}
+    rule = CarryOver(Decimal(1), None, 2, None)
+    assert broken_rules(rule, amount_of(Decimal("0.01"), "usd"), taken) == {}, taken
+    assert sum(taken.values()) > amount_of(Decimal("0.025"), "usd"), "and nearly all of it is spent"
