@@ -427,9 +427,10 @@ def _rule(carry: Carry | None) -> tuple[Mapping[str, Any], ...]:
 
 @lru_cache(maxsize=4096)
 def _rule_of(carry: Carry) -> Mapping[str, Any]:
-    rule, periods = carry.rule, [window.period for window in carry.windows]
+    rule = carry.rule
     return {
-        "windows": [(period.id, micros_or_none(period.resets_at)) for period in periods],
+        "windows": [window.name for window in carry.windows],
+        "ends": [micros_or_none(window.period.resets_at) for window in carry.windows],
         "place": carry.place + 1,
         "counting": carry.counting,
         "share": str(rule.share),

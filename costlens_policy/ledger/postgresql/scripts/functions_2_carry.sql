@@ -1,33 +1,36 @@
--- Carrying over; see `carrying.py`. A rule is an object: `windows`, each an array of the id of its period and the end of that, the latest
--- first; `place`, that of the line's own window, the first of all being 1; `counting`, how many count even if nothing was used in them;
+-- Carrying over; see `carrying.py`. A rule is an object: `windows`, the names of accounts, the latest first; `ends`, when the period of each
+-- ends; `place`, that of the line's own window, the first of all being 1; `counting`, how many count even if nothing was used in them;
 -- `share`, `most` and `periods`. It is the sixth value of a line that carries over.
+--
+-- Accounts are looked up one by one: a join could become a walk through all of them.
 
--- The accounts of the windows of a line: their names, the earliest first, which is the order in which accounts are locked.
-CREATE OR REPLACE FUNCTION @ledger.windows_of(line jsonb) RETURNS TABLE (place integer, name text)
-LANGUAGE sql IMMUTABLE AS $$
-    SELECT w.place, concat_ws(chr(31), line->0->>1, w.value->>0, line->0->>3, line->0->>2)
-    FROM jsonb_array_elements(line->5->'windows') WITH ORDINALITY AS w (value, place) ORDER BY w.place DESC
-$$;
-
--- Free for good what has expired in windows of a line, those from one place to another.
+-- Free for good what has expired in windows of a line, those from one place to another: the earliest first, which is the order of names.
 CREATE OR REPLACE FUNCTION @ledger.free_windows(line jsonb, now bigint, first_place integer, last_place integer) RETURNS void
 LANGUAGE plpgsql AS $$
-DECLARE
-    expired text;
 BEGIN
-    FOR expired IN SELECT a.name FROM @ledger.windows_of(line) AS w JOIN @ledger.accounts AS a ON a.name = w.name COLLATE "C"
-        WHERE w.place BETWEEN first_place AND last_place AND a.next_end <= now / 1000000 ORDER BY a.name
-    LOOP
-        PERFORM @ledger.touched(jsonb_build_array(expired), now);
+    FOR place IN REVERSE least(last_place, jsonb_array_length(line->5->'windows')) .. first_place LOOP
+        IF EXISTS (SELECT 1 FROM @ledger.accounts WHERE name = line->5->'windows'->>(place - 1) AND next_end <= now / 1000000) THEN
+            PERFORM @ledger.touched(jsonb_build_array(line->5->'windows'->(place - 1)), now);
+        END IF;
     END LOOP;
 END $$;
 
--- What each window of a line has used and holds, NULL for one of which nothing is on record, and whether something that has expired is held in one.
+-- What each window of a line has used and holds, NULL for one of which nothing is on record, and whether something that has expired is
+-- held in one.
 CREATE OR REPLACE FUNCTION @ledger.taken(line jsonb, now bigint, OUT taken numeric[], OUT expired boolean)
-LANGUAGE sql AS $$
-    SELECT array_agg(a.used + a.held ORDER BY w.place), coalesce(bool_or(a.next_end <= now / 1000000), false)
-    FROM @ledger.windows_of(line) AS w LEFT JOIN @ledger.accounts AS a ON a.name = w.name COLLATE "C"
-$$;
+LANGUAGE plpgsql AS $$
+DECLARE
+    of_name text;
+    amount numeric;
+    ends_at bigint;
+BEGIN
+    expired := false;
+    FOR of_name IN SELECT value FROM jsonb_array_elements_text(line->5->'windows') LOOP
+        SELECT used + held, next_end INTO amount, ends_at FROM @ledger.accounts WHERE name = of_name;
+        taken := array_append(taken, amount);
+        expired := expired OR coalesce(ends_at <= now / 1000000, false);
+    END LOOP;
+END $$;
 
 -- The place of the oldest window that counts for the one at a place, that place itself where none does: where anything was used or, if
 -- `on_record` says so, where anything was ever held.
@@ -98,8 +101,8 @@ BEGIN
         SELECT g.place, g.value->>0 AS kind, (g.value->>1)::numeric AS amount, (g.value->>2)::bigint AS until, g.value->>3 AS period
         FROM @ledger.grants AS k, jsonb_array_elements(k.grants) WITH ORDINALITY AS g (value, place) WHERE k.scope = line->>1
     ), windows AS (
-        SELECT w.place, w.value->>0 AS period, (w.value->>1)::bigint AS ends_at
-        FROM jsonb_array_elements(rule->'windows') WITH ORDINALITY AS w (value, place)
+        SELECT w.place, split_part(w.name, chr(31), 2) AS period, (rule->'ends'->>(w.place::integer - 1))::bigint AS ends_at
+        FROM jsonb_array_elements_text(rule->'windows') WITH ORDINALITY AS w (name, place)
     )
     SELECT array_agg(EXISTS (SELECT 1 FROM granted AS g WHERE g.kind = 'override' AND w.ends_at <= g.until
                 AND coalesce(nullif(g.period, '')::bigint < w.ends_at, true)) ORDER BY w.place),
