@@ -58,4 +58,4 @@ def test_many_amounts_are_carried_over() -> None:
     summed = summed_calls([columns.close()], ZoneInfo("UTC"), None)
     assert summed.height == 1
     totals = summarize(Read("the log", summed, ("model",)), Settings(by=("model",))).totals
-    assert totals.cost == 20_000 * Decimal("0.999999999999999999999999999999")
+    assert totals.cost == Decimal("19999.99999999999999999999999998")
