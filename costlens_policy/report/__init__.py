@@ -17,10 +17,21 @@ from costlens_policy.report.traffic import Extras, TrafficSource, report_on
 
 if TYPE_CHECKING:
     from costlens_policy.report.html import as_html
+    from costlens_policy.report.parts.arrow import report_arrow
+    from costlens_policy.report.parts.ray import report_ray
+    from costlens_policy.report.parts.spark import report_spark
 
 __all__ = [
     "DIMENSIONS", "CallQuery", "Extras", "LedgerSource", "Prices", "Read", "Report", "ReportError", "Settings",
-    "TrafficSource", "as_html", "report_on", "summarize",
+    "TrafficSource", "as_html", "report_arrow", "report_on", "report_ray", "report_spark", "summarize",
 ]  # fmt: skip
 
-__getattr__ = on_demand(__name__, {"as_html": "costlens_policy.report.html"})
+__getattr__ = on_demand(
+    __name__,
+    {
+        "as_html": "costlens_policy.report.html",
+        "report_arrow": "costlens_policy.report.parts.arrow",
+        "report_ray": "costlens_policy.report.parts.ray",
+        "report_spark": "costlens_policy.report.parts.spark",
+    },
+)

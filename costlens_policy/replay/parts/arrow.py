@@ -19,7 +19,7 @@ from costlens_policy.replay.settings import Settings
 from costlens_policy.replay.traffic.mapping import ColumnMapping
 from costlens_policy.replay.traffic.row import TrafficError
 
-__all__ = ["replay_arrow"]
+__all__ = ["frames_in", "replay_arrow"]
 
 
 def replay_arrow(
@@ -38,7 +38,7 @@ def replay_arrow(
     Raises ``TrafficError`` for columns that are not as the mapping needs them, and for traffic of texts, outcomes or
     prefixes, which only ``replay_files`` replays.
     """
-    frames = _frames(batches)
+    frames = frames_in(batches)
     first = next(frames, None)
     if first is None:
         raise TrafficError("the data has no rows")
@@ -48,7 +48,7 @@ def replay_arrow(
     return gather(task, found)
 
 
-def _frames(batches: ArrowStream | Iterable[ArrowStream]) -> Iterator[pl.DataFrame]:
+def frames_in(batches: ArrowStream | Iterable[ArrowStream]) -> Iterator[pl.DataFrame]:
     """Yield frames. A reader hands out its batches by itself; what is a table as a whole is one."""
     whole = hasattr(batches, "__arrow_c_stream__") and not hasattr(batches, "__next__")
     each = [cast(ArrowStream, batches)] if whole else cast(Iterable[ArrowStream], batches)

@@ -50,7 +50,9 @@ def gather(task: Task, outcomes: Iterable[tuple[int, str]]) -> Result:
 
 
 def _add_report(reader: RowReader, state: State, report: dict[str, Any]) -> int:
-    """Take over what a reader noted and left out; return how many rows it passed on."""
+    """Take over what a reader noted and left out; return how many rows it passed on. Raises ``TrafficError``."""
+    if "problem" in report:
+        raise TrafficError(report["problem"])
     for name in COUNTERS:
         setattr(reader, name, getattr(reader, name) + report["counted"][name])
     reader.notes[:] = dict.fromkeys((*reader.notes, *report["notes"]))

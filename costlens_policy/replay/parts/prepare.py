@@ -18,26 +18,30 @@ from costlens_policy.replay.traffic.recognition import MASK
 from costlens_policy.replay.traffic.row import Reject, TrafficError
 from costlens_policy.replay.traffic.sources import RawRow
 
-__all__ = ["COUNTERS", "frames_of", "prepare"]
+__all__ = ["COUNTERS", "MOST_REJECTS", "frames_of", "prepare"]
 
 COUNTERS: Final = (
     "zoneless", "timeless", "early", "silent", "assumed", "dropped", "beyond", "contradicted",
 )  # fmt: skip
 """What a reader counts, and its notes are made of."""
-_MOST_REJECTS: Final = 10_000
+MOST_REJECTS: Final = 10_000
 """As many rows that were left out go with the report of a worker; more are counted."""
 
 
 def prepare(task: Task, batches: Iterable[ArrowStream]) -> Iterator[pl.DataFrame]:
     """Yield the rows of a worker as columns of ``task.schema``, and at the end what was left out and noted.
 
-    Raises ``TrafficError`` for columns that are not as the mapping needs them.
+    Columns that are not as the mapping needs them end it: the problem is reported, as engines wrap what workers raise.
     """
     worker = _Worker(task)
-    for batch in batches:
-        for frame in frames_of(batch):
-            yield worker.take(frame)
-    yield worker.report()
+    try:
+        for batch in batches:
+            for frame in frames_of(batch):
+                yield worker.take(frame)
+    except TrafficError as error:
+        yield worker.row({"problem": str(error)})
+    else:
+        yield worker.report()
 
 
 def frames_of(batch: ArrowStream) -> Iterator[pl.DataFrame]:
@@ -76,11 +80,11 @@ class _Worker:
         self._rows += frame.height
         rejects = self._fitting.rejects()
         self._rejected += len(rejects)
-        self._rejects += rejects[: _MOST_REJECTS - len(self._rejects)]
+        self._rejects += rejects[: MOST_REJECTS - len(self._rejects)]
         return self._shaped(frame).with_columns(self._task.sharing.parts_of(frame, self._task.parts).alias(PART))
 
     def report(self) -> pl.DataFrame:
-        """Return a single row, of part 0, with what was left out and noted."""
+        """Return what was left out and noted."""
         reader = self._fitting.reader
         known = {name: getattr(reader, name) for name in COUNTERS}
         found = {
@@ -89,6 +93,10 @@ class _Worker:
             "notes": reader.notes, "unread": reader.unread, "similar": reader.similar,
             "usage_notes": dict(Counter(reader.usage_notes)),
         }  # fmt: skip
+        return self.row(found)
+
+    def row(self, found: Mapping[str, Any]) -> pl.DataFrame:
+        """Return a single row, of part 0, that is a report."""
         row = pl.DataFrame({REPORT: [json.dumps(found)], PART: [0]}, schema={REPORT: pl.String, PART: pl.Int32})
         return self._shaped(row)
 

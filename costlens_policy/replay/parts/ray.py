@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from ray.data import Dataset
 
-__all__ = ["replay_ray", "with_columns"]
+__all__ = ["replay_ray", "usual_parts", "with_columns"]
 
 _BUCKET = "_bucket"
 
@@ -48,16 +48,20 @@ def replay_ray(
 
     As ``replay_spark``; a worker holds the prepared rows of a part in memory, so that more ``parts`` need less of it.
     """
-    import ray
-
-    count = parts or max(int(ray.cluster_resources().get("CPU", 1)), 1)
     dataset, columns = with_columns(dataset)
-    task = task_of(plan, mapping, settings or Settings(), "the dataset", columns, count, place)
+    task = task_of(plan, mapping, settings or Settings(), "the dataset", columns, parts or usual_parts(), place)
     prepared = dataset.map_batches(_preparing(task), batch_format="pyarrow", batch_size=BATCH).materialize()
     spread = _spread(task, prepared) if task.parts > 1 and "id" in task.mapping.columns else {}
     groups = prepared.groupby(PART, num_partitions=task.parts)
     shared = groups.map_groups(_replaying(task, spread), batch_format="pyarrow")
     return gather(task, ((row[PART], row[REPORT]) for row in shared.take_all()))
+
+
+def usual_parts() -> int:
+    """Return how many tasks the cluster runs at once."""
+    import ray
+
+    return max(int(ray.cluster_resources().get("CPU", 1)), 1)
 
 
 def with_columns(dataset: Dataset) -> tuple[Dataset, list[str]]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame
 
-__all__ = ["replay_spark"]
+__all__ = ["replay_spark", "usual_parts"]
 
 _PARTS: Final = 16
 _NAMES: Final = {"int32": "int", "int64": "bigint", "double": "double", "bool": "boolean", "string": "string"}
@@ -51,7 +51,7 @@ def replay_spark(
     Raises ``TrafficError`` as ``replay_arrow`` does, and ``MergeError`` where a session lies in several parts.
     """
     task = task_of(
-        plan, mapping, settings or Settings(), "the data frame", frame.columns, parts or _usual(frame), place
+        plan, mapping, settings or Settings(), "the data frame", frame.columns, parts or usual_parts(frame), place
     )
     prepared = frame.mapInArrow(_preparing(task), _ddl(schema_for(task.schema))).persist()
     try:
@@ -62,7 +62,7 @@ def replay_spark(
         prepared.unpersist()
 
 
-def _usual(frame: DataFrame) -> int:
+def usual_parts(frame: DataFrame) -> int:
     """Return how many tasks the session runs at once; where that is not told, as over Spark Connect, a constant."""
     try:
         return int(frame.sparkSession.sparkContext.defaultParallelism)

@@ -1,4 +1,7 @@
-"""Replay on real engines: the snippets of docs/engines.md run, and shuffled traffic gives what one machine gives."""
+"""Replays and reports on real engines: what docs/engines.md shows runs, and shuffled calls give what one machine gives.
+
+Each engine is started once, by a script that answers all questions.
+"""
 
 from __future__ import annotations
 
@@ -6,101 +9,131 @@ import json
 import os
 import re
 import subprocess
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Final
 
+import polars as pl
 import pytest
 
 from costlens_policy import load
 from costlens_policy.replay import READY, Settings, replay_files
+from costlens_policy.report import CallQuery, report_on, summarize
+from costlens_policy.report.traffic import source_of
 from tests.conftest import ROOT
 from tests.docs.walkthrough import blocks
+from tests.integration.engines.cases import BY, prices_of, replay_text, report_text, write_log
 from tests.integration.environments import installed
 from tests.replay.conftest import SET, folder_of
-from tests.replay.parts.traffic import MAPPING, POLICIES, rows_of, said
+from tests.replay.parts.traffic import MAPPING, POLICIES
 
-_PACKAGES: Final = ("polars>=2,<3", "pyspark>=4,<5", "ray[data]>=2.49,<3", "duckdb", "daft", "pyarrow", "pandas")
+_PACKAGES: Final = (
+    "polars>=2,<3", "pyspark>=4,<5", "ray[data]>=2.49,<3", "duckdb", "daft", "pyarrow", "pandas",
+    "pyiceberg[sql-sqlite]",
+)  # fmt: skip
+_SCRIPTS: Final = {
+    "in_spark": ("Spark",),
+    "in_ray": ("Ray",),
+    "in_process": ("DuckDB, Daft, Polars and Arrow readers",),
+}
+"""With the sections of the page whose snippets each runs."""
 _PAGE: Final = (ROOT / "docs/engines.md").read_text(encoding="utf-8")
+_QUESTIONS: Final = (*POLICIES, "report", "without ids")
 
 
-def _python() -> Path:
-    return installed("engines", *_PACKAGES)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("engines")
+    write_log(folder / "log.csv")
+    for name, text in POLICIES.items():
+        folder_of(folder / name, text, SET + "attributes: {team: {type: string}}\n")
+    return folder
 
 
-def _run(python: Path, script: str, *arguments: str) -> str:
+@pytest.fixture(scope="module")
+def answers(folder: Path) -> Callable[[str], dict[str, str]]:
+    @cache
+    def of(script: str) -> dict[str, str]:
+        snippets = [shown for name in _SCRIPTS[script] for shown in _snippets(name)]
+        asked = {
+            "log": str(folder / "log.csv"),
+            "folders": {name: str(folder / name) for name in POLICIES},
+            "snippets": snippets,
+        }
+        return _run(installed("engines", *_PACKAGES), script, json.dumps(asked))
+
+    return of
+
+
+def _snippets(name: str) -> list[str]:
+    section = re.split(r"^## ", _PAGE.split(f"\n## {name}\n", 1)[1], flags=re.M)[0]
+    return [block.text for block in blocks(section) if block.language == "python"]
+
+
+def _run(python: Path, script: str, asked: str) -> dict[str, str]:
     environment = {
         **os.environ, "PYTHONPATH": str(ROOT), "PYSPARK_PYTHON": str(python), "SPARK_LOCAL_IP": "127.0.0.1",
         "RAY_AUTH_MODE": "disabled", "COSTLENS_POLICY_CACHE": "off",
     }  # fmt: skip
     done = subprocess.run(
-        [python, "-c", script, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600,
-        check=False,
+        [python, "-m", f"tests.integration.engines.{script}", asked], cwd=ROOT, env=environment, capture_output=True,
+        text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    lines = [line.removeprefix("ANSWER ") for line in done.stdout.splitlines() if line.startswith("ANSWER ")]
+    return dict(json.loads(line) for line in lines)
 
 
-@pytest.mark.parametrize("name", ["Spark", "Ray", "DuckDB, Daft, Polars and Arrow readers"])
-def test_what_the_page_shows_gives_the_figures_of_one_machine(name: str) -> None:
-    section = re.split(r"^## ", _PAGE.split(f"\n## {name}\n", 1)[1], flags=re.M)[0]
-    (shown,) = (block.text for block in blocks(section) if block.language == "python")
-    rows, cost = _run(_python(), shown).split()[-2:]
-    plan = load("examples/replay/after").plan
-    alone = replay_files(plan, ["examples/replay/traffic.jsonl"], READY["plain"], Settings())
-    assert (rows, cost) == (str(alone.rows), str(alone.cost))
+@pytest.fixture(scope="module")
+def alone(folder: Path) -> dict[str, str]:
+    """What one machine answers."""
+    log = str(folder / "log.csv")
+    plans = {name: load(folder / name).plan for name in POLICIES}
+    found = {name: replay_text(replay_files(plan, [log], MAPPING, Settings())) for name, plan in plans.items()}
+    without = folder / "without.csv"
+    pl.read_csv(log, infer_schema=False).drop("id").write_csv(without)
+    for name, file in (("report", log), ("without ids", str(without))):
+        source = source_of([file], READY["plain"], BY.by, prices_of(plans["routes"]), None)
+        found[name] = report_text(summarize(source.read(CallQuery(BY.by)), BY))
+    return found
 
 
-_SHUFFLED: Final = {
-    "spark": """
-from pyspark.sql import SparkSession, functions
-from costlens_policy.replay import replay_spark
-spark = (SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
-         .config("spark.sql.session.timeZone", "America/New_York").getOrCreate())
-calls = spark.read.csv(log, header=True, inferSchema=True).orderBy(functions.rand(3)).repartition(5)
-replayed = lambda plan, parts: replay_spark(calls, plan, MAPPING, parts=parts, place="row")
-""",
-    "ray": """
-import ray
-from costlens_policy.replay import replay_ray
-ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-calls = ray.data.read_csv(log).random_shuffle(seed=3).repartition(5).materialize()
-replayed = lambda plan, parts: replay_ray(calls, plan, MAPPING, parts=parts, place="row")
-""",
-    "duckdb": """
-import duckdb
-from costlens_policy.replay import replay_arrow
-replayed = lambda plan, parts: replay_arrow(
-    duckdb.sql(f"select * from '{log}' order by hash(id)").fetch_record_batch(300), plan, MAPPING, place="row")
-""",
-    "daft": """
-import daft
-from costlens_policy.replay import replay_arrow
-replayed = lambda plan, parts: replay_arrow(daft.read_csv(log).to_arrow_iter(), plan, MAPPING, place="row")
-""",
-}
-_SCRIPT: Final = """
-import json, sys
-from costlens_policy import load
-from costlens_policy.replay import MergeError
-from tests.replay.parts.traffic import MAPPING, said
-log, *folders = sys.argv[1:]
-{engine}
-for folder in folders:
-    print("RESULT", json.dumps(said(replayed(load(folder).plan, 3)), default=str))
-"""
+@pytest.mark.parametrize("script", _SCRIPTS)
+def test_what_the_page_shows_gives_the_figures_of_one_machine(answers, script: str) -> None:
+    replayed = replay_files(
+        load("examples/replay/after").plan, ["examples/replay/traffic.jsonl"], READY["plain"], Settings()
+    )
+    reported = report_on(["examples/replay/traffic.jsonl"]).totals
+    shown = answers(script)["snippet"].split()
+    assert shown == list(map(str, (replayed.rows, replayed.cost, reported.requests, reported.cost)))
 
 
-@pytest.mark.parametrize("engine", _SHUFFLED)
-def test_shuffled_traffic_gives_what_one_machine_gives(engine: str, tmp_path: Path) -> None:
-    log = tmp_path / "log.csv"
-    rows = rows_of(1500)
-    lines = [",".join("" if value is None else str(value) for value in row.values()) for row in rows]
-    log.write_text("\n".join([",".join(rows[0]), *lines]) + "\n")
-    extra = "attributes: {team: {type: string}}\n"
-    folders = [folder_of(tmp_path / str(at), text, SET + extra) for at, text in enumerate(POLICIES.values())]
-    printed = _run(_python(), _SCRIPT.replace("{engine}", _SHUFFLED[engine]), str(log), *map(str, folders))
-    found = [json.loads(line.removeprefix("RESULT ")) for line in printed.splitlines() if line.startswith("RESULT ")]
-    assert len(found) == len(folders)
-    for folder, got in zip(folders, found, strict=True):
-        alone = replay_files(load(folder).plan, [str(log)], MAPPING, Settings())
-        assert got == json.loads(json.dumps(said(alone), default=str))
+@pytest.mark.parametrize("question", _QUESTIONS)
+@pytest.mark.parametrize("script", ["in_spark", "in_ray"])
+def test_shuffled_calls_give_what_one_machine_gives(answers, alone, folder: Path, script: str, question: str) -> None:
+    """Of two questions a worker dies on the way, and its task is run again."""
+    assert answers(script)[question] == alone[question]
+    if question in ("by team", "report"):
+        assert (folder / f"died in {question}").exists()
+
+
+def test_a_shuffled_dataset_is_read_once(answers) -> None:
+    assert answers("in_ray")["rows read"] == "1500"
+
+
+@pytest.mark.parametrize(
+    ("script", "problem"),
+    [
+        ("in_spark", "column `row` must have an integer in every row, as rows are put in order by it"),
+        ("in_ray", "`the dataset` has no column `team` for `request.team`"),
+    ],
+)
+def test_what_a_worker_refuses_is_the_error_of_one_machine(answers, script: str, problem: str) -> None:
+    assert answers(script)["problem"].startswith(problem)
+
+
+@pytest.mark.parametrize("question", (*POLICIES, "report"))
+@pytest.mark.parametrize("engine", ["duckdb", "daft", "polars", "iceberg"])
+def test_batches_in_this_process_give_what_one_machine_gives(answers, alone, engine: str, question: str) -> None:
+    assert answers("in_process")[f"{engine}: {question}"] == alone[question]
