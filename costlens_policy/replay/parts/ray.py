@@ -23,7 +23,6 @@ from costlens_policy.replay.parts.share import replay_parts
 from costlens_policy.replay.parts.task import PART, REPORT, Task, task_of
 from costlens_policy.replay.result import Result
 from costlens_policy.replay.settings import Settings
-from costlens_policy.replay.stream.tables import BATCH
 from costlens_policy.replay.traffic.mapping import ColumnMapping
 
 if TYPE_CHECKING:
@@ -50,7 +49,8 @@ def replay_ray(
     """
     dataset, columns = with_columns(dataset)
     task = task_of(plan, mapping, settings or Settings(), "the dataset", columns, parts or usual_parts(), place)
-    prepared = dataset.map_batches(_preparing(task), batch_format="pyarrow", batch_size=BATCH).materialize()
+    # blocks as they are: batches of a size would fill up a column that a block lacks
+    prepared = dataset.map_batches(_preparing(task), batch_format="pyarrow", batch_size=None).materialize()
     spread = _spread(task, prepared) if task.parts > 1 and "id" in task.mapping.columns else {}
     groups = prepared.groupby(PART, num_partitions=task.parts)
     shared = groups.map_groups(_replaying(task, spread), batch_format="pyarrow")
@@ -86,7 +86,7 @@ def _spread(task: Task, prepared: Dataset) -> dict[str, int]:
     def split(table: pa.Table) -> pa.Table:
         return as_arrow(spread_ids(task, from_arrow(table)), schema_for({"id": pl.String, PART: pl.Int32}))
 
-    ids = prepared.map_batches(by_id, batch_format="pyarrow")
+    ids = prepared.map_batches(by_id, batch_format="pyarrow", batch_size=None)
     found = ids.groupby(_BUCKET, num_partitions=count).map_groups(split, batch_format="pyarrow")
     return known_spread(task, ((row["id"], row[PART]) for row in found.take(MOST_SPREAD + 1)))
 

@@ -10,7 +10,6 @@ import polars as pl
 from costlens_policy.replay import ColumnMapping
 from costlens_policy.replay.parts.ray import usual_parts, with_columns
 from costlens_policy.replay.parts.task import PART, REPORT
-from costlens_policy.replay.stream.tables import BATCH
 from costlens_policy.report.parts.gather import gather_report
 from costlens_policy.report.parts.reading import sum_part
 from costlens_policy.report.parts.task import ReportTask, report_task
@@ -46,10 +45,10 @@ def report_ray(
     task = report_task(mapping, settings, prices, baseline, "the dataset", columns, plain, place)
     if task.ids or task.whole:
         count = 1 if task.whole else parts or usual_parts()
-        marked = dataset.map_batches(_marking(task, count), batch_format="pyarrow", batch_size=BATCH)
+        marked = dataset.map_batches(_marking(task, count), batch_format="pyarrow", batch_size=None)
         summed = marked.groupby(PART, num_partitions=count).map_groups(_summing(task), batch_format="pyarrow")
     else:
-        summed = dataset.map_batches(_summing(task), batch_format="pyarrow", batch_size=BATCH)
+        summed = dataset.map_batches(_summing(task), batch_format="pyarrow", batch_size=None)
     return gather_report(task, (row[REPORT] for row in summed.iter_rows()))
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import random
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +44,16 @@ def replay_text(result: Result) -> str:
 
 
 def report_text(report: Report) -> str:
-    return repr(said_of_report(report))
+    return repr(_in_order(said_of_report(report)))
+
+
+def _in_order(value: Any) -> Any:
+    """Return a value whose text does not depend on the order in which a mapping was filled."""
+    if is_dataclass(value):
+        return type(value).__name__, [(item.name, _in_order(getattr(value, item.name))) for item in fields(value)]
+    if isinstance(value, Mapping):
+        return sorted(((str(key), _in_order(item)) for key, item in value.items()), key=itemgetter(0))
+    return [_in_order(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def answers(

@@ -51,7 +51,7 @@ def dying(marker: Path) -> Callable[[Any], Any]:
 
 def dataset_of(name: str) -> ray.data.Dataset:
     """Return the calls: as they are, or for some questions from workers that die."""
-    marker = Path(what["log"]).parent / f"died in {name}"
+    marker = Path(what["log"]).parent / f"ray died in {name}"
     if name not in ("by team", "report"):
         return calls
     return calls.map_batches(dying(marker), batch_format="pyarrow", batch_size=200)

@@ -47,7 +47,7 @@ def dying(marker: Path) -> Callable[[Iterator[Any]], Iterator[Any]]:
 
 def frame_of(name: str) -> DataFrame:
     """Return the calls: as they are, or for some questions from workers that die."""
-    marker = Path(what["log"]).parent / f"died in {name}"
+    marker = Path(what["log"]).parent / f"spark died in {name}"
     return calls.mapInArrow(dying(marker), calls.schema) if name in ("by team", "report") else calls
 
 

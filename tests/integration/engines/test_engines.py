@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 from collections.abc import Callable
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -71,14 +72,17 @@ def _snippets(name: str) -> list[str]:
     return [block.text for block in blocks(section) if block.language == "python"]
 
 
-def _run(python: Path, script: str, asked: str) -> dict[str, str]:
-    environment = {
+def _environment(python: Path) -> dict[str, str]:
+    return {
         **os.environ, "PYTHONPATH": str(ROOT), "PYSPARK_PYTHON": str(python), "SPARK_LOCAL_IP": "127.0.0.1",
         "RAY_AUTH_MODE": "disabled", "COSTLENS_POLICY_CACHE": "off",
     }  # fmt: skip
+
+
+def _run(python: Path, script: str, asked: str) -> dict[str, str]:
     done = subprocess.run(
-        [python, "-m", f"tests.integration.engines.{script}", asked], cwd=ROOT, env=environment, capture_output=True,
-        text=True, timeout=600, check=False,
+        [python, "-m", f"tests.integration.engines.{script}", asked], cwd=ROOT, env=_environment(python),
+        capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     lines = [line.removeprefix("ANSWER ") for line in done.stdout.splitlines() if line.startswith("ANSWER ")]
@@ -113,9 +117,10 @@ def test_what_the_page_shows_gives_the_figures_of_one_machine(answers, script: s
 @pytest.mark.parametrize("script", ["in_spark", "in_ray"])
 def test_shuffled_calls_give_what_one_machine_gives(answers, alone, folder: Path, script: str, question: str) -> None:
     """Of two questions a worker dies on the way, and its task is run again."""
+    engine = script.removeprefix("in_")
     assert answers(script)[question] == alone[question]
     if question in ("by team", "report"):
-        assert (folder / f"died in {question}").exists()
+        assert (folder / f"{engine} died in {question}").exists()
 
 
 def test_a_shuffled_dataset_is_read_once(answers) -> None:
@@ -133,7 +138,17 @@ def test_what_a_worker_refuses_is_the_error_of_one_machine(answers, script: str,
     assert answers(script)["problem"].startswith(problem)
 
 
-@pytest.mark.parametrize("question", (*POLICIES, "report"))
+def test_what_the_page_shows_of_beam_runs() -> None:
+    (shown,) = _snippets("Beam")
+    python = installed("beam", "apache-beam>=2.70,<3", "polars>=2,<3")
+    done = subprocess.run([python, "-c", shown], cwd=ROOT, env=_environment(python), capture_output=True, text=True,
+                          timeout=300, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows, cost = done.stdout.split()[-2:]
+    assert (int(rows), Decimal(cost)) == (4, Decimal("0.171"))
+
+
+@pytest.mark.parametrize("question", [*POLICIES, "report"])
 @pytest.mark.parametrize("engine", ["duckdb", "daft", "polars", "iceberg"])
 def test_batches_in_this_process_give_what_one_machine_gives(answers, alone, engine: str, question: str) -> None:
     assert answers("in_process")[f"{engine}: {question}"] == alone[question]
