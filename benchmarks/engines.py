@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,12 +28,17 @@ from benchmarks.section import Cell, Section, run_section
 from costlens_policy import load
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.replay import READY, Result, replay_arrow, replay_files, replay_ray, replay_spark
+from costlens_policy.replay import Settings as ReplaySettings
 from costlens_policy.report import Prices, Report, Settings, report_arrow, report_on, report_ray, report_spark
+from costlens_policy.report.export import export_report
 
 __all__ = ["section"]
 
 _ROWS: Final = {False: 2_000_000, True: 200_000}
 _FEW: Final = 20_000
+_BILLION: Final = 10**9
+_CLUSTER: Final = 64
+"""Cores of the cluster that docs/engines.md plans with."""
 _WORKERS: Final = 2
 _PYTHON: Final = Path(__file__).parent.parent / "build" / "engines" / "bin" / "python"
 _CALLS: Final = READY["plain"].with_columns({}, {"model": "large"})
@@ -84,7 +89,7 @@ def _files() -> _Frames:
 _ONE: Final = "files"
 _CONTESTANTS: Final = {
     _ONE: _Contestant(
-        _files, lambda files, plan: replay_files(plan, files, MAPPING),
+        _files, lambda files, plan: replay_files(plan, files, MAPPING, ReplaySettings()),
         lambda files, prices: report_on(files, mapping=_CALLS, settings=_BY, prices=prices),
     ),
     "arrow": _Contestant(
@@ -174,21 +179,16 @@ def _measure(name: str, folder: Path) -> dict[str, Any]:
     workers = [peak for process, peak in peaks if process.startswith(("python", "ray::"))]
     return found | {
         "worker": max(workers, default=own), "all": own + sum(peak for _, peak in peaks), "workers": len(workers),
-        "replayed": _digest(_said(replayed)), "reported": _digest(_told(reported)),
+        "replayed": _digest(replayed.to_dict()),
+        "reported": _digest(export_report(reported)),
     }  # fmt: skip
 
 
-def _said(result: Result) -> dict[str, Any]:
-    beside = ("files", "notes", "rejects", "shared_decisions", "by_rows")
-    return {name: value for name, value in result.to_dict().items() if name not in beside}
-
-
-def _told(report: Report) -> dict[str, Any]:
-    return {item.name: getattr(report, item.name) for item in fields(report) if item.name not in ("source", "notes")}
-
-
 def _digest(found: dict[str, Any]) -> str:
-    return hashlib.sha256(repr(found).encode()).hexdigest()
+    """Return what tells figures from others; notes and names differ by who has read the calls."""
+    beside = ("files", "notes", "rejects", "shared_decisions", "by_rows", "source")
+    figures = {name: value for name, value in found.items() if name not in beside}
+    return hashlib.sha256(json.dumps(figures, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def section(*, quick: bool) -> Section:
@@ -212,11 +212,24 @@ def section(*, quick: bool) -> Section:
                 measured["start"], measured["workers"], measured["worker"] // 1024, measured["all"] // 1024,
                 "yes" if measured[digest] == ours[digest] else "NO",
             ))  # fmt: skip
+    notes += _plan(rows, found)
     columns = (
         "", "rows/s", "times the file's", "start s", "worker processes", "largest MiB", "all MiB", "equal results",
     )  # fmt: skip
     title = f"{rows:,} calls of 5,000 sessions, routes and caches, by the clock; reports by model, team and task"
     return Section("engines", title, columns, tuple(table), tuple(notes))
+
+
+def _plan(rows: int, found: dict[str, dict[str, Any] | str]) -> Iterator[str]:
+    """Yield what a billion calls take at the rates that were measured, if more cores are that much faster."""
+    for key in ("spark", "ray"):
+        measured = found[key]
+        if not isinstance(measured, str):
+            hours = {work: _BILLION / rows * measured[work] * _WORKERS / 3600 for work in ("replay", "report")}
+            yield f"a billion calls by {_TITLES[key]}: " + ", ".join(
+                f"{work} {spent:.1f} core hours, {spent * 60 / _CLUSTER:.0f} minutes of {_CLUSTER} cores"
+                for work, spent in hours.items()
+            )
 
 
 def _run(name: str, folder: Path) -> dict[str, Any] | str:

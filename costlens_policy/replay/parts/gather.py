@@ -27,8 +27,7 @@ def gather(task: Task, outcomes: Iterable[tuple[int, str]]) -> Result:
     row that was read has been replayed.
     """
     parts: dict[int, dict[str, Any]] = {}
-    reader = RowReader(task.mapping, task.plan, task.settings.start, ids=None, files=(task.name,))
-    state, read = State(task.job), 0
+    reader, state, read = task.reader(), State(task.job), 0
     for part, text in outcomes:
         if text.startswith("{"):
             read += _add_report(reader, state, json.loads(text))

@@ -13,7 +13,7 @@ from costlens_policy.replay.columns.step import ArrowStream
 from costlens_policy.replay.parts.task import PART, REPORT, Task
 from costlens_policy.replay.stream.layout import Fitting, Layout, UnfitError
 from costlens_policy.replay.stream.tables import BATCH, RawBatch
-from costlens_policy.replay.traffic.reading import FileCheck, RowReader
+from costlens_policy.replay.traffic.reading import FileCheck
 from costlens_policy.replay.traffic.recognition import MASK
 from costlens_policy.replay.traffic.row import Reject, TrafficError
 from costlens_policy.replay.traffic.sources import RawRow
@@ -55,7 +55,7 @@ class _Worker:
 
     def __init__(self, task: Task) -> None:
         self._task = task
-        reader = RowReader(task.mapping, task.plan, task.settings.start, ids=None, files=(task.name,))
+        reader = task.reader()
         self._fitting = Fitting(reader, task.plan, task.job.attributes, (task.name,))
         self._types: Mapping[str, Any] = {}
         self._layout: Layout | None = None

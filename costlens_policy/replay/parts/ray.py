@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
@@ -23,15 +23,19 @@ from costlens_policy.replay.parts.share import replay_parts
 from costlens_policy.replay.parts.task import PART, REPORT, Task, task_of
 from costlens_policy.replay.result import Result
 from costlens_policy.replay.settings import Settings
+from costlens_policy.replay.stream.tables import BATCH
 from costlens_policy.replay.traffic.mapping import ColumnMapping
+from costlens_policy.replay.traffic.reading import RowReader
+from costlens_policy.replay.traffic.row import TrafficError
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from ray.data import Dataset
 
-__all__ = ["replay_ray", "usual_parts", "with_columns"]
+__all__ = ["by_block", "checked", "replay_ray", "usual_parts", "with_columns"]
 
-_BUCKET = "_bucket"
+_BUCKET: Final = "_bucket"
+_PROBLEM: Final = "_problem"
 
 
 def replay_ray(
@@ -49,8 +53,8 @@ def replay_ray(
     """
     dataset, columns = with_columns(dataset)
     task = task_of(plan, mapping, settings or Settings(), "the dataset", columns, parts or usual_parts(), place)
-    # blocks as they are: batches of a size would fill up a column that a block lacks
-    prepared = dataset.map_batches(_preparing(task), batch_format="pyarrow", batch_size=None).materialize()
+    checked = by_block(dataset, task.reader)
+    prepared = checked.map_batches(_preparing(task), batch_format="pyarrow", batch_size=BATCH).materialize()
     spread = _spread(task, prepared) if task.parts > 1 and "id" in task.mapping.columns else {}
     groups = prepared.groupby(PART, num_partitions=task.parts)
     shared = groups.map_groups(_replaying(task, spread), batch_format="pyarrow")
@@ -73,6 +77,31 @@ def with_columns(dataset: Dataset) -> tuple[Dataset, list[str]]:
     return dataset, list(dataset.columns() or ())
 
 
+def by_block(dataset: Dataset, reader: Callable[[], RowReader]) -> Dataset:
+    """Return a dataset with a column that says what is wrong with the columns of a block; null where nothing is.
+
+    Blocks are looked at as they are, since Ray fills up what a block lacks when it makes batches of a size of them.
+    """
+
+    def run(table: pa.Table) -> pa.Table:
+        problem, rows = None, pl.DataFrame(table.slice(0, 1)).to_dicts()
+        if rows:
+            try:
+                reader().check_columns(rows[0])
+            except TrafficError as error:
+                problem = str(error)
+        return table.append_column(_PROBLEM, pl.repeat(problem, table.num_rows, dtype=pl.String, eager=True).to_arrow())
+
+    return dataset.map_batches(run, batch_format="pyarrow", batch_size=None)
+
+
+def checked(table: pa.Table) -> pa.Table:
+    """Return a batch without the column of ``by_block``. Raises ``TrafficError`` where that has a problem."""
+    for problem in pl.Series(table.column(_PROBLEM)).drop_nulls().head(1):
+        raise TrafficError(problem)
+    return table.drop_columns([_PROBLEM])
+
+
 def _spread(task: Task, prepared: Dataset) -> dict[str, int]:
     """Return the ids with rows in several parts, each with the part that counts."""
     types = {**{name: task.schema[name] for name in task.order}, _BUCKET: pl.Int32}
@@ -86,14 +115,14 @@ def _spread(task: Task, prepared: Dataset) -> dict[str, int]:
     def split(table: pa.Table) -> pa.Table:
         return as_arrow(spread_ids(task, from_arrow(table)), schema_for({"id": pl.String, PART: pl.Int32}))
 
-    ids = prepared.map_batches(by_id, batch_format="pyarrow", batch_size=None)
+    ids = prepared.map_batches(by_id, batch_format="pyarrow", batch_size=BATCH)
     found = ids.groupby(_BUCKET, num_partitions=count).map_groups(split, batch_format="pyarrow")
     return known_spread(task, ((row["id"], row[PART]) for row in found.take(MOST_SPREAD + 1)))
 
 
 def _preparing(task: Task) -> Callable[[pa.Table], pa.Table]:
     def run(table: pa.Table) -> pa.Table:
-        return as_arrow(pl.concat(list(prepare(task, [table]))), schema_for(task.schema))
+        return as_arrow(pl.concat(list(prepare(task, map(checked, [table])))), schema_for(task.schema))
 
     return run
 

@@ -17,6 +17,7 @@ from costlens_policy.replay.parts.sharing import Sharing, sharing_of
 from costlens_policy.replay.settings import Settings
 from costlens_policy.replay.traffic.mapping import ColumnMapping
 from costlens_policy.replay.traffic.model_columns import with_models
+from costlens_policy.replay.traffic.reading import RowReader
 from costlens_policy.replay.traffic.ready import READY
 from costlens_policy.replay.traffic.row import TrafficError
 
@@ -45,6 +46,10 @@ class Task:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "job", Job(self.plan, self.settings, self.attributes, (self.name,), True))
+
+    def reader(self) -> RowReader:
+        """Return a reader of rows, which takes no id for a repeated one."""
+        return RowReader(self.mapping, self.plan, self.settings.start, ids=None, files=(self.name,))
 
     @property
     def schema(self) -> Mapping[str, Any]:

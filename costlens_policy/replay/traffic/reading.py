@@ -219,6 +219,13 @@ class RowReader:
         attributes = () if self.shape is TEXTS_ONLY else self.shape.attributes
         return ColumnCheck(file, self.mapping, self.more, self.known, attributes)
 
+    def check_columns(self, fields: Mapping[str, Any]) -> None:
+        """Look at the columns of rows that all have the same. Raises ``TrafficError`` where one is not there."""
+        check = self.column_check(self.files[0])
+        check.look(fields)
+        check.check()
+        self.note_unread(check)
+
     def shaped(self, name: str) -> Iterator[RawRow]:
         """Yield the rows of a file that may be calls: all, or the spans and lines of transcripts that are."""
         if not (self.mapping.spans or self.mapping.transcripts):

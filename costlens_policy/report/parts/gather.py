@@ -84,7 +84,7 @@ def _add_notes(task: ReportTask, reader: RowReader, found: dict[str, Any]) -> in
 
 def _described(task: ReportTask) -> str:
     if task.whole:
-        return "all rows were read in one part, since their ids lie inside of columns or are no texts or whole numbers"
+        return "all rows were read in one part, as ids lie inside of columns, or are neither texts nor integers"
     if task.ids:
         named = ", ".join(f"`{name}`" for name in task.ids)
         return f"rows were shared out by {named}: of rows with one id the first counts"

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from costlens_policy.replay import ColumnMapping
-from costlens_policy.replay.parts.ray import usual_parts, with_columns
+from costlens_policy.replay.parts.ray import by_block, checked, usual_parts, with_columns
 from costlens_policy.replay.parts.task import PART, REPORT
+from costlens_policy.replay.stream.tables import BATCH
 from costlens_policy.report.parts.gather import gather_report
 from costlens_policy.report.parts.reading import sum_part
 from costlens_policy.report.parts.task import ReportTask, report_task
@@ -43,12 +44,15 @@ def report_ray(
     kinds = dict(zip(columns, dataset.schema().types, strict=True)) if columns else {}
     plain = [name for name, kind in kinds.items() if str(kind) in _PLAIN]
     task = report_task(mapping, settings, prices, baseline, "the dataset", columns, plain, place)
+    blocks = by_block(dataset, task.reader)
     if task.ids or task.whole:
         count = 1 if task.whole else parts or usual_parts()
-        marked = dataset.map_batches(_marking(task, count), batch_format="pyarrow", batch_size=None)
+        marked = by_block(dataset, task.reader).map_batches(
+            _marking(task, count), batch_format="pyarrow", batch_size=BATCH
+        )
         summed = marked.groupby(PART, num_partitions=count).map_groups(_summing(task), batch_format="pyarrow")
     else:
-        summed = dataset.map_batches(_summing(task), batch_format="pyarrow", batch_size=None)
+        summed = blocks.map_batches(_summing(task), batch_format="pyarrow", batch_size=BATCH)
     return gather_report(task, (row[REPORT] for row in summed.iter_rows()))
 
 
@@ -66,6 +70,6 @@ def _summing(task: ReportTask) -> Callable[[pa.Table], pa.Table]:
     def run(table: pa.Table) -> pa.Table:
         import pyarrow as pa
 
-        return pa.table({REPORT: pa.array([sum_part(task, [table])], pa.string())})
+        return pa.table({REPORT: pa.array([sum_part(task, map(checked, [table]))], pa.string())})
 
     return run

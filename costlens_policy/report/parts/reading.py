@@ -56,7 +56,7 @@ class _Copy:
         self._folder = folder
         self._files: list[Path] = []
         self._types: Mapping[str, Any] = {}
-        self._check = task.source((task.name,)).reader({})
+        self._reader = task.reader()
         self.parts: set[int] = set()
         self.rows = 0
 
@@ -75,10 +75,8 @@ class _Copy:
         self.rows += raw.height
 
     def _look(self, raw: pl.DataFrame) -> None:
-        task, check = self._task, self._check.column_check(self._task.name)
-        check.look(raw.row(0, named=True))
-        check.check()
-        place = task.place
+        place = self._task.place
+        self._reader.check_columns(raw.row(0, named=True))
         if place is not None and (place not in raw.columns or raw.schema[place] not in _NUMBERS):
             raise TrafficError(f"column `{place}` must have an integer in every row, as rows are put in order by it")
 

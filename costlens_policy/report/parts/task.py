@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from costlens_policy.frozen import frozen
 from costlens_policy.replay import READY, ColumnMapping, TrafficError
 from costlens_policy.replay.stream.layout import is_inside
+from costlens_policy.replay.traffic.reading import RowReader
 from costlens_policy.report.calls import CallQuery, micros
 from costlens_policy.report.prices import Prices
 from costlens_policy.report.summarize import Settings
@@ -46,6 +47,10 @@ class ReportTask:
     def source(self, files: Sequence[str]) -> TrafficSource:
         """Return the source of files, or with the name of the traffic, that of all of it."""
         return source_of(files, self.mapping, self.settings.by, self.prices, self.baseline)
+
+    def reader(self) -> RowReader:
+        """Return the reader of all of the traffic's rows."""
+        return self.source((self.name,)).reader({})
 
 
 def report_task(

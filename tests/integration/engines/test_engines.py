@@ -55,14 +55,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def answers(folder: Path) -> Callable[[str], dict[str, str]]:
     @cache
-    def of(script: str) -> dict[str, str]:
-        snippets = [shown for name in _SCRIPTS[script] for shown in _snippets(name)]
+    def done(script: str) -> subprocess.CompletedProcess[str]:  # also one that failed is not run again
         asked = {
             "log": str(folder / "log.csv"),
             "folders": {name: str(folder / name) for name in POLICIES},
-            "snippets": snippets,
+            "snippets": [shown for name in _SCRIPTS[script] for shown in _snippets(name)],
         }
-        return _run(installed("engines", *_PACKAGES), script, json.dumps(asked))
+        python = installed("engines", *_PACKAGES)
+        return _run(python, "-m", f"tests.integration.engines.{script}", json.dumps(asked))
+
+    def of(script: str) -> dict[str, str]:
+        run = done(script)
+        assert run.returncode == 0, run.stdout + run.stderr
+        lines = [line.removeprefix("ANSWER ") for line in run.stdout.splitlines() if line.startswith("ANSWER ")]
+        return dict(json.loads(line) for line in lines)
 
     return of
 
@@ -72,21 +78,14 @@ def _snippets(name: str) -> list[str]:
     return [block.text for block in blocks(section) if block.language == "python"]
 
 
-def _environment(python: Path) -> dict[str, str]:
-    return {
+def _run(python: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {
         **os.environ, "PYTHONPATH": str(ROOT), "PYSPARK_PYTHON": str(python), "SPARK_LOCAL_IP": "127.0.0.1",
         "RAY_AUTH_MODE": "disabled", "COSTLENS_POLICY_CACHE": "off",
     }  # fmt: skip
-
-
-def _run(python: Path, script: str, asked: str) -> dict[str, str]:
-    done = subprocess.run(
-        [python, "-m", f"tests.integration.engines.{script}", asked], cwd=ROOT, env=_environment(python),
-        capture_output=True, text=True, timeout=600, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    lines = [line.removeprefix("ANSWER ") for line in done.stdout.splitlines() if line.startswith("ANSWER ")]
-    return dict(json.loads(line) for line in lines)
+    return subprocess.run(
+        [python, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False
+    )
 
 
 @pytest.fixture(scope="module")
@@ -140,9 +139,7 @@ def test_what_a_worker_refuses_is_the_error_of_one_machine(answers, script: str,
 
 def test_what_the_page_shows_of_beam_runs() -> None:
     (shown,) = _snippets("Beam")
-    python = installed("beam", "apache-beam>=2.70,<3", "polars>=2,<3")
-    done = subprocess.run([python, "-c", shown], cwd=ROOT, env=_environment(python), capture_output=True, text=True,
-                          timeout=300, check=False)  # fmt: skip
+    done = _run(installed("beam", "apache-beam>=2.70,<3", "polars>=2,<3"), "-c", shown)
     assert done.returncode == 0, done.stdout + done.stderr
     rows, cost = done.stdout.split()[-2:]
     assert (int(rows), Decimal(cost)) == (4, Decimal("0.171"))
