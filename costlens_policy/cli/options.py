@@ -249,7 +249,8 @@ def optional_traffic(function: _Function) -> _Function:
 def files_option(*, required: bool) -> Callable[[Any], Any]:
     return click.option(
         "--traffic", "files", multiple=True, required=required, metavar="FILE",
-        help="CSV, JSON lines or Parquet, also .gz and .zst; a folder, a glob, or `-`. May be repeated.",
+        help="CSV, JSON lines or Parquet, also .gz and .zst; a folder, a glob, `-`, or an address: s3://, gs://, "
+        "az://, delta:, iceberg:, postgresql://, duckdb: (docs/lake.md). May be repeated.",
     )  # fmt: skip
 
 

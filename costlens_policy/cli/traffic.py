@@ -74,7 +74,8 @@ def understand(options: TrafficOptions) -> TrafficInput:
 
 def found_files(patterns: Sequence[str]) -> tuple[str, ...]:
     """Return the files of traffic, and note what is beside them and not read. Raises ``TrafficError``."""
-    found = look_for(patterns)
+    with progress() as bars:
+        found = look_for(patterns, bars)
     if found.skipped:
         shown = ", ".join(f"`{name}`" for name in found.skipped[:_MOST_SKIPPED])
         more = f", and {len(found.skipped) - _MOST_SKIPPED} more" if len(found.skipped) > _MOST_SKIPPED else ""

@@ -12,6 +12,7 @@ from costlens_policy.fit.outcomes.tallies import Tallies
 from costlens_policy.frozen import frozen
 from costlens_policy.replay.settings import START
 from costlens_policy.replay.traffic.cells import cell, object_of, text_of
+from costlens_policy.replay.traffic.copies import local
 from costlens_policy.replay.traffic.mapping import ColumnMapping
 from costlens_policy.replay.traffic.places import look_for, rereadable
 from costlens_policy.replay.traffic.reading import TEXTS_ONLY, RowReader
@@ -151,5 +152,5 @@ def _is(value: Any, wanted: str) -> bool:
 def _digest(name: str) -> str:
     if not rereadable(name):
         return ""
-    with open(name, "rb") as stream:
+    with open(local(name), "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -22,6 +22,7 @@ from costlens_policy.fit.outcomes.formats import FORMATS, PREFERENCES, Opened
 from costlens_policy.fit.outcomes.joining import Joining
 from costlens_policy.fit.outcomes.mapping import OutcomeSettings
 from costlens_policy.fit.outcomes.rows import Models, RowReader, prompt_text
+from costlens_policy.replay.traffic.copies import local
 from costlens_policy.replay.traffic.places import kind_of, look_for, rereadable
 from costlens_policy.replay.traffic.row import TrafficError
 from costlens_policy.replay.traffic.sources import Lines, open_text, read_file, separator_of
@@ -159,7 +160,7 @@ def _read(name: str, joining: Joining, models: Models) -> tuple[Source, RowReade
 def _digest(name: str) -> str:
     if not rereadable(name):
         return ""
-    with open(name, "rb") as stream:
+    with open(local(name), "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
@@ -170,9 +171,9 @@ def _opened(name: str) -> Opened:
     if kind_of(name) == "parquet":
         first = next(read_file(name), None)
         return Opened(name, {} if first is None else first.fields)
-    with open(name, "rb") as stream:
+    with open(local(name), "rb") as stream:
         if stream.read(4) == _ARCHIVE:
-            with zipfile.ZipFile(name) as archive:
+            with zipfile.ZipFile(local(name)) as archive:
                 opened = Opened(name, members=frozenset(archive.namelist()))
             if not any(item.fits(opened) for item in FORMATS[:1]):
                 raise OutcomesError(f"`{name}` is a ZIP archive and no log of Inspect; unpack it, or export it as CSV")

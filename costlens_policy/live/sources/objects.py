@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from costlens_policy.bundles.archive import MAX_BYTES
 from costlens_policy.errors import InputError
 from costlens_policy.live.sources.packed import BundleSource, Packed
+from costlens_policy.object_stores import open_store, problem_of
 
 if TYPE_CHECKING:
     from costlens_policy.bundles import Trust
 
 __all__ = ["ObjectSource"]
-
-_RETRIES: Final = 2
 
 
 class ObjectSource(BundleSource):
@@ -32,20 +30,13 @@ class ObjectSource(BundleSource):
 
 class _ObjectTransport:
     def __init__(self, url: str, timeout: float, options: dict[str, Any]) -> None:
-        try:
-            from obstore.store import from_url
-        except ImportError:
-            raise InputError("`obstore` is not installed: pip install 'costlens-policy[objects]'") from None
         folder, _, self._key = url.rpartition("/")
         if not urlsplit(url).scheme or not self._key:
             raise InputError(
                 f"a bundle in an object store must have a URL such as `s3://bucket/policies.bundle`, got `{url}`"
             )
         self.name: Final = url
-        try:
-            self._store: Any = from_url(f"{folder}/", **_within(timeout, options))
-        except BaseException as error:
-            raise _problem(error, f"`{url}` cannot be opened") from error
+        self._store: Any = open_store(f"{folder}/", timeout, options)
 
     def get(self, tag: str) -> Packed | None:
         from obstore.exceptions import NotModifiedError
@@ -60,19 +51,4 @@ class _ObjectTransport:
         except InputError:
             raise
         except BaseException as error:
-            raise _problem(error, f"`{self.name}` cannot be fetched") from error
-
-
-def _within(timeout: float, options: dict[str, Any]) -> dict[str, Any]:
-    """Return options with limits on time: by its own, a store tries for three minutes."""
-    limit = timedelta(seconds=timeout)
-    client = {"timeout": limit, "connect_timeout": limit, **(options.get("client_options") or {})}
-    retries = options.get("retry_config") or {"max_retries": _RETRIES, "retry_timeout": limit * (_RETRIES + 1)}
-    return {**options, "client_options": client, "retry_config": retries}
-
-
-def _problem(error: BaseException, what: str) -> BaseException:
-    """Return what to raise for an error: each store has its own, and options that none knows are a panic of Rust."""
-    if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
-        return error
-    return InputError(f"{what}: {next(iter(str(error).splitlines()), '') or type(error).__name__}")
+            raise problem_of(error, f"`{self.name}` cannot be fetched") from error

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import IO, Final, cast
 
 from costlens_policy.frozen import frozen
+from costlens_policy.replay.traffic.copies import local
 from costlens_policy.replay.traffic.places import rereadable
 from costlens_policy.replay.traffic.row import TrafficError
 
@@ -80,7 +81,7 @@ def lines_in(text: bytes) -> int:
 
 @contextmanager
 def _opened(name: str) -> Iterator[IO[bytes]]:
-    with open(name, "rb") as stream:
+    with open(local(name), "rb") as stream:
         head = stream.read(2)
         stream.seek(0)
         if head == _GZIP:

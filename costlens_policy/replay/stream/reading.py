@@ -29,6 +29,7 @@ from costlens_policy.replay.stream.layout import COUNTED, Fitting, Layout, asked
 from costlens_policy.replay.stream.tables import Kind, ParquetTable, Table
 from costlens_policy.replay.stream.text_rows import TextRows
 from costlens_policy.replay.traffic.cells import PARTS
+from costlens_policy.replay.traffic.copies import local
 from costlens_policy.replay.traffic.mapping import ColumnMapping
 from costlens_policy.replay.traffic.places import kind_of, size_of
 from costlens_policy.replay.traffic.reading import FileCheck, RowReader, raw_rows
@@ -81,7 +82,7 @@ def table_of(name: str, kinds: Mapping[str, Kind] | None) -> Table | None:
 
     ``kinds`` are as what columns of text files are asked for; None where that is not clear.
     """
-    if name.lower().endswith(".parquet"):
+    if local(name).lower().endswith(".parquet"):
         return ParquetTable.of(name)
     kind = kind_of(name)
     if kinds is None or kind not in ("csv", "json"):
@@ -203,7 +204,7 @@ class Files:
         progress.start("reading", size_of(name), "bytes")
         rows = raw_rows(name, self.fitting.reader)
         texts = None
-        if not name.lower().endswith(".parquet"):
+        if not local(name).lower().endswith(".parquet"):
             place = self.names.index(name)
             texts = TextRows.of(name, place, self.mapping, self.settings.start, self.plan, self.attributes)
         while chunk := list(islice(rows, _ROWS)):

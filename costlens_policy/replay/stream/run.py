@@ -23,6 +23,7 @@ from costlens_policy.replay.result import Result
 from costlens_policy.replay.settings import Progress, Settings
 from costlens_policy.replay.stream.copy import TimedCopy
 from costlens_policy.replay.stream.reading import Files, UnsortedError
+from costlens_policy.replay.traffic.copies import copy_of
 from costlens_policy.replay.traffic.mapping import ColumnMapping
 from costlens_policy.replay.traffic.row import Reject, TrafficError
 
@@ -178,7 +179,8 @@ _EDGE: Final = 1 << 20
 def identity_of(plan: Plan, mapping: ColumnMapping, settings: Settings, files: Sequence[str]) -> dict[str, Any]:
     """Return what must be unchanged to resume a replay: policy set, prices, mapping, assumptions and files.
 
-    Files are identified by name, size, modification time, and a digest of their first and last mebibyte.
+    Files are identified by name, size, modification time, and a digest of their first and last mebibyte; copies by the
+    version of what was copied and a digest of all of it.
     """
     return {
         "format": _FORMAT,
@@ -195,6 +197,9 @@ def _plain(value: Any) -> Any:
 
 
 def _file(name: str) -> list[Any]:
+    copy = copy_of(name)
+    if copy is not None:
+        return [*copy.identity]
     digest = sha256()
     with open(name, "rb") as stream:
         digest.update(stream.read(_EDGE))

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, Protocol, TypeAlias
 import polars as pl
 
 from costlens_policy.frozen import frozen
+from costlens_policy.replay.traffic.copies import local
 from costlens_policy.replay.traffic.places import partition_of
 from costlens_policy.replay.traffic.reading import FileCheck
 from costlens_policy.replay.traffic.row import TrafficError
@@ -94,7 +95,7 @@ class ParquetTable:
         Raises ``TrafficError``.
         """
         try:
-            types = dict(pl.read_parquet_schema(name))
+            types = dict(pl.read_parquet_schema(local(name)))
         except (OSError, pl.exceptions.PolarsError) as error:
             raise _unreadable(name, error) from error
         keys = partition_of(name)
@@ -116,7 +117,7 @@ class ParquetTable:
 
     def scan(self) -> pl.LazyFrame:
         """Return the columns of the file, and beside them those that its path names."""
-        scan = pl.scan_parquet(self.name, glob=False, hive_partitioning=False)
+        scan = pl.scan_parquet(local(self.name), glob=False, hive_partitioning=False)
         keys = self.keys
         return scan.with_columns(pl.lit(value, pl.String).alias(name) for name, value in keys.items()) if keys else scan
 

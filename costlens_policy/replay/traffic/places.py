@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import unquote
 
+from costlens_policy.replay.settings import Progress, Silent
+from costlens_policy.replay.traffic.copies import copy_of, local
 from costlens_policy.replay.traffic.row import TrafficError
 
 __all__ = ["STDIN", "FoundFiles", "find_files", "kind_of", "look_for", "partition_of", "rereadable", "size_of"]
@@ -20,11 +22,11 @@ _KINDS: Final = {
 _COMPRESSED: Final = (".gz", ".zst")
 _NO_VALUE: Final = "__HIVE_DEFAULT_PARTITION__"
 _CURRENT: Final[Mapping[str, str]] = {
-    "Delta": '`DeltaTable("{0}").file_uris()` of the package `deltalake` lists them',
-    "Iceberg": "its metadata table `files` lists them",
-    "Hudi": "a snapshot query with `_hoodie_file_name` lists them",
+    "Delta": "pass `delta:{0}`",
+    "Iceberg": "pass `iceberg:{0}/metadata/` with its last file `.metadata.json`, or `iceberg:CATALOG/TABLE`",
+    "Hudi": "pass each current file, which a snapshot query with `_hoodie_file_name` lists",
 }
-"""Formats of tables that leave old files beside the current ones, and what names the current ones."""
+"""Formats of tables that leave old files beside the current ones, and how the current ones are read."""
 
 
 class FoundFiles(NamedTuple):
@@ -43,23 +45,58 @@ def find_files(patterns: Sequence[str]) -> tuple[str, ...]:
     return look_for(patterns).files
 
 
-def look_for(patterns: Sequence[str]) -> FoundFiles:
-    """Return what ``find_files`` does, and what else lies in the folders. Hidden and temporary files do not count."""
+def look_for(patterns: Sequence[str], progress: Progress | None = None) -> FoundFiles:
+    """Return what ``find_files`` does, and what else lies in the folders. Hidden and temporary files do not count.
+
+    What lies elsewhere is copied for as long as the process lasts, and read under its own name: objects of a store, a
+    table as of one snapshot, the rows of a query.
+    """
+    shown = Silent() if progress is None else progress
     files: dict[str, str] = {}
     skipped: dict[str, None] = {}
     for pattern in patterns:
-        names, others = _named(pattern)
+        names, others = _fetched(pattern, shown) if _is_elsewhere(pattern) else _named(pattern)
         if not names:
             raise TrafficError(
                 f"no traffic in `{pattern}`; pass files of type {', '.join(_KINDS)} (or with .gz, .zst)"
                 + (f"; found only `{others[0]}`" if others else "")
             )
         for name in names:
-            real = name if name == STDIN else os.path.realpath(name)
+            real = name if name == STDIN or copy_of(name) is not None else os.path.realpath(name)
             if files.setdefault(real, name) != name:
                 skipped[f"{name} (the same as {files[real]})"] = None
         skipped.update(dict.fromkeys(others))
     return FoundFiles(tuple(files.values()), tuple(skipped))
+
+
+def _is_elsewhere(pattern: str) -> bool:
+    if ":" not in pattern:
+        return False
+    from costlens_policy.replay.fetch.addresses import is_elsewhere
+
+    return is_elsewhere(pattern)
+
+
+def _fetched(address: str, progress: Progress) -> tuple[list[str], list[str]]:
+    from costlens_policy.replay.fetch.addresses import fetch_objects, fetch_rows, is_of_objects
+
+    if not is_of_objects(address):
+        return [fetch_rows(address, progress)], []
+    return fetch_objects(address, _chosen, progress)
+
+
+def _chosen(names: list[str], is_folder: bool) -> tuple[list[str], list[str]]:
+    """Return which objects are read, of those in a folder or of a glob, and which lie beside them and are not."""
+    for name in names:
+        kind = "Delta" if "/_delta_log/" in name else "Iceberg" if name.endswith(".metadata.json") else ""
+        if kind:
+            raise _is_table(name.partition("/_delta_log/" if kind == "Delta" else "/metadata/")[0], kind)
+    if len(names) == 1 and not is_folder:
+        return names, []
+    seen = [name for name in names if not any(map(_hidden, name.split("/")[3:]))]
+    files = [name for name in seen if kind_of(name) or not is_folder]
+    _refuse_twins(files)
+    return files, [name for name in seen if name not in files]
 
 
 def _named(pattern: str) -> tuple[list[str], list[str]]:
@@ -109,10 +146,14 @@ def _refuse_tables(folders: Sequence[Path] | dict[Path, None]) -> None:
     for folder in folders:
         kind = _table(folder)
         if kind:
-            raise TrafficError(
-                f"`{folder}` is in {kind} format, which keeps old versions beside the current ones; pass each "
-                f"current file ({_CURRENT[kind].format(folder)}), or export the table to one Parquet file"
-            )
+            raise _is_table(str(folder), kind)
+
+
+def _is_table(folder: str, kind: str) -> TrafficError:
+    return TrafficError(
+        f"`{folder}` is in {kind} format, which keeps old versions beside the current ones; "
+        f"{_CURRENT[kind].format(folder)}, or export the table to one Parquet file"
+    )
 
 
 def _table(folder: Path) -> str:
@@ -129,7 +170,7 @@ def _table(folder: Path) -> str:
 
 def kind_of(name: str) -> str:
     """Return what a file is by its name: ``csv``, ``json``, ``parquet``, or an empty string if unknown."""
-    suffixes = [suffix.lower() for suffix in Path(name).suffixes]
+    suffixes = [suffix.lower() for suffix in Path(local(name)).suffixes]
     if suffixes and suffixes[-1] in _COMPRESSED:
         suffixes.pop()
     return _KINDS.get(suffixes[-1], "") if suffixes else ""
@@ -137,18 +178,20 @@ def kind_of(name: str) -> str:
 
 def size_of(name: str) -> int | None:
     """Return the size of a text file in bytes; None if it does not show how much there is to read."""
-    compressed = name == STDIN or name.lower().endswith((*_COMPRESSED, ".parquet"))
-    return None if compressed else Path(name).stat().st_size
+    path = local(name)
+    compressed = name == STDIN or path.lower().endswith((*_COMPRESSED, ".parquet"))
+    return None if compressed else Path(path).stat().st_size
 
 
 def rereadable(name: str) -> bool:
     """Return whether a file can be read twice, as standard input and pipes cannot."""
-    return name != STDIN and Path(name).is_file()
+    return name != STDIN and Path(local(name)).is_file()
 
 
 def partition_of(name: str) -> dict[str, str | None]:
     """Return the columns that folders in a path name, as in `team=search/day=2026-09-01/part-0.parquet`."""
-    if name == STDIN:
+    copy = copy_of(name)
+    if name == STDIN or (copy is not None and not copy.has_path):
         return {}
     pairs = (part.partition("=") for part in Path(name).parent.parts)
     return {unquote(key): None if value == _NO_VALUE else unquote(value) for key, sign, value in pairs if sign and key}

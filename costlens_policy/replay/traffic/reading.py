@@ -31,6 +31,7 @@ from costlens_policy.replay.traffic.cells import (
     timestamp_of,
     tokens_of,
 )
+from costlens_policy.replay.traffic.copies import local
 from costlens_policy.replay.traffic.mapping import COUNTS, ColumnMapping
 from costlens_policy.replay.traffic.places import kind_of, rereadable
 from costlens_policy.replay.traffic.recognition import ColumnCheck, with_requests
@@ -99,10 +100,11 @@ def read_traffic(
 
 def _cut(name: str) -> str:
     """Add a note if a file ends in the middle of a line: its last number may have lost digits."""
-    if not name.lower().endswith((".csv", ".tsv", ".jsonl", ".ndjson")) or not rereadable(name):
+    path = local(name)
+    if not path.lower().endswith((".csv", ".tsv", ".jsonl", ".ndjson")) or not rereadable(name):
         return ""
     try:
-        with open(name, "rb") as stream:
+        with open(path, "rb") as stream:
             size = stream.seek(0, 2)
             stream.seek(max(size - 2, 0))
             return "" if set(stream.read(2)) & set(b"\n\r") or not size else _NO_END.format(name)

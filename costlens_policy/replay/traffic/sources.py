@@ -14,6 +14,7 @@ from itertools import chain
 from typing import Any, Final, NamedTuple, TextIO, TypeAlias, cast
 
 from costlens_policy.frozen import frozen
+from costlens_policy.replay.traffic.copies import local
 from costlens_policy.replay.traffic.json_text import json_objects
 from costlens_policy.replay.traffic.places import STDIN, kind_of, partition_of
 from costlens_policy.replay.traffic.row import TrafficError
@@ -126,7 +127,7 @@ def halved_note(name: str, rows: int) -> str:
 
 def _opened(name: str) -> io.BufferedReader:
     if name != STDIN:
-        return open(name, "rb")
+        return open(local(name), "rb")
     if sys.stdin is None:
         raise TrafficError("standard input is closed; pass a file instead of `-`")
     return io.BufferedReader(cast(io.RawIOBase, sys.stdin.buffer))
@@ -146,7 +147,7 @@ def _text(name: str, stream: io.BufferedReader, head: bytes) -> AbstractContextM
     if compression == "gzip":
         stream = io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=stream)))
         head = stream.peek(_PEEK)[:_PEEK]
-    elif name.lower().endswith((".gz", ".zst")) and head:
+    elif local(name).lower().endswith((".gz", ".zst")) and head:
         raise TrafficError(f"`{name}` cannot be read: it is not compressed as its name suggests")
     for mark, what in _OTHERS.items():
         if head.startswith(mark):
@@ -169,7 +170,7 @@ def _encoding(head: bytes) -> str:
 def _decompressed(name: str) -> Iterator[str]:
     """Yield the lines of a file that is compressed with zstd. Raises ``OSError`` where the archive is damaged."""
     polars = _polars("zstd-compressed files")
-    for frame in polars.scan_lines(name, glob=False).collect_batches(chunk_size=_BATCH, maintain_order=True):
+    for frame in polars.scan_lines(local(name), glob=False).collect_batches(chunk_size=_BATCH, maintain_order=True):
         yield from (f"{line}\n" for line in frame.to_series())
 
 
@@ -262,7 +263,9 @@ def _parquet(name: str) -> Iterator[RawRow]:
     polars = _polars("Parquet")
     number = 0
     try:
-        for frame in polars.scan_parquet(name, glob=False).collect_batches(chunk_size=_BATCH, maintain_order=True):
+        for frame in polars.scan_parquet(local(name), glob=False).collect_batches(
+            chunk_size=_BATCH, maintain_order=True
+        ):
             rows: Iterable[dict[str, Any]] = _texts(frame).iter_rows(named=True)
             for fields in rows:
                 number += 1
