@@ -14,8 +14,8 @@ __all__ = ["open_store", "problem_of"]
 _RETRIES: Final = 2
 
 
-def open_store(url: str, timeout: float, options: dict[str, Any] | None = None) -> Any:
-    """Open the store at a URL such as ``s3://bucket/folder/``.
+def open_store(url: str, timeout: float, options: dict[str, Any] | None = None, name: str = "") -> Any:
+    """Open the store at a URL such as ``s3://bucket/folder/``, for what an error calls ``name``.
 
     ``options`` are those of ``obstore.store.from_url``; by default credentials, a region and an endpoint come from the
     environment, as the store's own tools read them, and for S3 from the profiles of ``boto3`` where that is installed.
@@ -33,7 +33,7 @@ def open_store(url: str, timeout: float, options: dict[str, Any] | None = None) 
     try:
         return from_url(url, **given)
     except BaseException as error:
-        raise problem_of(error, f"`{url}` cannot be opened") from error
+        raise problem_of(error, f"`{name or url}` cannot be opened") from error
 
 
 def _http_of(options: dict[str, Any]) -> dict[str, Any]:

@@ -36,7 +36,7 @@ class _ObjectTransport:
                 f"a bundle in an object store must have a URL such as `s3://bucket/policies.bundle`, got `{url}`"
             )
         self.name: Final = url
-        self._store: Any = open_store(f"{folder}/", timeout, options)
+        self._store: Any = open_store(f"{folder}/", timeout, options, name=url)
 
     def get(self, tag: str) -> Packed | None:
         from obstore.exceptions import NotModifiedError
