@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 from typing import TypeAlias
 
 from costlens_policy.checker.bundle import LinkedBundle, LinkedDocument
@@ -11,6 +12,7 @@ from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, Spa
 from costlens_policy.diagnostics.suggestion import did_you_mean, listed
 from costlens_policy.documents import PolicyDocument
 from costlens_policy.documents.budget import Budget, CallWindow
+from costlens_policy.units import base_of
 
 __all__ = ["check_reserved", "reserved_from"]
 
@@ -38,7 +40,7 @@ def check_reserved(bundle: LinkedBundle) -> Iterator[Diagnostic]:
         if of not in owners:
             yield _unknown(span, of, name.partition("/")[0], owners)
         elif problem := _circle(name, above) or _unfit(name, of, owners, full):
-            advice = "name a budget of the same unit to which calls add up, and which no overflow changes"
+            advice = "name a budget of the same unit to which calls add up, without an overflow, and with more room"
             related = (Related(_place(owners[of], "id"), "cannot hold it"),)
             yield Diagnostic("CL233", Severity.ERROR, problem, span, "reserved from here", advice, related)
 
@@ -50,10 +52,18 @@ def _unfit(name: str, of: str, owners: Mapping[str, _Owner], full: Iterable[str 
         return f"the budget `{of}` limits each call by itself, so that nothing can be set aside in it"
     if share.unit != whole.unit:
         return f"the budget `{name}` counts another unit than `{of}`"
+    if (limit := _limit(share)) is not None and (room := _limit(whole)) is not None and limit > room:
+        return f"the budget `{name}` has a higher limit than `{of}`, which can never hold all of it"
     if whole.overflow is not None or of in full or name in full:
         part = name if name in full else of
         return f"the budget `{part}` counts calls only where there is room, since it has an overflow or is one"
     return ""
+
+
+def _limit(budget: Budget) -> Decimal | None:
+    """Return a limit that is the same for all requests."""
+    limit = getattr(budget, f"hard_limit_{base_of(budget.unit)}")
+    return None if isinstance(limit, str) else Decimal(limit)
 
 
 def _circle(name: str, above: Mapping[str, str]) -> str:

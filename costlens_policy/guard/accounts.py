@@ -204,11 +204,18 @@ class Accounts:
                         item.balance = item.balance._replace(set_aside=before.set_aside, share=left)
 
     def add(self, charges: Iterable[Charge]) -> None:
-        """Count charges that the store does not have yet."""
+        """Count charges that the store does not have yet. What they take of a share is no longer set aside for it."""
         with self._lock:
+            charges = list(charges)
+            counted = {charge.account.budget: charge.account for charge in charges}
             for charge in charges:
-                if (known := self._of(charge.account)) is not None:
-                    known.move(charge.amount, 0)
+                if (known := self._of(charge.account)) is None:
+                    continue
+                share, step = known.balance.share, self.steps.get(charge.account.budget)
+                whole = None if step is None else counted.get(step.reserved_from)
+                if share and whole is not None and (of := self._of(whole)) is not None:
+                    of.move(0, -min(share, charge.amount))
+                known.move(charge.amount, 0)
 
     def hold(self, held: ToHold, *, back: bool = False) -> None:
         """Count what a call holds, or take it off again. What is set aside for it moves, and is not counted twice."""

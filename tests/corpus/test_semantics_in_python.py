@@ -154,6 +154,7 @@ def test_s_rsv_5_what_cannot_be_reserved(tmp_path: Path) -> None:
             share % ("usd", "other", "") + (share % ("usd", "share", "")).replace("id: share", "id: other"),
             "in a circle",
         ),
+        (day + (share % ("usd", "whole", "")).replace("_usd: 3", "_usd: 10"), "a higher limit than"),
     ):
         with pytest.raises(PolicyError, match=problem):
             load(changed(tmp_path, "reserved", reserved=f"{head}budgets:\n{budgets}"))

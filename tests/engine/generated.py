@@ -143,14 +143,14 @@ def _with_shares(draw: st.DrawFn, budgets: list[dict[str, Any]]) -> list[dict[st
     share = {
         "id": "share",
         "scope": draw(st.sampled_from(["request.user", '""', "model.name"])),
-        "hard_limit_usd": draw(st.sampled_from([0.002, 0.5, 'request.user == "vip" ? 0.9 : 0.003'])),
+        "hard_limit_usd": draw(st.sampled_from(["0.5 + 0.0", 'request.user == "vip" ? 0.9 : 0.003'])),
         "reserved_from": whole[0],
         "window": {"lifetime": True},
     }
     inner = {
         "id": "inner",
         "when": draw(_condition(_OF_MODELS)),
-        "hard_limit_usd": draw(st.sampled_from([0.001, 0.3])),
+        "hard_limit_usd": draw(st.sampled_from(["0.001 + 0.0", "0.3 + 0.0"])),
         "reserved_from": draw(st.sampled_from([whole[0], "share"])),
         "window": {"lifetime": True},
     }

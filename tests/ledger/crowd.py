@@ -6,25 +6,26 @@ import multiprocessing
 import os
 import random
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import count
 from multiprocessing.connection import Connection
 
 from costlens_policy.clock import system_now
-from costlens_policy.ledger import Account, Adjustment, Held, LineState, Refused, Store, open_ledger
+from costlens_policy.ledger import Account, Adjustment, Held, LineState, Refused, Share, Store, open_ledger
 from costlens_policy.ledger.laws.build import account, from_first_use, hold_lines, settlement_lines
 from costlens_policy.ledger.laws.carrying import carry_work
 
 __all__ = [
-    "CORRECTED", "PROCESSES", "Outcome", "Task", "accounts_of", "carry_until_killed", "correction", "run_crowd", "work",
-    "work_until_killed",
+    "CORRECTED", "PROCESSES", "Outcome", "Task", "accounts_of", "carry_until_killed", "correction", "run_crowd",
+    "share_of", "work", "work_until_killed",
 ]  # fmt: skip
 
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["tests.ledger.crowd", "psycopg", "redis", "costlens_policy.ledger.sqlite"])
 
 _LEASE = timedelta(seconds=30)
+_SHARES = "crowd/share"
 CORRECTED = 4
 """Calls whose amount is a multiple of it are corrected before they are noted."""
 
@@ -110,9 +111,17 @@ def work_until_killed(url: str, task: Task, worker: str, journal: str) -> None:
             chosen = numbers.sample(accounts, task.lines)
             call = f"{worker}/{number}"
             held = amount // 4 if numbers.random() < 0.3 else amount  # a quantile, or the worst case
-            answer = store.reserve(
-                hold_lines(call, *((each, held, task.limit) for each in chosen), now=system_now(), lease=_LEASE)
-            )
+            lines = [(each, held, task.limit) for each in chosen]
+            if numbers.random() < 0.5:  # as a share of the first account, which is set aside there
+                lines = [(accounts[0], held, task.limit), (share_of(worker), held, task.dearest * 9)]
+            asked = hold_lines(call, *lines, now=system_now(), lease=_LEASE)
+            chosen = [line.account for line in asked.lines]
+            if chosen[1].budget == _SHARES:
+                end = f"{worker} ends {number // 20}"
+                asked = replace(asked, unless=(end,), shares=(Share(chosen[1], chosen[0], _LEASE, (end,)),))
+                if number % 20 == 19:
+                    store.void(end, system_now())
+            answer = store.reserve(asked)
             if isinstance(answer, Refused):
                 continue
             if numbers.random() < 0.2:
@@ -131,6 +140,11 @@ def carry_until_killed(url: str, worker: str, journal: str) -> None:
         for round in count():
             carry_work(store, f"{worker}.{round}", range(40))
             os.write(notes.fileno(), b".")
+
+
+def share_of(worker: str) -> Account:
+    """Return the account that each worker has a share for."""
+    return account(_SHARES, worker)
 
 
 def correction(call: str, of: Account, amount: int) -> Adjustment:

@@ -26,6 +26,7 @@ from tests.ledger.crowd import (
     accounts_of,
     correction,
     run_crowd,
+    share_of,
     work_until_killed,
 )
 
@@ -142,7 +143,13 @@ def check_balances(store: Store, entries: list[Entry]) -> None:
     for call in store.reservations(ReservationQuery(limit=1000), now).items:
         for line in call.lines:
             held[line.account.name] += line.amount
-    for balance in store.balances(accounts_of(TASK), now):
-        assert (balance.used, balance.held) == (used[balance.account.name], held[balance.account.name])
-    for balance in store.balances(accounts_of(TASK), now + timedelta(hours=1)):
+    shares = [share_of(f"{number}") for number in range(AT_ONCE + KILLS)]
+    every = [*accounts_of(TASK), *shares]
+    for balance in store.balances(every, now):
+        used_now, held_now = used[balance.account.name], held[balance.account.name]
+        assert (balance.used, balance.held) == (used_now, held_now + balance.set_aside), balance
+    whole, *others = store.balances([accounts_of(TASK)[0], *shares], now)
+    assert whole.set_aside == sum(balance.share or 0 for balance in others)
+    for balance in store.balances(every, now + timedelta(hours=1)):
         assert (balance.used, balance.held) == (used[balance.account.name], 0)
+        assert (balance.set_aside, balance.share) == (0, None)

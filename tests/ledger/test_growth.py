@@ -1,15 +1,18 @@
-"""A long history makes nothing slower: SQLite takes as many steps with it as without."""
+"""A long history makes nothing slower, of runs and their shares neither: SQLite takes as many steps as without."""
 
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
-from costlens_policy.ledger import EntryQuery, ReservationQuery
-from costlens_policy.ledger.laws.build import NOW, account, hold, settlement
+from costlens_policy.ledger import EntryQuery, ReservationQuery, Share
+from costlens_policy.ledger.laws.build import NOW, account, hold, hold_lines, settlement, settlement_lines
 from costlens_policy.ledger.sqlite import SQLiteStore
 
 TEAM = account()
+RUN = account("agents/share", "fix/search")
 LONG_AGO = NOW.replace(year=2020)
 
 
@@ -26,7 +29,12 @@ def steps(store: SQLiteStore, number: int) -> int:
         db.set_progress_handler(count, 1)
     store.reserve(hold(f"{number}", TEAM, 1, 10**9))
     store.settle(settlement(f"{number}", TEAM, 1))
-    store.balances([TEAM], NOW)
+    of_run = hold_lines(f"run {number}", (TEAM, 1, 10**9), (RUN, 1, 10**6))
+    ends = ("end of fix", "end of fix/search")
+    store.reserve(replace(of_run, unless=ends, shares=(Share(RUN, TEAM, timedelta(hours=1), ends),)))
+    store.settle(settlement_lines(f"run {number}", (TEAM, 1), (RUN, 1)))
+    store.void(f"end of run {number}", NOW)
+    store.balances([TEAM, RUN], NOW)
     store.entries(EntryQuery(since=NOW, limit=1))
     store.entries(EntryQuery(account=TEAM, newest_first=True, limit=1))
     store.entries(EntryQuery(call=f"{number}"))
@@ -54,6 +62,13 @@ def add_history(path: Path, calls: int) -> None:
         " VALUES (?, ?, ?, '[]', '{}', ?, 0, '[]')",
         ((f"old {number}", at, at, None if number % 2 else at) for number in range(calls)),
     )
+    db.executemany(  # shares of runs whose processes never came back, and the calls that would have ended them
+        "INSERT INTO shares (account, parent, end, generation, high, low, lease, ends)"
+        " VALUES (?, 1, ?, 0, 0, 9, 1, '[]')",
+        ((1000 + number, at) for number in range(calls)),
+    )
+    ends = ((f"end {number}", 1000 + number) for number in range(calls))
+    db.executemany("INSERT INTO share_ends VALUES (?, ?)", ends)
     db.executemany(
         "INSERT INTO entries (id, at, clock, kind, source, account, high, low, held_high, held_low)"
         " VALUES (?, ?, ?, 'charge', 1, 1, 0, 0, 0, 0)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
@@ -252,6 +253,44 @@ class ShareLaws:
         assert standing(store, now=later) == (0, 30, 30, 30)
         assert store.settle(settlement_lines("a", (RUN, 7), (SEARCH, 7), now=later)).late
         assert standing(store, now=later) == (7, 30, 30, 30)
+
+    def test_threads_find_what_is_set_aside_and_others_do_not(self, store: Store) -> None:
+        """Whatever the others hold meanwhile, a share has room up to its limit, and all together never above theirs."""
+        owners = [account("agents/share", f"fix/{number}") for number in range(3)]
+        for owner in owners:
+            held(store, sharing(f"first {owner.key}", 0, owner=owner, share=30))
+
+        def work_of(owner: Account) -> int:
+            spent = 0
+            for number in range(12):
+                call = f"{owner.key} {number}"
+                answer = store.reserve(sharing(call, 5, owner=owner, share=30))
+                assert isinstance(answer, Held) is (spent <= 25), (owner.key, number, spent)
+                if isinstance(answer, Held):
+                    charged = number % 6
+                    store.settle(settlement_lines(call, (RUN, charged), (owner, charged)))
+                    spent += charged
+            return spent
+
+        def work_of_others(worker: int) -> int:
+            spent = 0
+            for number in range(12):
+                call = f"others {worker} {number}"
+                answer = store.reserve(hold(call, RUN, 5, 100))
+                assert all(line.used + line.held_after <= 100 for line in answer.lines if isinstance(answer, Held))
+                if isinstance(answer, Held):
+                    store.settle(settlement_lines(call, (RUN, number % 6)))
+                    spent += number % 6
+            return spent
+
+        with ThreadPoolExecutor(6) as pool:
+            children, others = pool.map(work_of, owners), pool.map(work_of_others, range(3))
+            spent = [*children, *others]
+        whole, *parts = store.balances([RUN, *owners], NOW)
+        assert whole.used == sum(spent) <= 100
+        assert [part.used for part in parts] == spent[:3]
+        assert whole.held == whole.set_aside == sum(30 - part.used for part in parts)
+        assert sum(spent[3:]) <= 10, "90 of 100 were set aside"
 
     def test_a_share_needs_two_lines_of_one_unit_and_no_circle(self) -> None:
         tokens = account("agents/tokens", "fix", "tokens")
