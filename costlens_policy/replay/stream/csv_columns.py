@@ -158,7 +158,7 @@ class CsvTable:
                 wrong.append(csv_row(self.name, self.header, record, self.separator))
             else:
                 right.append(record)
-            if lines.at_end:
+            if lines.at_end and not record.problem:  # after a problem come the lines that are lost with it
                 break
         if lines.garbled:
             damaged = sum(any(UNREADABLE in cell for cell in record.cells) for record in right)

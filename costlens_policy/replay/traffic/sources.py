@@ -203,7 +203,10 @@ class CsvRecord(NamedTuple):
 
 
 def csv_records(lines: Iterator[str], separator: str, before: int) -> Iterator[CsvRecord]:
-    """Yield the rows of lines that are not empty; ``before`` lines come before the first."""
+    """Yield the rows of lines that are not empty; ``before`` lines come before the first.
+
+    Where a row cannot be read, so is each line that went into it: a quote that is never closed takes all that follow.
+    """
     csv.field_size_limit(_LONGEST_FIELD)
     reader = csv.reader(lines, strict=True, delimiter=separator)
     while True:
@@ -214,6 +217,8 @@ def csv_records(lines: Iterator[str], separator: str, before: int) -> Iterator[C
             return
         except csv.Error as error:
             yield CsvRecord(number, [], f"not readable as CSV: {error}")
+            for lost in range(number + 1, before + reader.line_num + 1):
+                yield CsvRecord(lost, [], f"lost with line {number}, where a quote begins that does not end")
             continue
         if any(cells):
             yield CsvRecord(number, cells)

@@ -62,6 +62,22 @@ def _line(chance: random.Random, cells: list[str], sign: str, always: bool) -> s
     return chance.choice([text] * 30 + [text + sign, text[:-3], "", sign * (len(cells) - 1), 'a"b' + text])
 
 
+@pytest.mark.parametrize("stray", [0, 30, 98, 99])
+@pytest.mark.parametrize("closed", [False, True])
+def test_what_a_stray_quote_takes_is_counted(same, tmp_path, stray, closed):
+    """Each line that is lost is a row that is left out, so a limit of these sees how much of a file is gone."""
+    lines = [f"2026-06-01T10:00:00Z,i{number},large,1000,10" for number in range(100)]
+    lines[stray] = lines[stray].replace(",i", ',"i')
+    if closed:
+        lines[min(stray + 20, 99)] += '"x'
+    path = tmp_path / "t.csv"
+    path.write_text("time,id,model,prompt_tokens,output_tokens\n" + "\n".join(lines) + "\n")
+    result = same(path, READY["plain"])
+    lost = min(20, 99 - stray) + 1 if closed else 100 - stray
+    assert (result.rows, result.rejected) == (100 - lost, lost)
+    assert {item.number for item in result.rejects} == set(range(2 + stray, 2 + stray + lost))
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_csv(same, tmp_path, seed):
     chance = random.Random(seed)
