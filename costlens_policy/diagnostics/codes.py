@@ -171,6 +171,7 @@ _MEANING: Final = (
     Code("CL454", "long-marker", "marker longer than what it is put into"),
     Code("CL455", "unpriced-tier", "service tier without a price"),
     Code("CL456", "steered-access", "allow that rests on signals alone"),
+    Code("CL457", "escaped-run-limit", "limit that a run goes round by starting another"),
     Code("CL458", "dead-threshold", "threshold that is never active"),
     Code("CL459", "idle-hold", "quantile that is never held"),
     Code("CL461", "idle-allow", "allow without effect"),

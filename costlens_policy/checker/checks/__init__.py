@@ -12,6 +12,7 @@ from costlens_policy.checker.checks.dead_thresholds import check_dead_thresholds
 from costlens_policy.checker.checks.denied_by_default import check_denied_by_default
 from costlens_policy.checker.checks.downgrades import check_downgrades
 from costlens_policy.checker.checks.empty_policies import check_empty_policies
+from costlens_policy.checker.checks.escaped_runs import check_escaped_runs
 from costlens_policy.checker.checks.excluded_candidates import check_excluded_candidates
 from costlens_policy.checker.checks.few_cases import check_few_cases
 from costlens_policy.checker.checks.idle_holds import check_idle_holds
@@ -84,6 +85,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     check_markers,
     check_unpriced_tiers,
     check_steered_access,
+    check_escaped_runs,
     check_dead_thresholds,
     check_idle_holds,
     check_few_cases,
