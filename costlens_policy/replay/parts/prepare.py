@@ -10,7 +10,7 @@ from typing import Any, Final
 import polars as pl
 
 from costlens_policy.replay.columns.step import ArrowStream
-from costlens_policy.replay.parts.task import PART, REPORT, Task
+from costlens_policy.replay.parts.task import PART, REFUSED, REPORT, Task
 from costlens_policy.replay.stream.layout import Fitting, Layout, UnfitError
 from costlens_policy.replay.stream.tables import BATCH, RawBatch
 from costlens_policy.replay.traffic.reading import FileCheck
@@ -81,7 +81,17 @@ class _Worker:
         rejects = self._fitting.rejects()
         self._rejected += len(rejects)
         self._rejects += rejects[: MOST_REJECTS - len(self._rejects)]
-        return self._shaped(frame).with_columns(self._task.sharing.parts_of(frame, self._task.parts).alias(PART))
+        parts = self._task.sharing.parts_of(frame, self._task.parts)
+        return self._shaped(self._marked(frame)).with_columns(parts.alias(PART))
+
+    def _marked(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Add why rows are refused, as only who knows all ids can say which of them are repeats."""
+        found = {item.number: json.dumps([item.file, item.number, item.problem, item.text])
+                 for item in self._fitting.refusals()}  # fmt: skip
+        if not found:
+            return frame
+        return frame.with_columns(pl.col("number").replace_strict(found, default=None, return_dtype=pl.String)
+                                  .alias(REFUSED))  # fmt: skip
 
     def report(self) -> pl.DataFrame:
         """Return what was left out and noted."""

@@ -14,7 +14,7 @@ import polars as pl
 
 from costlens_policy.replay.columns.step import ArrowStream, State, settle
 from costlens_policy.replay.parts.prepare import frames_of
-from costlens_policy.replay.parts.task import PART, REPORT, Task
+from costlens_policy.replay.parts.task import PART, REFUSED, REPORT, Task
 from costlens_policy.replay.stream.copy import Repeats, TimedCopy
 from costlens_policy.replay.traffic.row import Reject
 from costlens_policy.version import __version__
@@ -65,12 +65,19 @@ def _replayed(task: Task, copy: TimedCopy, spread: Mapping[str, int], part: int)
     repeats, rejects = Repeats(hashes, (task.name,), elsewhere), list[Reject]()
     for frame in copy.in_order(task.ties):
         rows += frame.height
-        kept = repeats.leave_out(frame, rejects)
+        kept = _accepted(repeats.leave_out(frame, rejects), rejects)
         if kept.height:
             state = settle(task.job, state, kept)
     for reject in rejects:
         state.sums.reject(reject)
     return {"rows": rows, "state": state.to_dict()}
+
+
+def _accepted(frame: pl.DataFrame, rejects: list[Reject]) -> pl.DataFrame:
+    """Return the rows that the policy set accepts; the others are added to ``rejects``."""
+    refused = frame[REFUSED].drop_nulls()
+    rejects += [Reject(*json.loads(text)) for text in refused]
+    return (frame.filter(pl.col(REFUSED).is_null()) if len(refused) else frame).drop(REFUSED)
 
 
 def packed(outcome: dict[str, Any]) -> str:

@@ -25,6 +25,8 @@ __all__ = ["PART", "REPORT", "Task", "task_of"]
 
 PART = "_part"
 REPORT = "_report"
+REFUSED = "_refused"
+"""Why the policy set does not accept a row, whose id counts as seen all the same."""
 
 
 @frozen
@@ -54,7 +56,7 @@ class Task:
     @property
     def schema(self) -> Mapping[str, Any]:
         """The columns of prepared rows: those of a batch, the part of each, and what a worker reports at its end."""
-        return {**schema_of(self.plan, self.job.attributes), PART: pl.Int32, REPORT: pl.String}
+        return {**schema_of(self.plan, self.job.attributes), REFUSED: pl.String, PART: pl.Int32, REPORT: pl.String}
 
     @property
     def ties(self) -> tuple[str, ...]:

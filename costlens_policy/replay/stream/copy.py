@@ -12,7 +12,7 @@ from costlens_policy.replay.columns.hashes import Hashes
 from costlens_policy.replay.stream.tables import BATCH
 from costlens_policy.replay.traffic.row import Reject
 
-__all__ = ["FreshIds", "Repeats", "SeenIds", "TimedCopy", "repeated_hashes"]
+__all__ = ["FreshIds", "Repeats", "SeenIds", "TimedCopy", "repeated_hashes", "without_refused"]
 
 
 def repeated_hashes(ids: Sequence[pl.LazyFrame]) -> pl.Series:
@@ -21,6 +21,20 @@ def repeated_hashes(ids: Sequence[pl.LazyFrame]) -> pl.Series:
         return pl.Series("id", [], dtype=pl.UInt64)
     hashes = pl.concat(ids).collect(engine="streaming")["id"].sort()
     return hashes.filter(hashes == hashes.shift(1)).unique()
+
+
+def without_refused(
+    frame: pl.DataFrame, refused: Sequence[Reject], rejects: list[Reject], files: Sequence[str]
+) -> pl.DataFrame:
+    """Return the rows that the policy set accepts; the others, of those that are there, are added to ``rejects``."""
+    if not refused:
+        return frame
+    places = {(files.index(item.file), item.number): item for item in refused}
+    schema = {"file": pl.Int32, "number": pl.Int64}
+    out = frame.select("file", "number").join(pl.DataFrame(list(places), schema=schema, orient="row"), on=list(schema),
+                                              how="semi", maintain_order="left")  # fmt: skip
+    rejects += [places[place] for place in out.iter_rows()]
+    return frame.join(out, on=list(schema), how="anti", maintain_order="left")
 
 
 class Repeats:
@@ -111,7 +125,7 @@ _NEVER: Final = -(2**63)
 class TimedCopy:
     """Batches are added in the order of the files. After ``close``, ``late`` rows came before the one before them."""
 
-    __slots__ = ("_dropped", "_files", "_folder", "_parts", "_schema", "late", "rows")
+    __slots__ = ("_dropped", "_files", "_folder", "_parts", "_refused", "_schema", "late", "rows")
 
     def __init__(self, folder: Path, files: Sequence[str], schema: Mapping[str, Any]) -> None:
         """``schema`` are the columns to keep; those that a batch lacks are empty."""
@@ -120,12 +134,14 @@ class TimedCopy:
         self._files = files
         self._parts: list[Path] = []
         self._dropped: pl.DataFrame | None = None
+        self._refused: list[Sequence[Reject]] = []
         self.rows = 0
         self.late = 0
 
-    def add(self, frame: pl.DataFrame) -> None:
-        """Add a batch."""
+    def add(self, frame: pl.DataFrame, refused: Sequence[Reject] = ()) -> None:
+        """Add a batch. Of its rows, those that are ``refused`` are left out once their ids have been seen."""
         if frame.height:
+            self._refused.append(refused)
             part = self._folder / f"{len(self._parts):06}.parquet"
             columns = (
                 pl.col(name).cast(kind) if name in frame.columns else pl.lit(None, kind).alias(name)
@@ -142,18 +158,18 @@ class TimedCopy:
         return repeated_hashes(ids)
 
     def close(self) -> list[Reject]:
-        """Find repeated ids and see whether rows are in order. Return the rows that are left out for their ids."""
+        """Find repeated ids and see whether rows are in order. Return the rows that are left out."""
         rejects: list[Reject] = []
         repeats = Repeats(self.repeated(), self._files)
         last = _NEVER
-        for part in self._parts:
-            frame = pl.read_parquet(part, columns=None if repeats.possible else ["time"])
+        for part, refused in zip(self._parts, self._refused, strict=True):
+            frame = pl.read_parquet(part, columns=None if repeats.possible else ["time", "file", "number"])
             frame = repeats.leave_out(frame, rejects)
             if not frame.height:
                 continue
             self.late += int((frame["time"].diff() < 0).sum()) + (frame["time"][0] < last)
             last = frame["time"][-1]
-            self.rows += frame.height
+            self.rows += without_refused(frame, refused, rejects, self._files).height
         if rejects:
             places = [(self._files.index(item.file), item.number) for item in rejects]
             self._dropped = pl.DataFrame(places, schema={"file": pl.Int32, "number": pl.Int64}, orient="row")

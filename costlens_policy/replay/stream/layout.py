@@ -282,7 +282,11 @@ class UnfitError(Exception):
 
 
 class Fitting:
-    """A reader of rows whose results are batches. ``refused`` are rows that the policy set does not accept."""
+    """A reader of rows whose results are batches.
+
+    Rows that the policy set does not accept are among them, without attributes: their ids count as seen. ``refused``
+    are these rows as those that are left out.
+    """
 
     __slots__ = ("_attributes", "_files", "_plan", "reader", "refused")
 
@@ -307,27 +311,27 @@ class Fitting:
 
     def rejects(self) -> list[Reject]:
         """Return the rows that were left out since the last time."""
-        found = [*self.reader.rejects, *self.refused]
+        found = list(self.reader.rejects)
         self.reader.rejects.clear()
+        return found
+
+    def refusals(self) -> list[Reject]:
+        """Return the rows that the policy set does not accept since the last time."""
+        found = list(self.refused)
         self.refused.clear()
         return found
 
     def _fitted(self) -> Iterator[Row]:
         for row in self.reader.rows:
-            if fits(row, self._plan):
-                yield row
-                continue
-            fitted = self._admitted(row)
-            if fitted is not None:
-                yield fitted
+            yield row if fits(row, self._plan) else self._admitted(row)
 
-    def _admitted(self, row: Row) -> Row | None:
-        """Return a row with its attributes as the engine would take them."""
+    def _admitted(self, row: Row) -> Row:
+        """Return a row with its attributes as the engine would take them; without any where it takes none."""
+        admitted: dict[str, Any] = {}
         try:
-            admitted: dict[str, Any] = admit_request(self._plan, request_of(row, self._plan))
+            admitted = admit_request(self._plan, request_of(row, self._plan))
         except RequestError as error:
             self.refused.append(rejected(row, error))
-            return None
         fitted = replace(row, attributes={name: admitted[name] for name in row.attributes if name in admitted})
         if not fits(fitted, self._plan):
             raise UnfitError(row.place)

@@ -22,7 +22,7 @@ from costlens_policy.frozen import frozen
 from costlens_policy.replay.columns.batch import ATTRIBUTE, RECORDED, instant, others_in, recorded_in, schema_of
 from costlens_policy.replay.columns.step import Job
 from costlens_policy.replay.settings import Progress, Settings
-from costlens_policy.replay.stream.copy import FreshIds, Repeats, TimedCopy, repeated_hashes
+from costlens_policy.replay.stream.copy import FreshIds, Repeats, TimedCopy, repeated_hashes, without_refused
 from costlens_policy.replay.stream.csv_columns import CsvTable
 from costlens_policy.replay.stream.json_columns import JsonTable
 from costlens_policy.replay.stream.layout import COUNTED, Fitting, Layout, asked_kinds
@@ -158,7 +158,7 @@ class Files:
             table, start = self.tables[file], place[1] if file == place[0] else 0
             assert table is not None
             for whole, size in table.batches(start, self.fitting):
-                rejects = self.fitting.rejects()
+                rejects, refused = self.fitting.rejects(), self.fitting.refusals()
                 start, read = start + size, read + (size if fresh is None else whole.height + len(rejects))
                 frame = repeats.leave_out(whole, rejects)
                 if fresh is not None and not fresh.add(frame):
@@ -167,6 +167,7 @@ class Files:
                     if not frame["time"].is_sorted() or frame["time"][0] < last:
                         raise UnsortedError
                     last = frame["time"][-1]
+                frame = without_refused(frame, refused, rejects, self.names)
                 memory = {**self._memory(), "seen": repeats.seen, "last": last}
                 yield Chunk(frame, (file, start), read, tuple(rejects), memory)
 
@@ -187,11 +188,11 @@ class Files:
             if table is not None:
                 progress.start("reading", table.table.size, table.table.unit)
                 for frame, size in table.batches(0, self.fitting):
-                    copy.add(frame)
+                    copy.add(frame, self.fitting.refusals())
                     progress.advance(size)
             else:
                 for frame in self._row_by_row(name, progress):
-                    copy.add(frame)
+                    copy.add(frame, self.fitting.refusals())
             rejects += self.fitting.rejects()
         rejects += copy.close()
         return copy, rejects

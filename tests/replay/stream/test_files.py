@@ -254,3 +254,25 @@ def test_what_goes_row_by_row_says_why(plan_of, written, tmp_path):
     assert replay_files(plan, [written(rows, "u.parquet")], MAPPING, Settings()).by_rows == (
         "a row has values that batches cannot hold"
     )
+
+
+@pytest.mark.parametrize("in_order", [False, True])
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_ids_of_rows_that_the_policy_set_refuses_count_as_seen(plan_of, tmp_path, kind, in_order):
+    """Which rows are repeats does not depend on the policy set, and steps back in time count all rows that are read."""
+    plan = plan_of(POLICY, policy_set=SET + "attributes: {team: {type: string}, size: {type: int}}\n")
+    times = [1, 2, 3, 4, 5, 6] if in_order else [1, 2, 5, 3, 6, 4]
+    cells = [("i0", "abc"), ("i0", "20"), ("i1", "20"), ("i2", "x"), ("i2", "30"), ("i3", "y")]
+    rows = [
+        {"time": f"2026-06-01T00:00:0{second}Z", "id": id, "model": "large", "request.size": size, "prompt_tokens": 10,
+         "output_tokens": 10}
+        for second, (id, size) in zip(times, cells, strict=True)
+    ]  # fmt: skip
+    path, mapping = tmp_path / f"t.{kind}", READY["plain"]
+    getattr(pl.DataFrame(rows), "write_csv" if kind == "csv" else "write_ndjson")(path)
+    got = replay_files(plan, [str(path)], mapping, Settings())
+    expected = replay(plan, read_traffic([str(path)], mapping, plan, Settings().start), Settings())
+    assert got.by_rows == ""
+    assert facts(got) == facts(expected)
+    assert (got.rows, got.rejected) == (1, 5)
+    assert sum("duplicate id" in item.problem for item in got.rejects) == 2
