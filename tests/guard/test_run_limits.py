@@ -8,7 +8,7 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -29,6 +29,7 @@ from costlens_policy.replay.files import replay_files
 from costlens_policy.replay.traffic.mapping import ColumnMapping
 from tests.conftest import ROOT
 from tests.guard.company import REQUEST, START, Breakable, Clock, write_company
+from tests.ledger.servers import postgresql_server, redis_server
 
 SOAK = bool(os.environ.get("COSTLENS_SOAK"))
 USAGE = {"prompt_tokens": 1000, "completion_tokens": 100}
@@ -101,9 +102,19 @@ def engine_of_runs(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     return write_company(tmp_path_factory.mktemp("runs") / "p", RUNS)
 
 
-def test_killed_processes_let_no_run_too_many_begin(engine_of_runs: Engine, tmp_path: Path) -> None:
+@pytest.fixture(params=["sqlite", "redis", "postgresql"] if SOAK else ["sqlite"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A ledger that nobody has used: in a file, and in the long form in servers, too."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'killed.db'}"
+        return
+    with (redis_server if request.param == "redis" else postgresql_server)() as server:
+        yield server.url("killed_runs")
+
+
+def test_killed_processes_let_no_run_too_many_begin(engine_of_runs: Engine, url: str, tmp_path: Path) -> None:
     """Wherever a process is killed, a run that made a call counts, and no more runs do than are allowed."""
-    folder, url = tmp_path / "p", f"sqlite:///{tmp_path / 'killed.db'}"
+    folder = tmp_path / "p"
     write_company(folder, RUNS)
     began: set[str] = set()
     seeds = [random.randrange(10**6) for _ in range(200 if SOAK else 4)]

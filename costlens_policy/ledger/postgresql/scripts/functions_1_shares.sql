@@ -31,22 +31,33 @@ LANGUAGE sql STABLE AS $$
     WHERE s.account = of_account AND s.second > now / 1000000
 $$;
 
--- Let so much be left of a share that lives, and its lease begin anew.
-CREATE OR REPLACE FUNCTION @ledger.put_share(INOUT a @ledger.accounts, s @ledger.shares, rest_after numeric, now bigint)
+-- Let so much be left of a share that lives, and its lease begin anew, in the sums of its account, which is right for `now`. Returns when
+-- it ends.
+CREATE OR REPLACE FUNCTION @ledger.move_share(a @ledger.accounts, s @ledger.shares, rest_after numeric, now bigint) RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
-    until_second bigint := greatest(s.second, @ledger.lease_end(now, s.lease));
+    grid bigint := greatest(1, (s.lease + 119999999) / 120000000);
+    until_second bigint := greatest(s.second, (now + s.lease + grid * 1000000 - 1) / (grid * 1000000) * grid);
     of_generation bigint := s.generation;
 BEGIN
     IF until_second = s.second THEN
-        PERFORM @ledger.unhold(a.id, s.second, s.generation, s.rest - rest_after);
+        UPDATE @ledger.ends SET held = held - s.rest + rest_after WHERE account = a.id AND second = s.second;
     ELSE
-        PERFORM @ledger.unhold(a.id, s.second, s.generation, s.rest);
-        of_generation := @ledger.hold(a.id, until_second, a.generation, rest_after);
+        UPDATE @ledger.ends SET held = held - s.rest WHERE account = a.id AND second = s.second;
+        INSERT INTO @ledger.ends AS e (account, second, generation, held) VALUES (a.id, until_second, a.generation, rest_after)
+        ON CONFLICT ON CONSTRAINT ends_pkey DO UPDATE SET held = e.held + excluded.held
+        RETURNING e.generation INTO of_generation;
     END IF;
-    a.held := a.held - s.rest + rest_after;
-    a.next_end := least(a.next_end, until_second);
     UPDATE @ledger.shares SET second = until_second, generation = of_generation, rest = rest_after WHERE account = s.account;
+    RETURN until_second;
+END $$;
+
+-- The same for an account that is saved later.
+CREATE OR REPLACE FUNCTION @ledger.put_share(INOUT a @ledger.accounts, s @ledger.shares, rest_after numeric, now bigint)
+LANGUAGE plpgsql AS $$
+BEGIN
+    a.next_end := least(a.next_end, @ledger.move_share(a, s, rest_after, now));
+    a.held := a.held - s.rest + rest_after;
 END $$;
 
 -- The lines of `reserve` as shares leave them, what is taken of each share, and whether all lines have room. A line gets what was set
@@ -175,6 +186,20 @@ BEGIN
                 greatest(0, s.rest + greatest(0, (taken->>1)::numeric - charged) - greatest(0, charged - was_held)), now);
         END IF;
     END LOOP;
+END $$;
+
+-- Put back what was drawn for a line and not used, for an account that is saved already. Returns what that adds to what it holds.
+CREATE OR REPLACE FUNCTION @ledger.put_back_plainly(a @ledger.accounts, drawn jsonb, was_held numeric, charged numeric, now bigint)
+RETURNS numeric
+LANGUAGE plpgsql AS $$
+DECLARE
+    before numeric := a.held;
+BEGIN
+    a := @ledger.put_back(a, drawn, was_held, charged, now);
+    IF a.held <> before THEN
+        UPDATE @ledger.accounts SET held = a.held, next_end = a.next_end WHERE id = a.id;
+    END IF;
+    RETURN a.held - before;
 END $$;
 
 -- Let the leases of shares that a line was drawn from begin anew.

@@ -224,24 +224,112 @@ BEGIN
     RETURN @ledger.reserve(call, now, until_second, call_facts, asked);
 END $$;
 
--- Reserve as `reserve_unless` does a call that belongs to shares. Whoever ends one of them waits until this is done, and is then seen.
+-- Reserve as `reserve_plainly` does, with shares (as for `reserve_stepwise`) that all live and have as much left as the call holds.
+CREATE OR REPLACE FUNCTION @ledger.reserve_plainly_sharing(
+    call text, now bigint, until_second bigint, call_facts text, asked jsonb, shares jsonb) RETURNS jsonb
+LANGUAGE plpgsql AS $$
+DECLARE
+    line jsonb;
+    amount numeric;
+    now_second bigint := now / 1000000;
+    place integer := 0;
+    a @ledger.accounts;
+    s @ledger.shares;
+    owner bigint;
+    drawing integer;
+    own numeric;
+    drawn jsonb;
+    held_before numeric;
+    of_generation bigint;
+    ids bigint[];
+    scopes text[] := '{}';
+    held_lines jsonb[] := '{}';
+BEGIN
+    ids := ARRAY(SELECT k.id FROM jsonb_array_elements(asked) WITH ORDINALITY AS l (value, place)
+        LEFT JOIN @ledger.accounts AS k ON k.name = l.value->0->>0 ORDER BY l.place);
+    FOR line IN SELECT value FROM jsonb_array_elements(asked) LOOP
+        place := place + 1;
+        amount := line->>2;
+        drawing := (SELECT count(*) FROM jsonb_array_elements(shares) AS x WHERE (x.value->>1)::integer = place);
+        UPDATE @ledger.accounts AS k SET held = k.held + amount - drawing * amount, next_end = least(k.next_end, until_second)
+        WHERE k.id = ids[place] AND (k.next_end IS NULL OR k.next_end > now_second) AND line->5 IS NULL
+            AND (k.width = 0 OR (k.width > 0 AND k.bucket = now / k.width)
+                OR (k.width < 0 AND k.bucket <= now AND now < k.bucket - k.width))
+            AND (line->>3 IS NULL OR drawing > 0 OR k.used + k.held + amount <= (line->>3)::numeric)
+        RETURNING k.* INTO STRICT a;
+        held_before := a.held - amount + drawing * amount;
+        own := 0;
+        drawn := '[]';
+        IF drawing > 0 THEN
+            FOR owner IN SELECT ids[(x.value->>0)::integer] FROM jsonb_array_elements(shares) AS x WHERE (x.value->>1)::integer = place LOOP
+                s := @ledger.find_share(owner, a, now);
+                IF s.account IS NULL OR s.rest < amount THEN
+                    RAISE no_data_found;
+                END IF;
+                own := own + s.rest;
+                drawn := drawn || jsonb_build_array(jsonb_build_array(owner, amount));
+                PERFORM @ledger.move_share(a, s, s.rest - amount, now);
+            END LOOP;
+            IF a.used + held_before - own + amount > (line->>3)::numeric THEN
+                RAISE no_data_found;
+            END IF;
+        END IF;
+        INSERT INTO @ledger.ends AS e (account, second, generation, held) VALUES (a.id, until_second, a.generation, amount)
+        ON CONFLICT ON CONSTRAINT ends_pkey DO UPDATE SET held = e.held + excluded.held
+        RETURNING e.generation INTO of_generation;
+        scopes := scopes || (line->>1);
+        line := jsonb_build_array(@ledger.shown(line->0, a), line->1, line->2, (line->>3)::numeric, a.used, held_before, of_generation,
+            line->4);
+        IF drawing > 0 THEN
+            line := line || jsonb_build_array('[]'::jsonb, jsonb_build_array(own, drawing * amount, 0), drawn);
+        END IF;
+        held_lines := held_lines || line;
+    END LOOP;
+    IF EXISTS (SELECT 1 FROM @ledger.grants WHERE scope = ANY (scopes)) THEN
+        RAISE no_data_found;
+    END IF;
+    INSERT INTO @ledger.calls (id, reserved_at, ends_at, lines, facts)
+    VALUES (call, now, until_second, to_jsonb(held_lines), call_facts) ON CONFLICT (id) DO NOTHING;
+    IF NOT FOUND THEN
+        RAISE no_data_found;
+    END IF;
+    RETURN to_jsonb(held_lines);
+END $$;
+
+-- The first of some calls (an array of their ids) that is on record, unless the call itself is.
+CREATE OR REPLACE FUNCTION @ledger.barred_by(call text, barring jsonb) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT c.id FROM jsonb_array_elements_text(barring) WITH ORDINALITY AS b (id, place)
+        JOIN @ledger.calls AS c ON c.id = b.id COLLATE "C"
+    WHERE NOT EXISTS (SELECT 1 FROM @ledger.calls AS k WHERE k.id = call) ORDER BY b.place LIMIT 1
+$$;
+
+-- Reserve as `reserve_unless` does a call that belongs to shares. Where one has to begin, whoever ends it waits until this is done, and is
+-- then seen.
 CREATE OR REPLACE FUNCTION @ledger.reserve_sharing(
     call text, now bigint, until_second bigint, call_facts text, asked jsonb, barring jsonb, shares jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 DECLARE
     known @ledger.calls;
-    barred text;
+    barred text := @ledger.barred_by(call, barring);
     moved bigint[];
 BEGIN
+    IF barred IS NOT NULL THEN
+        RETURN jsonb_build_array('barred', NULL, barred);
+    END IF;
+    BEGIN
+        RETURN jsonb_build_array('held', @ledger.reserve_plainly_sharing(call, now, until_second, call_facts, asked, shares));
+    EXCEPTION WHEN no_data_found THEN
+        NULL;  -- not plain: step by step
+    END;
     PERFORM pg_advisory_xact_lock_shared(hashtextextended(e.id, 0))
     FROM (SELECT DISTINCT x.value AS id FROM jsonb_array_elements(shares) AS s, jsonb_array_elements_text(s.value->3) AS x ORDER BY 1) AS e;
     SELECT * INTO known FROM @ledger.calls WHERE id = call;
     IF FOUND THEN
         RETURN jsonb_build_array('known', known.lines, known.ends_at, known.released, known.settled_at);
     END IF;
-    SELECT c.id INTO barred FROM jsonb_array_elements_text(barring) WITH ORDINALITY AS b (id, place)
-        JOIN @ledger.calls AS c ON c.id = b.id COLLATE "C" ORDER BY b.place LIMIT 1;
-    IF FOUND THEN
+    barred := @ledger.barred_by(call, barring);
+    IF barred IS NOT NULL THEN
         RETURN jsonb_build_array('barred', NULL, barred);
     END IF;
     -- A share that moves from another account gives back what is left there, so that is locked in the order of the names, too.

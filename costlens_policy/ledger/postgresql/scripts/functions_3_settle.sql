@@ -34,14 +34,12 @@ DECLARE
     held_after numeric;
     lines jsonb[] := '{}';
     left_over integer := jsonb_array_length(charges);
+    whole @ledger.accounts;
 BEGIN
     FOR line, charge IN
         SELECT h.value, (SELECT x.value FROM jsonb_array_elements(charges) AS x WHERE x.value->>1 = h.value->>1)
         FROM jsonb_array_elements(c.lines) AS h
     LOOP
-        IF line->10 IS NOT NULL THEN
-            RAISE no_data_found;  -- shares get back what they are left
-        END IF;
         was_held := line->>2;
         amount := charge->>2;
         UPDATE @ledger.accounts AS a SET used = a.used + coalesce(amount, 0), held = a.held - was_held
@@ -53,6 +51,10 @@ BEGIN
         WHERE e.account = of_account AND e.second = c.ends_at AND e.generation = (line->>6)::bigint;
         IF NOT FOUND THEN
             RAISE no_data_found;
+        END IF;
+        IF line->10 IS NOT NULL THEN
+            SELECT * INTO whole FROM @ledger.accounts WHERE id = of_account;
+            held_after := held_after + @ledger.put_back_plainly(whole, line->10, was_held, coalesce(amount, 0), now);
         END IF;
         IF amount IS NOT NULL THEN
             left_over := left_over - 1;
