@@ -40,10 +40,23 @@ class Account:
     ``_alerted`` has, by the name of a threshold, the time until which it does not alert again.
     """
 
-    __slots__ = ("_alerted", "_charges", "_length", "_schedule", "_span", "counts", "digits", "ends", "used")
+    __slots__ = (
+        "_alerted",
+        "_charges",
+        "_counts_none",
+        "_length",
+        "_schedule",
+        "_span",
+        "counts",
+        "digits",
+        "ends",
+        "used",
+    )
 
-    def __init__(self, schedule: Schedule, digits: int) -> None:
+    def __init__(self, schedule: Schedule, digits: int, *, counts_none: bool = False) -> None:
+        """``counts_none`` says that each call stands for itself."""
         self._schedule = schedule
+        self._counts_none = counts_none
         self._charges: deque[tuple[int, int]] = deque()
         self._length = 0
         self._span = 0
@@ -78,6 +91,8 @@ class Account:
 
         ``at`` was asked for the same time before.
         """
+        if self._counts_none:
+            return _FOR_EVER
         return self.ends if self.counts else now
 
     def least_by(self, now: int) -> int:
@@ -95,6 +110,8 @@ class Account:
 
         ``each`` gives when they were, in order, and what each came to: a rolling window forgets them one by one.
         """
+        if not self.counts:
+            return
         self.used += total
         if self._length:
             self._charges.extend((at, amount) for at, amount in each() if amount)
@@ -159,13 +176,14 @@ class Account:
 class Accounts(Mapping[_Key, Balance]):
     """All accounts by budget and scope key; as a mapping, the balances that the engine asks for at ``now``."""
 
-    __slots__ = ("_digits", "_known", "_schedules", "now")
+    __slots__ = ("_alone", "_digits", "_known", "_schedules", "now")
 
     def __init__(self, plan: Plan, digits: int) -> None:
         """``digits`` are the fractional digits of a unit of money."""
         steps: dict[str, BudgetStep] = {step.id: step for _, step in plan.budgets.values()}
         self.now = 0
         self._digits = {name: digits if step.unit == "usd" else step.measure.digits for name, step in steps.items()}
+        self._alone = {name for name, step in steps.items() if "per_call" in step.terms}
         self._schedules = {name: schedule_of(step.terms) for name, step in steps.items()}
         self._known: dict[_Key, Account] = {}
 
@@ -173,7 +191,9 @@ class Accounts(Mapping[_Key, Balance]):
         """Return the account of a budget and scope key."""
         found = self._known.get((budget, key))
         if found is None:
-            found = self._known[budget, key] = Account(self._schedules[budget], self._digits[budget])
+            counts_none = budget in self._alone
+            found = Account(self._schedules[budget], self._digits[budget], counts_none=counts_none)
+            self._known[budget, key] = found
         return found
 
     def __getitem__(self, place: _Key) -> Balance:

@@ -82,10 +82,8 @@ class AtOnce:
         if denied:
             names = ["_code", "_line"]
             known = pl.DataFrame(denied, schema=dict.fromkeys([*names, "_denied"], pl.Int32), orient="row")
-            found = frame.select(pl.col(names).cast(pl.Int32)).join(known, on=names, how="left", maintain_order="left")[
-                "_denied"
-            ]
-            frame = frame.with_columns(pl.coalesce(found, "_code").alias("_code"))
+            found = frame.select(pl.col(names).cast(pl.Int32)).join(known, on=names, how="left", maintain_order="left")
+            frame = frame.with_columns(pl.coalesce(found["_denied"], "_code").alias("_code"))
         winners = [item.winner for item in self._facts.rows]
         models = pl.Series([None if item is None else item.model for item in winners], dtype=pl.String)
         shifts = pl.Series([0 if item is None else item.shift for item in winners], dtype=pl.Int64)
@@ -109,7 +107,9 @@ class AtOnce:
         if amounts is None:
             return 0
         charged = self._charged(amounts)
-        totals = {account: sum(total for _, _, total in parts) for account, parts in charged.items()}
+        totals = {
+            account: sum(total for _, _, total in parts) if account.counts else 0 for account, parts in charged.items()
+        }
         after = span.with_charges(totals)
         if any(kind.full(after) != full[place] for place, kind in kinds.items()):
             return 0
