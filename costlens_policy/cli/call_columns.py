@@ -29,8 +29,8 @@ def read_in_columns(
     since: datetime,
     start: Callable[[], CallReader],
     tick: Callable[[], None],
-) -> CallReader | None:
-    """Return a reader that has read all files; None where one of them has to be read row by row.
+) -> CallReader | str:
+    """Return a reader that has read all files, or why they have to be read row by row.
 
     ``start`` makes a reader, ``since`` is what relative times count from. Rows with repeated ids are left to the reader
     of rows: which these are shows once all rows were read, and then everything is read again. Raises ``TrafficError``.
@@ -40,8 +40,8 @@ def read_in_columns(
         _LABEL: (label, "text"), "prompt": ("prompt", "nothing"), "messages": ("messages", "nothing"),
     }  # fmt: skip
     tables = wider_tables(files, mapping, own, since)
-    if tables is None:
-        return None
+    if isinstance(tables, str):
+        return tables
     repeated: pl.Series | None = None
     while True:
         reader, ids = start(), SeenIds()

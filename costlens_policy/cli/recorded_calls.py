@@ -22,11 +22,12 @@ _TEXTS: Final = ("request.prompt", "request.messages")
 
 @frozen
 class ReadCalls:
-    """``notes`` list what was assumed or corrected."""
+    """``notes`` list what was assumed or corrected; ``by_rows`` says why files were read row by row, if they were."""
 
     seen: Seen
     rejects: Sequence[Reject]
     notes: Sequence[str]
+    by_rows: str = ""
 
 
 def read_calls(files: Sequence[str], asked: TrafficInput, by: str, tick: Callable[[], None]) -> ReadCalls:
@@ -45,13 +46,15 @@ def read_calls(files: Sequence[str], asked: TrafficInput, by: str, tick: Callabl
         rows = RowReader(mapping, TEXTS_ONLY, asked.settings.start, files=tuple(files), more=more)
         return CallReader(asked.mapping, by, rows)
 
-    reader = None
+    reader: CallReader | str = "Polars is not installed"
     if find_spec("polars") is not None:
         from costlens_policy.cli.call_columns import read_in_columns  # needs Polars, which not everybody has
 
         reader = read_in_columns(files, mapping, asked.settings.start, start, tick)
-    reader = reader or _row_by_row(files, start(), tick)
-    return ReadCalls(reader.seen, reader.rows.rejects, tuple(reader.notes()))
+    by_rows = ""
+    if isinstance(reader, str):
+        by_rows, reader = reader, _row_by_row(files, start(), tick)
+    return ReadCalls(reader.seen, reader.rows.rejects, tuple(reader.notes()), by_rows)
 
 
 def _row_by_row(files: Sequence[str], reader: CallReader, tick: Callable[[], None]) -> CallReader:

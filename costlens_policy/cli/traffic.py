@@ -143,10 +143,10 @@ def write_rejects(rejects: Sequence[Reject], target: Path | None, number: int) -
         note(f"and {number - 3} more; --rejects FILE writes all of them")
 
 
-def note_rows(reason: str) -> None:
-    """Note why traffic was decided row by row, which takes longer and holds all rows in memory."""
+def note_rows(reason: str, done: str = "decided") -> None:
+    """Note why traffic was decided, or only read, row by row, which takes longer."""
     if reason:
-        note(f"decided row by row, not in columns: {reason}")
+        note(f"{done} row by row, not in columns: {reason}")
 
 
 def too_many_rejects(rejects: int, rows: int, allowed: str) -> bool:

@@ -45,6 +45,7 @@ _OUTSIDE: Final = "outside the requested time range"
 _MOST: Final = 8
 _MICROSECOND: Final = timedelta(microseconds=1)
 _UNREADABLE: Final = "rows that cannot be read"
+_TWO_THINGS: Final = "a label or an amount has one value for all calls"
 
 
 @frozen
@@ -73,6 +74,8 @@ class TrafficSource:
     odd_latency: str = ""
     doubts: Counter[str] = field(default_factory=Counter)
     judged: dict[str, Quality] = field(default_factory=dict)
+    by_rows: str = ""
+    """Why the files were read row by row; empty where they were read in columns, or nothing has been read."""
 
     def read(
         self,
@@ -124,8 +127,9 @@ class TrafficSource:
         everything is read again.
         """
         own = self.extras.own_columns
-        tables = None if own is None else wider_tables(self.files, self.mapping, own, self.start)
-        if tables is None:
+        tables = _TWO_THINGS if own is None else wider_tables(self.files, self.mapping, own, self.start)
+        if isinstance(tables, str):
+            self.by_rows = tables
             return None
         repeated: pl.Series | None = None
         while True:

@@ -123,3 +123,13 @@ def test_standard_input(run, log):
         result = run("report", "--traffic", "-", "--format", "csv", input=stream.read())
     assert result.exit_code == 0
     assert result.stdout.splitlines()[1].startswith("total,,20,0,0,0.0405,")
+
+
+def test_what_is_read_row_by_row_is_said_with_the_reason(run, write_log):
+    log = write_log([call(number, p="hello") for number in range(20)])
+    with open(log, encoding="utf-8") as stream:
+        piped = run("report", "--traffic", "-", input=stream.read())
+    assert "read row by row, not in columns: standard input can be read only once" in piped.stderr
+    assert "row by row" not in run("report", "--traffic", log).stderr
+    advice = run("advise", "--traffic", log, "--by", "team", "--column", "request.prompt=p")
+    assert "read row by row, not in columns: the mapping `plain` reads more than columns" in advice.stderr

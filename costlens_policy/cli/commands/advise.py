@@ -176,7 +176,7 @@ def _advise_on_traffic(
     from costlens_policy.advise.derivation import DerivationSettings
     from costlens_policy.advise.ranking import rank
     from costlens_policy.cli.recorded_calls import read_calls
-    from costlens_policy.cli.traffic import no_request, progress, too_many_rejects, understand, write_rejects
+    from costlens_policy.cli.traffic import no_request, note_rows, progress, too_many_rejects, understand, write_rejects
     from costlens_policy.replay.traffic.model_columns import unknown_models, with_models
 
     understood, market = understand(options), _market(wanted)
@@ -185,6 +185,7 @@ def _advise_on_traffic(
     with progress() as shown:
         shown.start("reading", None, "rows")
         read = read_calls(files, understood, wanted.by, lambda: shown.advance(1))
+    note_rows(read.by_rows, "read")
     calls = read.seen.calls
     if not calls and not read.rejects:
         raise no_request(files)

@@ -231,7 +231,7 @@ def _settings_of(options: _ReportOptions) -> Settings:
 def _read_calls(options: _ReportOptions, by: tuple[str, ...], prices: Prices) -> Read:
     """Read all calls, with some labels. Raises ``TrafficError``, ``LedgerError``, ``PolicyError``, ``InputError``."""
     from costlens_policy.cli.sources import ledger_at
-    from costlens_policy.cli.traffic import progress
+    from costlens_policy.cli.traffic import note_rows, progress
     from costlens_policy.report import CallQuery, LedgerSource
 
     baseline = None if options.baseline is None else _baseline(options.baseline, prices)
@@ -243,7 +243,10 @@ def _read_calls(options: _ReportOptions, by: tuple[str, ...], prices: Prices) ->
             shown.advance(1)
 
         if options.ledger is None:
-            return _traffic(options, by, prices, baseline).read(query, tick)
+            traffic = _traffic(options, by, prices, baseline)
+            read = traffic.read(query, tick)
+            note_rows(traffic.by_rows, "read")
+            return read
         with ledger_at(options.ledger, read_only=True) as store:
             source = LedgerSource(
                 store, _without_password(options.ledger), prices, options.budget, options.key, baseline

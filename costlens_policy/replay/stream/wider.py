@@ -30,6 +30,9 @@ _TYPES: Final[Mapping[Kind | Literal["time"], tuple[Any, ...]]] = {
 }  # fmt: skip
 
 
+_UNFIT: Final = "`{}` has a form or a column that cannot be read in columns"
+
+
 @frozen
 class WiderTable:
     """A file, its layout for the fields of replay, and by name the columns that its reader asked for besides."""
@@ -41,24 +44,26 @@ class WiderTable:
 
 def wider_tables(
     files: Sequence[str], mapping: ColumnMapping, own: Mapping[str, OwnColumn], start: datetime
-) -> list[WiderTable] | None:
-    """Return files as tables; None where one of them has to be read row by row. Raises ``TrafficError``.
+) -> list[WiderTable] | str:
+    """Return files as tables, or why they have to be read row by row. Raises ``TrafficError``.
 
     ``mapping`` has no attributes of requests; ``own`` are the columns that are read besides, by name.
     """
     shaped = mapping.drop or mapping.spans or mapping.transcripts or mapping.outcomes or mapping.answers
     unread = {"prefix", *TEXTS} & {*mapping.columns, *mapping.constants}
-    kinds = None if shaped or unread or mapping.assumed or STDIN in files else _kinds(mapping, own)
+    if STDIN in files:
+        return "standard input can be read only once"
+    kinds = None if shaped or unread or mapping.assumed else _kinds(mapping, own)
     if kinds is None:
-        return None
+        return f"the mapping `{mapping.name}` reads more than columns with plain values"
     found = []
     for name in files:
         table = table_of(name, kinds)
         if table is None or not all(_suits(table, mapping, *column) for column in own.values()):
-            return None
+            return _UNFIT.format(name)
         layout = Layout.of(table.types, table.names, mapping, start, TEXTS_ONLY, ())
         if layout is None:
-            return None
+            return _UNFIT.format(name)
         columns = {name: _options(table, column) for name, (column, _) in own.items()}
         found.append(WiderTable(table, layout, columns))
     return found
