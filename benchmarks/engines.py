@@ -5,7 +5,8 @@
 Each contestant is a process of its own, in the environment that the integration tests of engines make if it is there
 (``build/engines``), else in this one. It reads the same Parquet file with two workers, after a small one for which
 whatever starts has started; how long that took is a column of its own. Memory is the peak of the resident set, of the
-largest worker and of all processes that the contestant has started, Spark's JVM and Ray's object store included.
+largest worker and of all processes that the contestant has started, Spark's JVM included; what they share, as Ray's
+workers do, counts in each of them. Without us, an engine hands all rows to Python and takes them back.
 """
 
 from __future__ import annotations
@@ -51,11 +52,15 @@ _Frames = Callable[[str], Any]
 
 @dataclass(frozen=True, slots=True)
 class _Contestant:
-    """``start`` returns what opens a file; ``replay`` and ``report`` take what was opened."""
+    """``start`` returns what opens a file; the others take what was opened.
+
+    ``through`` hands all rows to Python and takes them back: what the engine costs without us.
+    """
 
     start: Callable[[], _Frames]
     replay: Callable[[Any, Plan], Result]
     report: Callable[[Any, Prices], Report]
+    through: Callable[[Any], Any] | None = None
 
 
 def _spark() -> _Frames:
@@ -86,6 +91,10 @@ def _files() -> _Frames:
     return lambda file: [file]
 
 
+def _same(batches: Any) -> Any:
+    return batches
+
+
 _ONE: Final = "files"
 _CONTESTANTS: Final = {
     _ONE: _Contestant(
@@ -99,10 +108,12 @@ _CONTESTANTS: Final = {
     "spark": _Contestant(
         _spark, lambda frame, plan: replay_spark(frame, plan, MAPPING, parts=_WORKERS),
         lambda frame, prices: report_spark(frame, _CALLS, _BY, prices=prices),
+        lambda frame: frame.mapInArrow(_same, frame.schema).write.format("noop").mode("overwrite").save(),
     ),
     "ray": _Contestant(
         _ray, lambda dataset, plan: replay_ray(dataset, plan, MAPPING, parts=_WORKERS),
         lambda dataset, prices: report_ray(dataset, _CALLS, _BY, prices=prices),
+        lambda dataset: dataset.map_batches(_same, batch_format="pyarrow").materialize(),
     ),
 }  # fmt: skip
 _TITLES: Final = {
@@ -173,6 +184,10 @@ def _measure(name: str, folder: Path) -> dict[str, Any]:
     between = time.perf_counter()
     reported = contestant.report(open_file(str(folder / "many.parquet")), prices)
     found |= {"replay": between - begun, "report": time.perf_counter() - between}
+    if contestant.through is not None:
+        between = time.perf_counter()
+        contestant.through(open_file(str(folder / "many.parquet")))
+        found["through"] = time.perf_counter() - between
     watch.look()
     watch.end()
     own, peaks = watch.peaks.pop(os.getpid(), ("", 0))[1], watch.peaks.values()
@@ -206,15 +221,20 @@ def section(*, quick: bool) -> Section:
             notes.append(f"{_TITLES[key]}: not measured, {measured}")
             continue
         assert not isinstance(ours, str), ours
+        memory = measured["workers"], measured["worker"] // 1024, measured["all"] // 1024
         for work, digest in (("replay", "replayed"), ("report", "reported")):
             table.append((
                 f"{work}: {_TITLES[key]}", round(rows / measured[work]), measured[work] / ours[work],
-                measured["start"], measured["workers"], measured["worker"] // 1024, measured["all"] // 1024,
-                "yes" if measured[digest] == ours[digest] else "NO",
+                measured["start"], *memory, "yes" if measured[digest] == ours[digest] else "NO",
+            ))  # fmt: skip
+        if "through" in measured:
+            spent = measured["through"]
+            table.append((
+                f"rows through Python: {_TITLES[key]}", round(rows / spent), spent / ours["replay"], None, *memory, None
             ))  # fmt: skip
     notes += _plan(rows, found)
     columns = (
-        "", "rows/s", "times the file's", "start s", "worker processes", "largest MiB", "all MiB", "equal results",
+        "", "rows/s", "times the file's", "start s", "workers", "largest MiB", "all MiB", "equal",
     )  # fmt: skip
     title = f"{rows:,} calls of 5,000 sessions, routes and caches, by the clock; reports by model, team and task"
     return Section("engines", title, columns, tuple(table), tuple(notes))

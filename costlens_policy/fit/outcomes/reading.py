@@ -8,7 +8,7 @@ import json
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from glob import has_magic
 from itertools import islice
@@ -19,15 +19,16 @@ from costlens_policy.catalogue import Catalogue
 from costlens_policy.diagnostics.suggestion import did_you_mean
 from costlens_policy.fit.outcomes.cases import Outcomes, OutcomesError, Source, UnscoredError, group_of
 from costlens_policy.fit.outcomes.formats import FORMATS, PREFERENCES, Opened
+from costlens_policy.fit.outcomes.formats.tables import TABLE
 from costlens_policy.fit.outcomes.joining import Joining
 from costlens_policy.fit.outcomes.mapping import OutcomeSettings
 from costlens_policy.fit.outcomes.rows import Models, RowReader, prompt_text
 from costlens_policy.replay.traffic.copies import local
 from costlens_policy.replay.traffic.places import kind_of, look_for, rereadable
 from costlens_policy.replay.traffic.row import TrafficError
-from costlens_policy.replay.traffic.sources import Lines, open_text, read_file, separator_of
+from costlens_policy.replay.traffic.sources import Lines, RawRow, open_text, read_file, separator_of
 
-__all__ = ["prompts_in", "read_outcomes"]
+__all__ = ["outcomes_of", "prompts_in", "read_outcomes"]
 
 _ARCHIVE: Final = b"PK\x03\x04"
 _ARCHIVES: Final = ".eval"
@@ -46,10 +47,31 @@ def read_outcomes(
     Models get the names of the catalogue; without one, names stay as they are. Raises ``OutcomesError`` for files that
     cannot be read or recognized, scores outside the scale, contradictions, and where no score is left.
     """
+    return _joined(settings, catalogue, lambda joining, models: _read_all(_found(files, joining), joining, models))
+
+
+def outcomes_of(
+    rows: Sequence[RawRow], name: str, settings: OutcomeSettings | None = None, catalogue: Catalogue | None = None
+) -> Outcomes:
+    """Join the rows of a table that is no file, as ``read_outcomes`` joins those of a file with the name."""
+
+    def read(joining: Joining, models: Models) -> list[Source]:
+        reader = RowReader(name, joining, models, TABLE)
+        for row in rows:
+            reader.take(row)
+        reader.finish()
+        return _checked([(Source(name, TABLE.name, ""), reader)], joining)
+
+    return _joined(settings, catalogue, read)
+
+
+def _joined(
+    settings: OutcomeSettings | None, catalogue: Catalogue | None, read: Callable[[Joining, Models], list[Source]]
+) -> Outcomes:
     settings = OutcomeSettings() if settings is None else settings
     joining, models = Joining(settings), Models(catalogue, settings.models)
     with _as_outcomes():
-        sources = _read_all(_found(files, joining), joining, models)
+        sources = read(joining, models)
         for name in models.unused():
             joining.remarks.add("names of models that are in no file", f"`{name}`")
         if len(kinds := {source.format == PREFERENCES.name for source in sources}) > 1:
@@ -98,12 +120,13 @@ def _absent(pattern: str, problem: str) -> str:
 
 
 def _read_all(names: Sequence[str], joining: Joining, models: Models) -> list[Source]:
-    """Read files one after the other. A column that was asked for has to be in one of them."""
-    sources, readers = [], []
-    for name in names:
-        source, reader = _read(name, joining, models)
-        sources.append(source)
-        readers.append(reader)
+    """Read files one after the other."""
+    return _checked([_read(name, joining, models) for name in names], joining)
+
+
+def _checked(read: Sequence[tuple[Source, RowReader]], joining: Joining) -> list[Source]:
+    """Join what lies in several files. A column that was asked for has to be in one of them."""
+    sources, readers = [source for source, _ in read], [reader for _, reader in read]
     _check_columns([reader for reader in readers if reader.has_rows], joining)
     _rate(readers, joining)
     if not joining.scored and (unscored := [reader.unscored for reader in readers if reader.unscored]):

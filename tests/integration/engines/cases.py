@@ -66,7 +66,10 @@ def answers(
 
 
 def asked() -> dict[str, Any]:
-    """Return what a script is asked: the ``log``, the ``folders`` of policy sets by name, and the ``snippets``."""
+    """Return what a script is asked.
+
+    The ``log``, the ``folders`` of policy sets by name, a file of ``outcomes``, and the ``snippets``.
+    """
     found: dict[str, Any] = json.loads(sys.argv[1])
     return found
 

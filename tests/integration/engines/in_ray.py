@@ -11,8 +11,10 @@ import ray
 
 from costlens_policy import load
 from costlens_policy.compiler.plan import Plan
+from costlens_policy.fit.outcomes.engines import outcomes_ray
 from costlens_policy.replay import Result, TrafficError, replay_ray
 from costlens_policy.report import Prices, Report, report_ray
+from tests.fit.outcomes.scored import said
 from tests.integration.engines.cases import BY, answer, answers, asked, prices_of, report_text, run_snippet
 from tests.replay.parts.traffic import MAPPING
 
@@ -72,6 +74,8 @@ seen = Path(what["log"]).parent / "seen"
 lazy = read.map_batches(counting(seen), batch_format="pyarrow").random_shuffle(seed=3).drop_columns(["id"])
 answer("without ids", report_text(report_ray(lazy, settings=BY, prices=prices_of(plan))))
 answer("rows read", str(sum(map(int, seen.read_text().split()))))
+scores = ray.data.read_parquet(what["outcomes"]).random_shuffle(seed=5).repartition(3)
+answer("outcomes", repr(said(outcomes_ray(scores))))
 try:
     replay_ray(calls.union(read.drop_columns(["team"])), plan, MAPPING, parts=3, place="row")
 except TrafficError as error:

@@ -11,8 +11,10 @@ from pyspark.sql import DataFrame, SparkSession, functions
 
 from costlens_policy import load
 from costlens_policy.compiler.plan import Plan
+from costlens_policy.fit.outcomes.engines import outcomes_spark
 from costlens_policy.replay import Result, TrafficError, replay_spark
 from costlens_policy.report import Prices, Report, report_spark
+from tests.fit.outcomes.scored import said
 from tests.integration.engines.cases import BY, answer, answers, asked, prices_of, report_text, run_snippet
 from tests.replay.parts.traffic import MAPPING
 
@@ -63,6 +65,8 @@ for item in answers(what["folders"], replayed, reported):
     answer(*item)
 by_zone = report_spark(calls.drop("id"), settings=BY, prices=prices_of(load(what["folders"]["routes"]).plan))
 answer("without ids", report_text(by_zone))
+scores = spark.read.parquet(what["outcomes"]).orderBy(functions.rand(5)).repartition(3)
+answer("outcomes", repr(said(outcomes_spark(scores))))
 try:
     replay_spark(
         calls.withColumn("row", functions.lit(None).cast("int")), load(what["folders"]["routes"]).plan, place="row"

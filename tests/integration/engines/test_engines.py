@@ -19,11 +19,13 @@ import polars as pl
 import pytest
 
 from costlens_policy import load
+from costlens_policy.fit.outcomes import read_outcomes
 from costlens_policy.replay import READY, Settings, replay_files
 from costlens_policy.report import CallQuery, report_on, summarize
 from costlens_policy.report.traffic import source_of
 from tests.conftest import ROOT
 from tests.docs.walkthrough import blocks
+from tests.fit.outcomes.scored import said, table_of
 from tests.integration.engines.cases import BY, prices_of, replay_text, report_text, write_log
 from tests.integration.environments import installed
 from tests.replay.conftest import SET, folder_of
@@ -40,13 +42,14 @@ _SCRIPTS: Final = {
 }
 """With the sections of the page whose snippets each runs."""
 _PAGE: Final = (ROOT / "docs/engines.md").read_text(encoding="utf-8")
-_QUESTIONS: Final = (*POLICIES, "report", "without ids")
+_QUESTIONS: Final = (*POLICIES, "report", "without ids", "outcomes")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("engines")
     write_log(folder / "log.csv")
+    table_of(100).write_parquet(folder / "outcomes.parquet")
     for name, text in POLICIES.items():
         folder_of(folder / name, text, SET + "attributes: {team: {type: string}}\n")
     return folder
@@ -58,6 +61,7 @@ def answers(folder: Path) -> Callable[[str], dict[str, str]]:
     def done(script: str) -> subprocess.CompletedProcess[str]:  # also one that failed is not run again
         asked = {
             "log": str(folder / "log.csv"),
+            "outcomes": str(folder / "outcomes.parquet"),
             "folders": {name: str(folder / name) for name in POLICIES},
             "snippets": [shown for name in _SCRIPTS[script] for shown in _snippets(name)],
         }
@@ -99,7 +103,7 @@ def alone(folder: Path) -> dict[str, str]:
     for name, file in (("report", log), ("without ids", str(without))):
         source = source_of([file], READY["plain"], BY.by, prices_of(plans["routes"]), None)
         found[name] = report_text(summarize(source.read(CallQuery(BY.by)), BY))
-    return found
+    return found | {"outcomes": repr(said(read_outcomes([str(folder / "outcomes.parquet")])))}
 
 
 @pytest.mark.parametrize("script", _SCRIPTS)

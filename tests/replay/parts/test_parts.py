@@ -151,6 +151,17 @@ def test_a_column_that_later_batches_lack_is_refused(plans) -> None:
         replay_arrow(iter([FRAME[:50], FRAME[50:].drop("team")]), plans("by team"), MAPPING, place="row")
 
 
+def test_times_of_other_zones_are_the_same_times(plans, log: str) -> None:
+    """Also where some have no zone: these are read as UTC, and noted."""
+    times = FRAME.with_columns(pl.col("time").str.to_datetime(time_zone="UTC"))
+    other = times[500:1000].with_columns(pl.col("time").dt.convert_time_zone("Asia/Kathmandu"))
+    without = times[1000:].with_columns(pl.col("time").dt.replace_time_zone(None))
+    plan = plans("by team")
+    found = replay_arrow(iter([times[:500], other, without]), plan, MAPPING, place="row")
+    assert said(found) == said(replay_files(plan, [log], MAPPING, Settings()))
+    assert any("timestamps have no zone and were read as UTC" in note for note in found.notes)
+
+
 def test_texts_are_refused_with_the_reason(plans) -> None:
     mapping = MAPPING.with_columns({"request.prompt": "text"}, {})
     with pytest.raises(TrafficError, match=r"only `replay_files` replays it, since `request\.prompt` is read"):
