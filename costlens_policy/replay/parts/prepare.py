@@ -18,7 +18,7 @@ from costlens_policy.replay.traffic.recognition import MASK
 from costlens_policy.replay.traffic.row import Reject, TrafficError
 from costlens_policy.replay.traffic.sources import RawRow
 
-__all__ = ["COUNTERS", "MOST_REJECTS", "frames_of", "prepare"]
+__all__ = ["COUNTERS", "MOST_REJECTS", "frames_of", "gathered", "prepare"]
 
 COUNTERS: Final = (
     "zoneless", "timeless", "early", "silent", "assumed", "dropped", "beyond", "contradicted",
@@ -35,9 +35,8 @@ def prepare(task: Task, batches: Iterable[ArrowStream]) -> Iterator[pl.DataFrame
     """
     worker = _Worker(task)
     try:
-        for batch in batches:
-            for frame in frames_of(batch):
-                yield worker.take(frame)
+        for frame in gathered(batches):
+            yield worker.take(frame)
     except TrafficError as error:
         yield worker.row({"problem": str(error)})
     else:
@@ -48,6 +47,20 @@ def frames_of(batch: ArrowStream) -> Iterator[pl.DataFrame]:
     """Yield Arrow data as frames of bounded size, none of them empty."""
     frame = batch if isinstance(batch, pl.DataFrame) else pl.DataFrame(batch)
     yield from frame.iter_slices(BATCH) if frame.height else ()
+
+
+def gathered(batches: Iterable[ArrowStream]) -> Iterator[pl.DataFrame]:
+    """Yield batches as frames of bounded size, small ones with the same columns together."""
+    held: list[pl.DataFrame] = []
+    rows = 0
+    for frame in (frame for batch in batches for frame in frames_of(batch)):
+        if held and (rows + frame.height > BATCH or frame.schema != held[0].schema):
+            yield pl.concat(held)
+            held, rows = [], 0
+        held.append(frame)
+        rows += frame.height
+    if held:
+        yield pl.concat(held)
 
 
 class _Worker:
@@ -135,6 +148,9 @@ class _Worker:
         return RawRow(self._task.name, numbers[place], raw.row(place, named=True))
 
     def _shaped(self, frame: pl.DataFrame) -> pl.DataFrame:
+        for name in self._task.absent.intersection(frame.columns):
+            if frame[name].null_count() < frame.height:
+                raise TrafficError(f"`{self._task.name}` has values for `{name}`, but no column for it in its schema")
         return frame.select(
             pl.col(name).cast(kind) if name in frame.columns else pl.lit(None, kind).alias(name)
             for name, kind in self._task.schema.items()

@@ -54,8 +54,9 @@ def replay_ray(
     dataset, columns = with_columns(dataset)
     task = task_of(plan, mapping, settings or Settings(), "the dataset", columns, parts or usual_parts(), place)
     checked = by_block(dataset, task.reader)
-    prepared = checked.map_batches(_preparing(task), batch_format="pyarrow", batch_size=BATCH).materialize()
-    spread = _spread(task, prepared) if task.parts > 1 and "id" in task.mapping.columns else {}
+    prepared = checked.map_batches(_preparing(task), batch_format="pyarrow", batch_size=BATCH)
+    prepared = prepared.materialize() if task.can_spread else prepared
+    spread = _spread(task, prepared) if task.can_spread else {}
     groups = prepared.groupby(PART, num_partitions=task.parts)
     shared = groups.map_groups(_replaying(task, spread), batch_format="pyarrow")
     return gather(task, ((row[PART], row[REPORT]) for row in shared.take_all()))

@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from costlens_policy.replay.columns.step import ArrowStream, State, settle
-from costlens_policy.replay.parts.prepare import frames_of
+from costlens_policy.replay.parts.prepare import gathered
 from costlens_policy.replay.parts.task import PART, REFUSED, REPORT, Task
 from costlens_policy.replay.stream.copy import Repeats, TimedCopy
 from costlens_policy.replay.traffic.row import Reject
@@ -35,13 +35,12 @@ def replay_parts(
     """
     with TemporaryDirectory(prefix="costlens-replay-") as folder:
         copies: dict[int, TimedCopy] = {}
-        for batch in batches:
-            for frame in frames_of(batch):
-                reports = frame.filter(pl.col(REPORT).is_not_null())
-                if reports.height:
-                    yield reports.select(PART, REPORT).cast(OUTCOME)  # type: ignore[arg-type]  # types of columns
-                for (part,), rows in frame.filter(pl.col(REPORT).is_null()).group_by(PART, maintain_order=True):
-                    _copy_of(task, copies, part, Path(folder)).add(rows)
+        for frame in gathered(batches):
+            reports = frame.filter(pl.col(REPORT).is_not_null())
+            if reports.height:
+                yield reports.select(PART, REPORT).cast(OUTCOME)  # type: ignore[arg-type]  # types of columns
+            for (part,), rows in frame.filter(pl.col(REPORT).is_null()).group_by(PART, maintain_order=True):
+                _copy_of(task, copies, part, Path(folder)).add(rows)
         for part, copy in sorted(copies.items()):
             yield pl.DataFrame(
                 [(part, packed(_replayed(task, copy, spread or {}, part)))], schema=OUTCOME, orient="row"
@@ -50,10 +49,9 @@ def replay_parts(
 
 def _copy_of(task: Task, copies: dict[int, TimedCopy], part: Any, folder: Path) -> TimedCopy:
     if part not in copies:
-        schema = {name: kind for name, kind in task.schema.items() if name not in (PART, REPORT)}
         place = folder / str(part)
         place.mkdir()
-        copies[part] = TimedCopy(place, (task.name,), schema)
+        copies[part] = TimedCopy(place, (task.name,), task.whole_schema)
     return copies[part]
 
 

@@ -53,13 +53,15 @@ def replay_spark(
     task = task_of(
         plan, mapping, settings or Settings(), "the data frame", frame.columns, parts or usual_parts(frame), place
     )
-    prepared = frame.mapInArrow(_preparing(task), _ddl(schema_for(task.schema))).persist()
+    prepared = frame.mapInArrow(_preparing(task), _ddl(schema_for(task.schema)))
+    prepared = prepared.persist() if task.can_spread else prepared
     try:
-        spread = _spread(task, prepared) if task.parts > 1 and "id" in task.mapping.columns else {}
+        spread = _spread(task, prepared) if task.can_spread else {}
         shared = prepared.repartition(task.parts, PART).mapInArrow(_replaying(task, spread), _ddl(outcome_schema()))
         return gather(task, ((row[PART], row[REPORT]) for row in shared.collect()))
     finally:
-        prepared.unpersist()
+        if task.can_spread:
+            prepared.unpersist()
 
 
 def usual_parts(frame: DataFrame) -> int:

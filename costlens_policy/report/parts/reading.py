@@ -16,7 +16,7 @@ import polars as pl
 
 from costlens_policy.replay import TrafficError
 from costlens_policy.replay.columns.step import ArrowStream
-from costlens_policy.replay.parts.prepare import COUNTERS, MOST_REJECTS, frames_of
+from costlens_policy.replay.parts.prepare import COUNTERS, MOST_REJECTS, gathered
 from costlens_policy.replay.parts.share import packed
 from costlens_policy.replay.parts.task import PART
 from costlens_policy.replay.traffic.reading import RowReader
@@ -40,9 +40,8 @@ def sum_part(task: ReportTask, batches: Iterable[ArrowStream]) -> str | None:
     with TemporaryDirectory(prefix="costlens-report-") as folder:
         copy = _Copy(task, Path(folder))
         try:
-            for batch in batches:
-                for frame in frames_of(batch):
-                    copy.add(frame)
+            for frame in gathered(batches):
+                copy.add(frame)
             return packed(_summed(task, copy)) if copy.rows else None
         except TrafficError as error:
             return packed({"problem": str(error)})

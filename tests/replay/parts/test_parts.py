@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,15 @@ def test_times_of_other_zones_are_the_same_times(plans, log: str) -> None:
     found = replay_arrow(iter([times[:500], other, without]), plan, MAPPING, place="row")
     assert said(found) == said(replay_files(plan, [log], MAPPING, Settings()))
     assert any("timestamps have no zone and were read as UTC" in note for note in found.notes)
+
+
+def test_a_column_without_a_source_has_to_be_empty(plans) -> None:
+    """Empty columns are not moved; one that has values all the same is not dropped in silence."""
+    task = _task(plans("by team"), 2)
+    assert {"cost", "tier", "others", "recorded.cache_read"} <= task.absent
+    assert not task.absent & {"id", "session", "model"}
+    with pytest.raises(TrafficError, match="has values for `session`, but no column"):
+        _engine(replace(task, absent=frozenset({"session"})), _slices(1, 2), lambda frame: frame)
 
 
 def test_texts_are_refused_with_the_reason(plans) -> None:
