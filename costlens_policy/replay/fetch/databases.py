@@ -21,6 +21,7 @@ __all__ = ["fetch_duckdb", "fetch_postgresql"]
 
 _ROWS: Final = 5_000
 _TABLE: Final = re.compile(r"[A-Za-z_][\w$]*(?:\.[A-Za-z_][\w$]*)*")
+_HOST: Final = re.compile(r"(?:[^:\[\]]*|\[[^\[\]]*\])(?::\d*)?")
 _SECRETS: Final = frozenset({"password", "sslpassword"})
 _SECONDS: Final = 10
 """After which a server that does not answer counts as absent."""
@@ -32,12 +33,18 @@ def fetch_postgresql(address: str, progress: Progress) -> str:
     The query is what follows ``#``: SQL, the name of a table, or the path of a file that ends in ``.sql``. Takes the
     extra ``postgresql``. Raises ``TrafficError``.
     """
+    _check_url(address)
     url, query = _parted(address)
     shown = f"{_without_secrets(url)}#{query}"
     try:
         import psycopg
     except ImportError:
         raise TrafficError("`psycopg` is not installed: pip install 'costlens-policy[postgresql]'") from None
+    try:
+        psycopg.conninfo.conninfo_to_dict(url)
+    except psycopg.Error as error:
+        quotes_no_secret = _without_secrets(url) == url
+        raise _unreadable(shown, error if quotes_no_secret else ValueError("it is not a valid URL")) from None
     try:
         with psycopg.connect(url, connect_timeout=_SECONDS) as connection:
             connection.read_only = True
@@ -73,6 +80,24 @@ def fetch_duckdb(address: str, progress: Progress) -> str:
 def _fetched(found: Any) -> Iterator[Sequence[Any]]:
     while rows := found.fetchmany(_ROWS):
         yield from rows
+
+
+def _check_url(address: str) -> None:
+    """Refuse a URL in which a password may stand where none is looked for. Nothing of it is shown."""
+    url, _, query = address.partition("#")
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
+    hosts = parts.netloc.rpartition("@")[2]
+    is_cut = "@" in parts.path or (":" in hosts and not parts.path and "@" in query.partition(" ")[0])
+    if is_cut or not parts.scheme or not url.startswith(f"{parts.scheme}://") or not all(
+        map(_HOST.fullmatch, hosts.split(","))
+    ):  # fmt: skip
+        raise TrafficError(
+            "the address of a database must be a URL such as `postgresql://ann@host:5432/db#TABLE`; in names and "
+            "passwords, `/`, `#`, `?`, `@`, `:` and `%` must be percent-encoded, such as `%2F`"
+        )
 
 
 def _parted(address: str) -> tuple[str, str]:

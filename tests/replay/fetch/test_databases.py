@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import psycopg
@@ -11,6 +12,7 @@ import pytest
 
 from costlens_policy import load
 from costlens_policy.replay import READY, Settings, TrafficError, replay_files
+from costlens_policy.replay.fetch import databases
 from costlens_policy.replay.fetch.databases import fetch_postgresql
 from costlens_policy.replay.settings import Silent
 from costlens_policy.replay.traffic.copies import local
@@ -65,7 +67,7 @@ def test_the_spend_logs_of_a_proxy_are_replayed_by_one_address(url: str, tmp_pat
     near = replay_files(plan, [str(file)], READY["litellm"], Settings())
     assert far.rows == 200
     assert {**far.to_dict(), "files": ()} == {**near.to_dict(), "files": ()}
-    assert str(far.logged_cost) == "2.5125"
+    assert far.logged_cost == Decimal("2.5125")
 
 
 def test_a_query_and_a_file_of_one(url: str, tmp_path: Path) -> None:
@@ -117,3 +119,31 @@ def test_functions_that_write_do_not(url: str) -> None:
 def test_a_server_that_is_away_is_refused() -> None:
     with pytest.raises(TrafficError, match="cannot be read"):
         look_for(["postgresql://ann:hunter2@127.0.0.1:1/db?connect_timeout=2#calls"])
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://ann:se/cret@127.0.0.1:1/db#calls",
+        "postgresql://ann:1/cret@127.0.0.1:1/db#calls",
+        "postgresql://ann:se#cret@127.0.0.1:1/db#calls",
+        "postgresql://ann:1#cret@127.0.0.1:1/db#calls",
+        "postgresql://ann:se%zzcret@127.0.0.1:1/db#calls",
+        "postgresql://ann:secret@[::1/db#calls",
+        "postgresql:host=127.0.0.1 password=secret#calls",
+        "postgresql://127.0.0.1:1/db?password=cret&connect_timeout=2#calls",
+    ],
+)
+def test_secrets_of_damaged_addresses_are_told_nowhere(address: str) -> None:
+    with pytest.raises(TrafficError) as raised:
+        look_for([address])
+    assert "cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "hosts", ["h", "h:5432", "ann@h:5432", "ann:x@h,g:1", "h:1,g:2", "[::1]:5432", "ann:x@[::1]", ""]
+)
+def test_addresses_that_are_right_are_taken(hosts: str) -> None:
+    for query in ("calls", "SELECT '@'", "SELECT a FROM b WHERE c = 'x@y/z#'"):
+        for path in ("", "/db"):
+            databases._check_url(f"postgresql://{hosts}{path}#{query}")
