@@ -308,6 +308,8 @@ class Verdict:
 
     @property
     def exclusion(self) -> Exclusion | None:
+        if self.full is not None and self.barred is not None and self.barred.needs is not None and not self.rewrites:
+            return self.full  # whatever is approved, there is no room
         return self.barred or self.full
 
     @property
@@ -332,8 +334,8 @@ class Verdict:
         exclusion = Exclusion(model, reason, step.id, key, threshold, needs)
         if step.shadow:
             self.shadowed.append(exclusion)
-        else:
-            self.barred = self.barred or exclusion
+        elif self.barred is None or (self.barred.needs is not None and needs is None):  # no approval helps
+            self.barred = exclusion
 
     def counts_on(self, applied: AppliedBudget) -> bool:
         """Whether a budget counts the call already, since it stands in for another one."""

@@ -861,6 +861,9 @@ def _answer(world: World, error: ApprovalNeededError, kind: Any, **more: Any) ->
 def test_s_apr_3_approvals_are_on_record(world: World) -> None:
     guard = world.guard(APPROVED.replace("WAIT", "0s"))
     guard.call(REQUEST).settle(USAGE)
+    with pytest.raises(DeniedError, match="no room") as refused:  # it would ask for more than anybody may approve
+        guard.call({**REQUEST, "prompt_tokens": 50_000})
+    assert not isinstance(refused.value, ApprovalNeededError)
     for _ in range(2):
         with pytest.raises(ApprovalNeededError) as caught:
             guard.call(REQUEST)
@@ -870,7 +873,7 @@ def test_s_apr_3_approvals_are_on_record(world: World) -> None:
     (entry,) = world.store.entries(EntryQuery(call=error.approval)).items
     assert (entry.kind, entry.facts["threshold"]) == ("ask", "0.2")
     assert guard.flush()
-    assert [(event.kind, event.approval) for event in world.events] == [("approval", error.approval)]
+    assert [(event.kind, event.approval) for event in world.events] == [("denied", ""), ("approval", error.approval)]
     _answer(world, error, "approve", expires_at=world.clock() + timedelta(hours=1))
     with guard.call(REQUEST) as call:
         assert call.decision.allowed
