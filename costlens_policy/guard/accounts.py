@@ -21,6 +21,7 @@ from costlens_policy.ledger.account import Account, AccountBalance
 from costlens_policy.ledger.amounts import amount_of, limit_of
 from costlens_policy.ledger.calls import Carry, Charge, ChargedLine, HoldLine, LineState, Share
 from costlens_policy.ledger.carrying import carry_rule
+from costlens_policy.ledger.shares import lease_of
 from costlens_policy.money import ZERO
 from costlens_policy.periods import Period, Schedule, periods_after, periods_before, schedule_of
 from costlens_policy.runs import RUN, lineage_of
@@ -311,7 +312,8 @@ def _shares_of(decision: Decision, lines: Sequence[HoldLine]) -> tuple[Share, ..
         if of is not None:
             key = line.account.key
             ends = ends_of(key) if isinstance(run, str) and key in lineage_of(run) else ()
-            found.append(Share(line.account, of, step.reserved_for, ends))
+            lease = lease_of(step.reserved_for, decision.now, line.account.period)
+            found.append(Share(line.account, of, lease, ends))
     return tuple(found)
 
 

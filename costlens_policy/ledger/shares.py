@@ -8,11 +8,22 @@ it meanwhile.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from costlens_policy.ledger.calls import LineState, Share
+from costlens_policy.periods import Period
 
-__all__ = ["Draw", "draw_on", "put_back"]
+__all__ = ["Draw", "draw_on", "lease_of", "put_back"]
+
+
+def lease_of(idle: timedelta, now: datetime, period: Period | None) -> timedelta:
+    """Return for how long a share is set aside without a call: not beyond the period that its account is of.
+
+    What is set aside for an account that nobody can charge any more would be of use to nobody.
+    """
+    ends = None if period is None else period.resets_at
+    return idle if ends is None or ends <= now else min(idle, ends - now)
 
 
 class Draw(NamedTuple):

@@ -18,6 +18,7 @@ from costlens_policy.engine.facts import BalanceSeen, Exclusion
 from costlens_policy.errors import RequestError
 from costlens_policy.ledger.account import lease_end
 from costlens_policy.ledger.amounts import SECOND, instant_of, micros
+from costlens_policy.ledger.shares import lease_of
 from costlens_policy.money import ZERO, subtract, total
 from costlens_policy.periods import Period, periods_before, schedule_of
 from costlens_policy.quantiles import LONGEST_TASK, CallKind, Measured, Ratios, band_of, ratio_of
@@ -346,7 +347,8 @@ class _BalanceBook(Mapping[_Key, Balance]):
                 self._owners[account] = whole
                 left = max(ZERO, subtract(seen.limit, before[name]))
             cost = subtract(self._accounts.get(account, ZERO), before[name])
-            ends_at = instant_of(lease_end(micros(self.now), step.reserved_for) * SECOND)
+            lease = lease_of(step.reserved_for, self.now, self._schedules[name].at(self.now))
+            ends_at = instant_of(lease_end(micros(self.now), lease) * SECOND)
             self._shares.setdefault(whole, {})[account] = _SetAside(max(ZERO, subtract(left, cost)), ends_at)
 
     def _account(self, seen: BalanceSeen) -> tuple[str, str, str]:

@@ -174,3 +174,26 @@ def test_listings_show_what_is_set_aside(tmp_path: Path) -> None:
     listed = json.loads(CliRunner().invoke(app, [*arguments, "json"]).output)
     amounts = {row["key"]: (row["held"], row["set_aside"], row["reserved"]) for row in listed}
     assert amounts == {"n": ("3", "3", None), "n/a": ("0", "0", "3")}
+
+
+def test_what_is_set_aside_ends_with_the_period_that_it_is_for(tmp_path: Path) -> None:
+    """A day's share of a month is of no use on the next day, and free for all then, however long it would last."""
+    engine = write_company(tmp_path / "p", """
+budgets:
+  - {id: month, hard_limit_requests: 5, window: {calendar: month}}
+  - id: day
+    scope: request.user
+    hard_limit_requests: 2
+    reserved_from: month
+    reserved_for: 25h
+    window: {calendar: day}
+""")  # fmt: skip
+    clock = Clock()
+    with Guard(engine, MemoryStore(), clock=clock, alert_sinks=[]) as guard:
+        for user in ("a", "b"):
+            guard.call({**REQUEST, "user": user}).settle(USAGE)
+        assert found(guard, "month") == {"": (2, 2, 2)}
+        clock.move(hours=24)
+        assert found(guard, "month") == {"": (2, 0, 0)}
+        guard.call({**REQUEST, "user": "a"}).settle(USAGE)
+        assert found(guard, "month") == {"": (3, 1, 1)}

@@ -6,13 +6,12 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from costlens_policy.clock import system_now
 from costlens_policy.replay.settings import Progress
 from costlens_policy.replay.traffic.copies import add_copy, new_place
 from costlens_policy.replay.traffic.row import TrafficError
@@ -136,14 +135,14 @@ def _copied(name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], pr
     twice = sorted({column for column in columns if columns.count(column) > 1})
     if twice:
         raise TrafficError(f"`{name}` has two columns `{twice[0]}`; rename one of them with AS")
-    place, at = new_place(".jsonl"), system_now().astimezone(UTC)
+    place = new_place(".jsonl")
     progress.start("fetching", None, "rows")
     with open(place, "w", encoding="utf-8") as copy:
         for row in rows:
             known = {column: value for column, value in zip(columns, row, strict=True) if value is not None}
             copy.write(json.dumps(known, default=_plain) + "\n")
             progress.advance(1)
-    add_copy(name, place, at.isoformat())
+    add_copy(name, place, "")  # its rows are all that identifies it
     return name
 
 

@@ -64,7 +64,7 @@ def near(tmp_path: Path) -> dict[str, Any]:
 
 
 def test_delta(tmp_path: Path, near: dict[str, Any]) -> None:
-    """With columns that older files lack, rows that deletion vectors delete, and versions of before."""
+    """With columns that older files lack, rows that are deleted, and versions of before."""
     place, frame = tmp_path / "calls", calls()
     frame.head(700).drop("team").write_delta(place)
     frame.slice(700).write_delta(place, mode="append", delta_write_options={"schema_mode": "merge"})

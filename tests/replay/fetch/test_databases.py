@@ -15,6 +15,7 @@ from costlens_policy.replay import READY, Settings, TrafficError, replay_files
 from costlens_policy.replay.fetch import databases
 from costlens_policy.replay.fetch.databases import fetch_postgresql
 from costlens_policy.replay.settings import Silent
+from costlens_policy.replay.stream.run import identity_of
 from costlens_policy.replay.traffic.copies import local
 from costlens_policy.replay.traffic.places import look_for, partition_of
 from costlens_policy.replay.traffic.recognition import recognized
@@ -147,3 +148,14 @@ def test_addresses_that_are_right_are_taken(hosts: str) -> None:
     for query in ("calls", "SELECT '@'", "SELECT a FROM b WHERE c = 'x@y/z#'"):
         for path in ("", "/db"):
             databases._check_url(f"postgresql://{hosts}{path}#{query}")
+
+
+def test_the_same_rows_are_the_same_traffic(url: str, tmp_path: Path) -> None:
+    """So a replay of a query can be resumed, as long as the rows stay."""
+    plan, found = load(folder_of(tmp_path / "p", "", SHARED)).plan, []
+    for kept in (2, 2, 1):
+        with psycopg.connect(url) as connection:
+            connection.execute(f"CREATE OR REPLACE VIEW few AS SELECT generate_series(1, {kept}) AS a")
+        (name,) = look_for([f"{url}#SELECT a FROM few ORDER BY a"]).files
+        found.append(identity_of(plan, READY["litellm"], Settings(), [name])["traffic"])
+    assert found[0] == found[1] != found[2]
