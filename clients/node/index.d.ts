@@ -211,6 +211,8 @@ export class DeniedError extends ServiceError {
   readonly held: string | null;
   readonly limit: string | null;
   readonly holdEndsAt: Date | null;
+  /** What of `held` waits for calls of others, where `code` is `share_refused`. */
+  readonly setAside: string | null;
   /** The run that is over, if the call was refused for that. */
   readonly over: string | null;
   /** The id of the approval that the call needs; `costlens-policy budget approve ID` answers it. */

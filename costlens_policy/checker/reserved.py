@@ -11,7 +11,7 @@ from costlens_policy.checker.overflows import overflow_of
 from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, Span
 from costlens_policy.diagnostics.suggestion import did_you_mean, listed
 from costlens_policy.documents import PolicyDocument
-from costlens_policy.documents.budget import Budget, CallWindow
+from costlens_policy.documents.budget import Budget, CallWindow, FirstUseWindow, RollingWindow
 from costlens_policy.units import base_of
 
 __all__ = ["check_reserved", "reserved_from"]
@@ -40,7 +40,10 @@ def check_reserved(bundle: LinkedBundle) -> Iterator[Diagnostic]:
         if of not in owners:
             yield _unknown(span, of, name.partition("/")[0], owners)
         elif problem := _circle(name, above) or _unfit(name, of, owners, full):
-            advice = "name a budget of the same unit to which calls add up, without an overflow, and with more room"
+            advice = (
+                "take two of the same unit to which calls add up, without an overflow, the reserved one with the lower "
+            )
+            advice += "lower limit and a calendar, fixed or lifetime window"
             related = (Related(_place(owners[of], "id"), "cannot hold it"),)
             yield Diagnostic("CL233", Severity.ERROR, problem, span, "reserved from here", advice, related)
 
@@ -50,6 +53,8 @@ def _unfit(name: str, of: str, owners: Mapping[str, _Owner], full: Iterable[str 
     share, whole = _budget(owners[name]), _budget(owners[of])
     if isinstance(whole.window, CallWindow):
         return f"the budget `{of}` limits each call by itself, so that nothing can be set aside in it"
+    if isinstance(share.window, RollingWindow | FirstUseWindow):
+        return f"the budget `{name}` frees room at times that are its own, while what is set aside stays what it was"
     if share.unit != whole.unit:
         return f"the budget `{name}` counts another unit than `{of}`"
     if (limit := _limit(share)) is not None and (room := _limit(whole)) is not None and limit > room:

@@ -30,7 +30,7 @@ __all__ = [
 
 _Answer = TypeVar("_Answer", bound=wire.Told)
 
-_DENIALS: Final = frozenset({"budget_exceeded", "policy_denied", "run_ended"})
+_DENIALS: Final = frozenset({"approval_needed", "budget_exceeded", "policy_denied", "run_ended", "share_refused"})
 _RUNS: Final = "costlens_policy.guard.runs"
 _LARGEST: Final = 1_000_000
 """Characters of results that are settled in one request."""
@@ -61,7 +61,8 @@ class ServiceDeniedError(ServiceError):
 
     That share had ``used`` and ``held`` so much of ``limit``, in ``unit``; the next of its holds ends by itself at
     ``hold_ends_at``. ``over`` is the run that is over, if that is why: ``code`` is ``run_ended`` where it has ended.
-    ``approval`` is the id of the approval that the call needs, where ``code`` is ``approval_needed``.
+    ``approval`` is the id of the approval that the call needs, where ``code`` is ``approval_needed``. ``set_aside`` is
+    what of ``held`` waits for calls of others, where ``code`` is ``share_refused``.
     """
 
     def __init__(self, status: int, facts: wire.ProblemFacts) -> None:
@@ -75,6 +76,7 @@ class ServiceDeniedError(ServiceError):
         self.held = None if facts.held is None else Decimal(facts.held)
         self.limit = None if facts.limit is None else Decimal(facts.limit)
         self.hold_ends_at: datetime | None = facts.hold_ends_at
+        self.set_aside = None if facts.set_aside is None else Decimal(facts.set_aside)
         self.over = facts.over
         self.approval = facts.approval
 

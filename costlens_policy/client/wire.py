@@ -440,6 +440,7 @@ class ProblemFacts(Told):
     held: Amount | None = None
     limit: Amount | None = None
     hold_ends_at: datetime | None = None
+    set_aside: Amount | None = None
     over: str | None = None
     approval: str | None = None
 

@@ -68,10 +68,13 @@ class AnyGuard:
         max_age: float | None = None,
         retry_delay: float = 1.0,
         named_models: NamedModels = "compare",
+        longest_wait: timedelta | None = None,
         log: Observer | Sequence[Observer] | None = None,
         signals: Mapping[str, SignalSource | AsyncSignalSource] | None = None,
     ) -> None:
-        options = Options(lease, on_exception, dialect, alert_sinks, clock, timer, max_age, retry_delay, named_models)
+        options = Options(
+            lease, on_exception, dialect, alert_sinks, clock, timer, max_age, retry_delay, named_models, longest_wait
+        )
         self._engine: Final = engine
         plan = engine.plan
         self._sources: Final = Sources({} if signals is None else signals, plan, awaits=self._awaits)

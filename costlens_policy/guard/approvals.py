@@ -76,14 +76,15 @@ def _wait(decision: Decision, needed: ApprovalNeeded) -> timedelta:
     return next(found, timedelta(0))
 
 
-def pauses(error: ApprovalNeededError) -> Iterator[float]:
+def pauses(error: ApprovalNeededError, longest: timedelta | None = None) -> Iterator[float]:
     """Yield the pauses, in seconds, after each of which a call looks for an answer again; none where one is denied.
 
-    Together they are as long as the shortest wait of the approvals that the call needs.
+    Together they are as long as the shortest wait of the approvals that the call needs, and ``longest`` at most.
     """
     if not error.approvals or any(item.denied for item in error.approvals):
         return
-    left, pause = min(item.wait for item in error.approvals).total_seconds(), _FIRST_PAUSE
+    waits = [item.wait for item in error.approvals]
+    left, pause = min(waits if longest is None else [*waits, longest]).total_seconds(), _FIRST_PAUSE
     while left > 0:
         yield min(pause, left)
         left -= pause

@@ -38,7 +38,8 @@ class Guard(AnyGuard):
     measured. ``max_age`` is how many seconds old a balance may be that rules only look at; what is reserved or refused
     is always fresh. ``retry_delay`` is how many seconds pass before a sink that failed is called again, doubled each
     time. ``named_models`` says whether the model that a response names is compared with the one in use, and the more
-    expensive one charged, or ignored: gateways put the name that their client asked for into what they pass on. ``log``
+    expensive one charged, or ignored: gateways put the name that their client asked for into what they pass on.
+    ``longest_wait`` is how long a call waits for an approval at most, whatever the policy says. ``log``
     is told of each decision and charge, beside that of the engine: a ``DecisionLog``, or another ``Observer``, several
     as a list. ``engine`` may be ``LivePolicies``. ``signals`` are functions that give the values of external signals by
     their names; each is asked before the decision, if a rule reads it and the request comes without it.

@@ -57,7 +57,7 @@ def hold_call(shared: Shared, asked: Asked, versions: Sequence[Shared] = ()) -> 
         try:
             return _hold_at_once(shared, asked, versions)
         except ApprovalNeededError as error:
-            waits = pauses(error) if waits is None else waits
+            waits = pauses(error, shared.options.longest_wait) if waits is None else waits
             pause = None if any(item.denied for item in error.approvals) else next(waits, None)
             if pause is None:
                 raise

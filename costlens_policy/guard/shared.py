@@ -54,6 +54,7 @@ class Options:
     max_age: float | None = None
     retry_delay: float = 1.0
     named_models: NamedModels = "compare"
+    longest_wait: timedelta | None = None
 
     def __post_init__(self) -> None:
         checked_lease(self.lease)
@@ -66,6 +67,8 @@ class Options:
             raise GuardError(f"`retry_delay` must be a positive number of seconds, got `{self.retry_delay}`")
         if self.on_exception not in ("release", "charge_hold"):
             raise GuardError(f"`on_exception` must be `release` or `charge_hold`, got `{self.on_exception}`")
+        if self.longest_wait is not None and not self.longest_wait >= timedelta(0):
+            raise GuardError(f"`longest_wait` must not be negative, got `{self.longest_wait}`")
         if self.named_models not in ("compare", "ignore"):
             raise GuardError(f"`named_models` must be `compare` or `ignore`, got `{self.named_models}`")
         if self.dialect not in DIALECTS:

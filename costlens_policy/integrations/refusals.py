@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
 from costlens_policy.engine.decision import DeniedError
-from costlens_policy.engine.denial import ApprovalNeededError, RunDeniedError, RunEndedError
+from costlens_policy.engine.denial import ApprovalNeededError, RunDeniedError, RunEndedError, ShareRefusedError
 from costlens_policy.errors import RequestError
 from costlens_policy.frozen import frozen
 from costlens_policy.guard.errors import GuardError, UnguardedCallError
@@ -34,9 +35,10 @@ class Refusal:
 
     ``rule`` is what decided (``policy/rule``), ``budget`` and ``key`` the budget without room and whose share of it,
     ``resets_at`` when its period ends: each None where there is none. ``used`` is what that share has spent, ``held``
-    what calls under way merely hold, and ``limit`` the limit in force, in ``unit``; ``hold_ends_at`` is when the next
-    of those holds ends by itself. ``over`` is the run that is over, if that is why. ``approval`` is the id of
-    the approval that the call needs, if it does. ``retry_after`` is in seconds.
+    what calls under way merely hold, ``set_aside`` what of that waits for calls of others, and ``limit`` the limit in
+    force, in ``unit``; ``hold_ends_at`` is when the next of those holds ends by itself. ``over`` is the run that is
+    over, if that is why. ``approval`` is the id of the approval that the call needs, if it does. ``retry_after`` is in
+    seconds.
     """
 
     status: int
@@ -50,6 +52,7 @@ class Refusal:
     unit: str | None = None
     used: Decimal | None = None
     held: Decimal | None = None
+    set_aside: Decimal | None = None
     limit: Decimal | None = None
     hold_ends_at: datetime | None = None
     over: str | None = None
@@ -76,6 +79,7 @@ class Refusal:
             "unit": self.unit,
             "used": _amount(self.used),
             "held": _amount(self.held),
+            "set_aside": _amount(self.set_aside),
             "limit": _amount(self.limit),
             "hold_ends_at": _time(self.hold_ends_at),
             "over": self.over,
@@ -126,45 +130,31 @@ def refusal_of(error: BaseException) -> Refusal | None:
 
 
 def _denial(denied: DeniedError) -> Refusal:
-    resets_at = denied.resets_at
     over = denied.over if isinstance(denied, RunDeniedError) else None
     if isinstance(denied, RunEndedError):
         return Refusal(403, "permission_error", "run_ended", str(denied), rule=denied.rule, over=over)
     if isinstance(denied, ApprovalNeededError):
-        return Refusal(
-            403,
-            "permission_error",
-            "approval_needed",
-            str(denied),
-            rule=denied.rule,
-            budget=denied.budget,
-            key=denied.key,
-            resets_at=resets_at,
-            unit=denied.unit,
-            used=denied.used,
-            held=denied.held,
-            limit=denied.limit,
-            approval=denied.approval or None,
+        of_budget = _of_budget(denied)
+        return replace(
+            of_budget, status=403, type="permission_error", code="approval_needed", approval=denied.approval or None
         )
     if denied.budget is None:
         return Refusal(403, "permission_error", "policy_denied", str(denied), rule=denied.rule)
-    whose = f" of `{denied.key}`" if denied.key else ""
-    said = "" if resets_at is None else f"; budget `{denied.budget}`{whose} resets at {resets_at.isoformat()}"
+    resets_at, whose = denied.resets_at, f" of `{denied.key}`" if denied.key else ""
+    more = "" if resets_at is None else f"; budget `{denied.budget}`{whose} resets at {resets_at.isoformat()}"
     seconds = None if resets_at is None else (resets_at - denied.decision.now).total_seconds()
-    return Refusal(
-        402,
-        "billing_error",
-        "budget_exceeded",
-        str(denied) + said,
-        rule=denied.rule,
-        budget=denied.budget,
-        key=denied.key,
-        resets_at=resets_at,
-        unit=denied.unit,
-        used=denied.used,
-        held=denied.held,
-        limit=denied.limit,
-        hold_ends_at=denied.hold_ends_at,
-        over=over,
+    return replace(
+        _of_budget(denied), message=str(denied) + more, hold_ends_at=denied.hold_ends_at, over=over,
         retry_after=None if seconds is None else max(1, math.ceil(seconds)),
-    )
+    )  # fmt: skip
+
+
+def _of_budget(denied: DeniedError) -> Refusal:
+    """Return the refusal of a budget, with how it stands."""
+    code = "share_refused" if isinstance(denied, ShareRefusedError) else "budget_exceeded"
+    return Refusal(
+        402, "billing_error", code, str(denied),
+        rule=denied.rule, budget=denied.budget, key=denied.key, resets_at=denied.resets_at, unit=denied.unit,
+        used=denied.used, held=denied.held, limit=denied.limit,
+        set_aside=denied.set_aside if isinstance(denied, ShareRefusedError) else None,
+    )  # fmt: skip

@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qsl
 
@@ -125,7 +126,10 @@ class Application:
         self._metrics.begin(self._paths, policies.plan)
         sinks = (LoggingSink(), self._metrics.alerted)
         sources = load_sources(settings.sources)
-        guard = AsyncGuard(policies, settings.ledger, lease=settings.lease, alert_sinks=sinks, signals=sources)
+        guard = AsyncGuard(
+            policies, settings.ledger, lease=settings.lease, alert_sinks=sinks, signals=sources,
+            longest_wait=timedelta(seconds=settings.limits.seconds) / 2,  # who asked is to get the answer
+        )  # fmt: skip
         guard.watch_ledger(self._metrics.ledger.observe)
         self._serving = Serving(guard, policies, self._metrics, settings.lease, settings.trusts_signals)
         self._watching = asyncio.create_task(self._watch())

@@ -890,6 +890,8 @@ def test_s_apr_3_approvals_are_on_record(world: World) -> None:
 def test_s_apr_4_a_call_waits_for_an_approval(world: World) -> None:
     guard = world.guard(APPROVED.replace("WAIT", "10m"))
     guard.call(REQUEST).settle(USAGE)
+    with pytest.raises(ApprovalNeededError):  # a guard that does not let calls wait
+        world.guard(APPROVED.replace("WAIT", "10m"), longest_wait=timedelta(0)).call(REQUEST)
     served: list[str] = []
 
     def ask() -> None:

@@ -165,3 +165,13 @@ def test_an_approval_is_named_by_its_id(refused: Callable[..., Refusal]) -> None
     assert f"costlens-policy budget approve {refusal.approval}" in refusal.message
     assert refusal.body["error"]["approval"] == refusal.approval
     assert refusal.headers["x-should-retry"] == "false"
+
+
+def test_a_share_that_does_not_fit_is_told_from_a_full_budget(refused: Callable[..., Refusal]) -> None:
+    refusal = refused(
+        "budgets:\n"
+        "  - {id: whole, hard_limit_usd: '0.0001 + 1.0', window: {lifetime: true}}\n"
+        "  - {id: share, hard_limit_usd: '2.0', reserved_from: whole, window: {lifetime: true}}\n"
+    )
+    assert (refusal.status, refusal.code, refusal.budget) == (402, "share_refused", "p/whole")
+    assert refusal.body["error"]["set_aside"] == "0"

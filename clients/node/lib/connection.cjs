@@ -6,7 +6,7 @@ const https = require("node:https");
 const { DeniedError, ServiceError, UnavailableError } = require("./errors.cjs");
 const { checkJson, checkOptions, checkedNumber } = require("./options.cjs");
 
-const DENIALS = new Set(["budget_exceeded", "policy_denied", "run_ended"]);
+const DENIALS = new Set(["approval_needed", "budget_exceeded", "policy_denied", "run_ended", "share_refused"]);
 const OPTIONS = ["url", "key", "timeout", "retries", "tls"];
 const UNIX = "unix:";
 const FIRST_PAUSE = 100;

@@ -27,6 +27,7 @@ class DeniedError extends ServiceError {
     this.held = facts.held ?? null;
     this.limit = facts.limit ?? null;
     this.holdEndsAt = facts.hold_ends_at ? new Date(facts.hold_ends_at) : null;
+    this.setAside = facts.set_aside ?? null;
     this.over = facts.over ?? null;
     this.approval = facts.approval ?? null;
     this.reasons = facts.reasons ?? [message];
