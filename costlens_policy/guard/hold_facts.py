@@ -34,7 +34,7 @@ from costlens_policy.quantiles import CallKind, Measured
 
 __all__ = [
     "REQUEST", "Recalled", "Recorded", "decide_again", "facts_of", "facts_of_prices", "is_of_plan", "prices_of_facts",
-    "request_digest",
+    "recorded_labels", "request_digest",
 ]  # fmt: skip
 
 
@@ -279,7 +279,7 @@ class Recalled(Decision):
         calls = tuple(_call_of(call) for call in kept)
         known = {(line.budget, line.key): line.limit for call in calls for line in call.balances}
         self.knows_tokens = bool(calls) or _tokens_kept(found.facts) is not None
-        self._labels = _labels_kept(found.facts)
+        self._labels = recorded_labels(found.facts)
         decided = found.facts.get("decided")
         self.session = decided.get("session") if isinstance(decided, Mapping) else None
         self._now = found.reserved_at
@@ -399,7 +399,7 @@ def _tokens_kept(facts: Facts) -> tuple[int, int] | None:
     return None
 
 
-def _labels_kept(facts: Facts) -> dict[str, Any]:
+def recorded_labels(facts: Facts) -> dict[str, Any]:
     """Return the recorded attributes of the request."""
     declared = facts.get("attributes")
     kept = {name: facts[name] for name, item in STANDARD_ATTRIBUTES.items() if item.recorded and name in facts}

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import groupby
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from costlens_policy.catalogue import BUCKETS
 from costlens_policy.catalogue.versions import provider_named
 from costlens_policy.frozen import frozen
+from costlens_policy.guard.hold_facts import recorded_labels
 from costlens_policy.invoice.recorded import RECONCILED, Place, Selection, call_cost, call_usage, entries_of
 from costlens_policy.ledger import Entry, Store, decimal_of
 from costlens_policy.money import ZERO, add, plain
@@ -101,8 +102,7 @@ def _count(sums: dict[_Key, _Sum], entries: tuple[Entry, ...], prices: Prices, s
     first, facts = entries[0], entries[0].facts
     name, stated, tier = str(facts.get("model") or ""), facts.get("provider"), facts.get("service_tier")
     provider = provider_named(stated if isinstance(stated, str) else prices.provider(name) or _UNKNOWN)
-    own = facts.get("attributes")
-    labels: Mapping[str, Any] = own if isinstance(own, Mapping) else {}
+    labels = recorded_labels(facts)
     tags = tuple((tag, text_of(labels[tag])) for tag in sorted(settings.tags) if labels.get(tag) is not None)
     key = _Key(first.at.astimezone(UTC).date(), provider, name or _UNKNOWN, tier if isinstance(tier, str) else "", tags)
     found, usage = sums.setdefault(key, _Sum()), call_usage(facts)

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 from costlens_policy.catalogue import BUCKETS, Model, Usage
 from costlens_policy.catalogue.versions import provider_named
 from costlens_policy.frozen import frozen
+from costlens_policy.guard.hold_facts import recorded_labels
 from costlens_policy.invoice.lines import model_stem
 from costlens_policy.ledger import Account, Entry, EntryQuery, Store, decimal_of
 from costlens_policy.money import ZERO, add, per_million, usd
@@ -252,8 +253,7 @@ class _Reader:
         label = self._chosen.label
         if label in ("", "key"):
             return entry.account.key if label else ""
-        own = entry.facts.get("attributes")
-        value = own.get(label) if isinstance(own, Mapping) and label in own else entry.facts.get(label)
+        value = recorded_labels(entry.facts).get(label, entry.facts.get(label))
         return "" if value is None else text_of(value)
 
     def _tally(self, name: str, entries: tuple[Entry, ...]) -> Tally:

@@ -15,9 +15,11 @@ from decimal import Decimal
 
 import pytest
 
+from costlens_policy import Guard, load
 from costlens_policy.catalogue import Usage
 from costlens_policy.invoice import correct, corrections_of
 from costlens_policy.invoice.focus import COLUMNS
+from tests.guard.company import REQUEST, write_company
 from tests.invoice.conftest import DAY, charge, comparing, costs_page
 
 MANDATORY = {
@@ -129,3 +131,15 @@ def test_it_is_read_back_as_an_invoice_that_agrees(run, url, tmp_path):
 def test_nothing_in_the_time(run, url):
     result = run("budget", "export", "--ledger", url, "--until", "2020-01-01T00:00:00Z")
     assert (result.exit_code, "no charge in the ledger" in result.stderr) == (3, True)
+
+
+def test_what_a_guard_records_becomes_tags(run, tmp_path):
+    """Standard attributes and declared ones, which a ledger keeps in two places."""
+    folder, url = tmp_path / "p", f"sqlite:///{tmp_path}/guard.db"
+    write_company(folder, "budgets: [{id: all, hard_limit_usd: 10, window: {calendar: month}}]")
+    with Guard(load(folder), url, alert_sinks=[]) as guard:
+        for team, user in (("red", "ann"), ("red", "ben"), ("blue", "ann")):
+            guard.call({**REQUEST, "team": team, "user": user}).settle({"prompt_tokens": 100, "completion_tokens": 1})
+    assert [row["Tags"] for row in exported(run, url)] == ['{"team": "blue"}', '{"team": "red"}']
+    both = [json.loads(row["Tags"]) for row in exported(run, url, "--tag", "team", "--tag", "user")]
+    assert both == [{"team": "blue", "user": "ann"}, {"team": "red", "user": "ann"}, {"team": "red", "user": "ben"}]
