@@ -19,8 +19,12 @@ from costlens_policy.runs import run_problem
 __all__ = ["run_headers", "run_of_headers"]
 
 _MEMBER: Final = "costlens.run"
-_PARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
-"""A header ``traceparent`` that is valid; any other counts as absent, as the recommendation has it."""
+_PARENT: Final = re.compile(
+    r"(?P<version>(?!ff)[0-9a-f]{2})-(?!0{32})(?P<trace>[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?P<more>-.*)?"
+)
+"""A header ``traceparent`` that is valid, but for what version 00 has no more of; any other counts as absent, as the
+recommendation has it."""
+_NO_ENCODING: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 def run_headers(run: str | None = None) -> dict[str, str]:
@@ -49,12 +53,22 @@ def run_of_headers(headers: Mapping[str, str]) -> str | None:
     if len(named) > 1:
         raise GuardError(f"the header `baggage` must have `{_MEMBER}` once")
     if named:
-        path = unquote(named[0])
-        if problem := run_problem(path):
-            raise GuardError(f"`{_MEMBER}` of the header `baggage` {problem}")
-        return path
-    trace = _PARENT.fullmatch(headers.get("traceparent", "").strip())
-    return None if trace is None else trace[1]
+        return _path(named[0])
+    parent = _PARENT.fullmatch(headers.get("traceparent", "").strip())
+    is_valid = parent is not None and not (parent["version"] == "00" and parent["more"])
+    return parent["trace"] if parent is not None and is_valid else None
+
+
+def _path(encoded: str) -> str:
+    """Return the path of a run. Raises ``GuardError`` for what is none, or is not percent-encoded UTF-8."""
+    try:
+        path = "" if _NO_ENCODING.search(encoded) else unquote(encoded, errors="strict")
+    except UnicodeDecodeError:
+        path = ""
+    problem = run_problem(path) if path else "must be the path of a run, percent-encoded as UTF-8"
+    if problem:
+        raise GuardError(f"`{_MEMBER}` of the header `baggage` {problem}")
+    return path
 
 
 def _parted(member: str) -> tuple[str, str, str]:

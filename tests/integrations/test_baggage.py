@@ -35,6 +35,7 @@ def test_what_is_written_is_read(path: str) -> None:
         ({"traceparent": PARENT, "baggage": "user=u1, costlens.run = a/b ;ttl=5,x=1"}, "a/b"),
         ({"traceparent": PARENT, "baggage": "costlens.run"}, TRACE),
         ({"traceparent": f"cc-{TRACE}-00f067aa0ba902b7-01-more"}, TRACE),
+        ({"traceparent": f"{PARENT}-more"}, None),  # version 00 has no more parts
         ({"traceparent": f"ff-{TRACE}-00f067aa0ba902b7-01"}, None),
         ({"traceparent": f"00-{'0' * 32}-00f067aa0ba902b7-01"}, None),
         ({"traceparent": PARENT.upper()}, None),
@@ -46,7 +47,12 @@ def test_what_headers_name(headers: dict[str, str], expected: str | None) -> Non
 
 
 @pytest.mark.parametrize(
-    ("baggage", "problem"), [("costlens.run=a//b", "none of them empty"), ("costlens.run=a,costlens.run=b", "once")]
+    ("baggage", "problem"),
+    [
+        ("costlens.run=a//b", "none of them empty"),
+        ("costlens.run=a,costlens.run=b", "once"),
+        *((f"costlens.run={text}", "percent-encoded") for text in ("%ff", "a/%fe", "%zz", "a%2", "")),
+    ],
 )
 def test_headers_that_are_wrong(baggage: str, problem: str) -> None:
     with pytest.raises(GuardError, match=problem):
