@@ -58,6 +58,7 @@ class PricedModel:
         most, window = self.model.max_output_tokens, self.model.context_window
         period = self.period
         is_usual = period is not None and not period.long_context and period.rates.is_plain
+        is_usual = is_usual and not self.model.usd_per_tool_use
         units_per_usd = period.rates.units_per_usd if period is not None else 1
         object.__setattr__(self, "units_per_usd", units_per_usd)
         object.__setattr__(self, "usual", period.rates.in_units(units_per_usd) if period and is_usual else None)

@@ -307,7 +307,7 @@ class Preparations:
         rates, _, multiple = _expected(priced, prepared, period)
         cost = rates.cost(Usage(cache_read=read, output=output)._replace(**{write: prompt - read}))
         cost = cost if multiple is None else multiplied(cost, multiple, rates.usd_per_request)
-        terms = tool_terms(priced.model, prepared.content.tools, prepared.params) if prepared.needs else ()
+        terms = tool_terms(priced.model, prepared.content.tools, prepared.params)
         return add(cost, worst_fees(terms, prepared.completions) or ZERO) if terms else cost
 
     @property

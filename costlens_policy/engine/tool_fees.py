@@ -28,7 +28,13 @@ _RUN_BY_PROVIDERS: Final = frozenset({
     "web_search_premium", "web_search_preview", "x_search",
 })  # fmt: skip
 """Tools that run at a provider, without the dates of their versions. Others are free unless the catalogue says else."""
+_BY_GOOGLE: Final = frozenset({
+    "enterprise_web_search", "google_maps", "google_search", "google_search_retrieval", "url_context",
+})  # fmt: skip
+"""Tools of Gemini's, whose uses no request can bound."""
 _MOST_CALLS: Final = "max_tool_calls"
+_SEARCHING: Final = "web_search_options"
+"""The parameter of OpenAI's Chat Completions with which a model searches, once for each call."""
 
 
 class ToolTerms(NamedTuple):
@@ -49,10 +55,11 @@ def use_of(name: str) -> str:
 def tool_terms(model: Model, tools: Sequence[Any] | None, params: Mapping[str, Any]) -> tuple[ToolTerms, ...]:
     """Return the tools that a model bills by use; none where the catalogue has no fees of it."""
     fees = model.usd_per_tool_use
-    if not fees or not tools:
+    searches = params.get(_SEARCHING) is not None
+    if not fees or not (tools or searches):
         return ()
     found: dict[str, ToolTerms] = {}
-    for name, bound in _bounded(tools, params):
+    for name, bound in (*_bounded(tools or (), params), *([("web_search", 1)] if searches else ())):
         if name in fees or name in _RUN_BY_PROVIDERS:
             most = bound if type(bound) is int and bound >= 0 else None
             known = found.get(name)
@@ -77,6 +84,10 @@ def unbounded_tool(terms: Sequence[ToolTerms]) -> str:
     for name, fee, most in terms:
         if fee is None:
             return f"its catalogue entry has no fee for `{name}`"
+        if fee and most is None and name in _BY_GOOGLE:
+            return (
+                f"nothing bounds the uses of `{name}`, and Gemini takes no bound: leave the tool out, or limit requests"
+            )
         if fee and most is None:
             return f"nothing bounds the uses of `{name}`: set `max_uses` (Anthropic) or `max_tool_calls` (OpenAI)"
     return ""
@@ -94,7 +105,9 @@ def _bounded(tools: Sequence[Any], params: Mapping[str, Any]) -> Iterator[tuple[
         if isinstance(kind, str):
             yield _DATED.sub("", kind), tool.get("max_uses") if _ANTHROPIC.search(kind) else params.get(_MOST_CALLS)
             continue
-        for key in tool:
+        for key, value in tool.items():
+            if value is None:  # as SDKs write what is not there
+                continue
             name = re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", str(key))
             if name in _RUN_BY_PROVIDERS:
                 yield name, None

@@ -27,6 +27,9 @@ _SERVER_TOOL: Final = "server_tool_use"
 _CODE: Final = "code_execution"
 _FREE_ACTIONS: Final = frozenset({"open_page", "find", "find_in_page"})
 """Of OpenAI's web searches only the searches cost, each call once (API reference, ``web_search_call``)."""
+_GOOGLE: Final = "google_search"
+_GROUNDING: Final = ("groundingMetadata", "grounding_metadata")
+_QUERIES: Final = ("webSearchQueries", "web_search_queries")
 _AROUND: Final = ("response", "body", "message")
 
 
@@ -39,11 +42,43 @@ def uses_in(value: Any, fields: Fields, reported: Reported, asking: Callable[[An
     """
     listed = _listed(value, reported, asking)
     counts = dict(_counted(fields))
+    grounded = _grounded(value, asking)
+    if grounded is not None:
+        counts.setdefault(_GOOGLE, grounded)
     if not counts and reported.web_searches:  # of usages by model
         counts["web_search"] = _uses(reported.web_searches)
     if listed is None:
         return ToolUses(counts, is_all=False) if counts else None
     return ToolUses({**listed, **counts}, is_all=True)
+
+
+def _grounded(value: Any, asking: Callable[[Any], _Ask]) -> int | None:
+    """Return how many searches a response of Gemini's lists beside its candidates; None for any other response.
+
+    Newer models bill each query, older ones each response that is grounded: what is listed is the most that is billed
+    (Gemini API, *Grounding with Google Search*).
+    """
+    for _ in range(3):
+        if not has_fields(value):
+            return None
+        ask = asking(value)
+        candidates = ask("candidates")
+        if isinstance(candidates, list):
+            return sum(_queries(item, asking) for item in candidates)
+        value = next((inner for name in _AROUND if (inner := ask(name)) is not None), None)
+    return None
+
+
+def _queries(candidate: Any, asking: Callable[[Any], _Ask]) -> int:
+    if not has_fields(candidate):
+        return 0
+    ask = asking(candidate)
+    grounding = next((held for name in _GROUNDING if has_fields(held := ask(name))), None)
+    if grounding is None:
+        return 0
+    ask = asking(grounding)
+    found = next((listed for name in _QUERIES if isinstance(listed := ask(name), list)), [])
+    return len(found)
 
 
 def _counted(fields: Fields) -> Mapping[str, int | None]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from costlens_policy import DeniedError, Engine, Guard
+from costlens_policy import DeniedError, Engine, Guard, load
 from costlens_policy.ledger import MemoryStore
 from tests.guard.company import CATALOGUE, REQUEST, TEAM, write_company
 
@@ -233,3 +233,60 @@ def test_versions_of_a_tool_are_charged_at_the_dearer_one(guard: Guard) -> None:
     tools = [{"type": "web_search"}, {"type": "web_search_preview"}]
     charged = guard.call(offering(*tools, params={"max_tool_calls": 2})).settle(reported(CALLED))
     assert charged.cost == TOKENS + Decimal("0.02")
+
+
+def test_a_chat_completion_that_searches_is_one_search(tmp_path: Any) -> None:
+    """OpenAI's search models take an option in place of a tool, and their answers do not count what it does."""
+    write_company(tmp_path / "p", TEAM.replace("0.01", "1"), catalogue=FEES)
+    policies = tmp_path / "p" / "policy-set.yaml"
+    policies.write_text(policies.read_text().replace("admit: {", "admit: {params: [web_search_options], "))
+    engine = load(tmp_path / "p")
+    with Guard(engine, MemoryStore(), alert_sinks=[]) as guard:
+        with guard.call({**REQUEST, "params": {"web_search_options": {}}}) as call:
+            assert held(guard) == TOKENS + Decimal("0.01")
+            charged = call.settle({"object": "chat.completion", "model": "nano", "usage": CHAT})
+        assert charged.cost == TOKENS + Decimal("0.01")
+        assert any("nobody reports how often `web_search` was used" in note for note in charged.notes)
+
+
+GROUNDED = {"webSearchQueries": ["a", "b"], "groundingChunks": []}
+
+
+@pytest.mark.parametrize(
+    ("candidate", "fees"),
+    [
+        ({"groundingMetadata": GROUNDED}, "0.07"),
+        ({"grounding_metadata": {"web_search_queries": ["a"]}}, "0.035"),
+        ({"groundingMetadata": {"groundingChunks": []}}, "0"),
+        ({"content": {"parts": []}}, "0"),
+    ],
+)
+def test_searches_of_gemini_are_charged_by_the_queries_that_it_lists(
+    tmp_path: Any, candidate: dict[str, Any], fees: str
+) -> None:
+    """No request bounds them, so only limits that are not in dollars let them through."""
+    catalogue = CATALOGUE.replace(
+        "  nano: {provider: acme,", "  nano: {provider: acme, usd_per_tool_use: {google_search: 0.035},"
+    )
+    requests = "budgets: [{id: team, hard_limit_requests: 9, window: {calendar: month}}]"
+    engine = write_company(tmp_path / "p", requests, catalogue=catalogue)
+    response = {
+        "candidates": [candidate], "usageMetadata": {"promptTokenCount": 1000, "candidatesTokenCount": 100},
+        "modelVersion": "nano",
+    }  # fmt: skip
+    tool = {"google_search": {}, "code_execution": None, "function_declarations": None}  # as its SDK writes a tool
+    with Guard(engine, MemoryStore(), alert_sinks=[]) as guard, guard.call(offering(tool)) as call:
+        charged = call.settle(response)
+        assert (charged.cost, charged.notes) == (TOKENS + Decimal(fees), ())
+
+
+def test_a_search_of_gemini_under_a_limit_in_dollars_names_what_helps(tmp_path: Any) -> None:
+    catalogue = CATALOGUE.replace(
+        "  nano: {provider: acme,", "  nano: {provider: acme, usd_per_tool_use: {google_search: 0.035},"
+    )
+    engine = write_company(tmp_path / "p", TEAM.replace("0.01", "1"), catalogue=catalogue)
+    with (
+        Guard(engine, MemoryStore(), alert_sinks=[]) as guard,
+        pytest.raises(DeniedError, match="Gemini takes no bound: leave the tool out, or limit requests"),
+    ):
+        guard.call(offering({"google_search": {}}))
