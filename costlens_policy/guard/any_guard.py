@@ -17,7 +17,8 @@ from costlens_policy.compiler.plan import Plan
 from costlens_policy.compiler.rules import key_problem
 from costlens_policy.engine.decide import Models, decide, models_for
 from costlens_policy.engine.decision import Decision, DeniedError
-from costlens_policy.engine.denial import RunEndedError
+from costlens_policy.engine.denial import ApprovalNeededError, RunEndedError
+from costlens_policy.guard.approvals import Waiting, Waits
 from costlens_policy.guard.batches import BatchResult, BatchSettled, call_id
 from costlens_policy.guard.dialects import Dialect
 from costlens_policy.guard.errors import GuardError
@@ -124,11 +125,12 @@ class AnyGuard:
         return shared
 
     def _call(
-        self, request: Mapping[str, Any], id: str | None, lease: timedelta | None, run: Run | None
+        self, request: Mapping[str, Any], id: str | None, lease: timedelta | None, run: Run | None, waits: Waits
     ) -> tuple[HeldCall, bool]:
         """Decide a request and hold its worst case. The same id gives the same call while it is held.
 
-        ``run`` is that of the code that asks. Returned is also whether the call had been held before.
+        ``run`` is that of the code that asks. Returned is also whether the call had been held before. Raises
+        ``Waiting`` while it waits for an approval; ask again with the same ``waits``.
         """
         self._check_open()
         if run is not None:
@@ -141,14 +143,14 @@ class AnyGuard:
         if id is None:
             id = os.urandom(16).hex()
             asked = Asked(self._identified(request, id), id, False, lease, shared.clock())
-            return HeldCall(shared, asked, _held(shared, asked)[1]), False
+            return HeldCall(shared, asked, _held(shared, asked, waits)[1]), False
         known, request = self._known(id), self._identified(request, id)
         if known is not None and known.is_open:
             if as_asked(known.asked.request) != as_asked(request):
                 raise CallConflictError(f"the id `{id}` belongs to another call, which is under way")
             return known, True
         asked = Asked(request, id, True, lease, shared.clock())
-        shared, reserved = _held(shared, asked, self._versions)
+        shared, reserved = _held(shared, asked, waits, self._versions)
         call = HeldCall(shared, asked, reserved)
         with self._lock:
             self._named[id] = call
@@ -333,16 +335,19 @@ class AnyGuard:
             _LOG.error("%d charges or ends of runs are lost: the ledger could not be reached until the end", lost)
 
 
-def _held(shared: Shared, asked: Asked, versions: Sequence[Shared] = ()) -> tuple[Shared, Reserved]:
-    """Decide and hold, and tell whoever logs it, once for each call."""
+def _held(shared: Shared, asked: Asked, waits: Waits, versions: Sequence[Shared] = ()) -> tuple[Shared, Reserved]:
+    """Decide and hold, and tell whoever logs it, once for each call. Raises ``Waiting`` where it waits."""
     log = shared.log
-    if log is None:
-        return hold_call(shared, asked, versions)
     try:
         shared, reserved = hold_call(shared, asked, versions)
     except DeniedError as denied:
-        log.decided(denied.decision, asked.id)
+        if isinstance(denied, ApprovalNeededError):
+            pause = waits.after(denied, shared.options.longest_wait)
+            if pause is not None:
+                raise Waiting(pause) from denied
+        if log is not None:
+            log.decided(denied.decision, asked.id)
         raise
-    if not reserved.repeated:
+    if log is not None and not reserved.repeated:
         log.decided(reserved.decision, asked.id, held=True)
     return shared, reserved

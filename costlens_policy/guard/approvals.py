@@ -20,7 +20,7 @@ from costlens_policy.guard.shared import Shared
 from costlens_policy.ledger import Account, Adjustment, LedgerError
 from costlens_policy.ledger.amounts import amount_of
 
-__all__ = ["approval_error", "approval_id", "pauses"]
+__all__ = ["Waiting", "Waits", "approval_error", "approval_id"]
 
 _LOG: Final = logging.getLogger("costlens_policy.guard")
 _ASKED_BY: Final = "costlens-policy"
@@ -76,15 +76,38 @@ def _wait(decision: Decision, needed: ApprovalNeeded) -> timedelta:
     return next(found, timedelta(0))
 
 
-def pauses(error: ApprovalNeededError, longest: timedelta | None = None) -> Iterator[float]:
-    """Yield the pauses, in seconds, after each of which a call looks for an answer again; none where one is denied.
+class Waiting(Exception):  # noqa: N818 - no failure: the call goes on after a pause
+    """A call waits for an approval, and looks for an answer again after ``pause`` seconds. It holds nothing."""
 
-    Together they are as long as the shortest wait of the approvals that the call needs, and ``longest`` at most.
-    """
-    if not error.approvals or any(item.denied for item in error.approvals):
-        return
-    waits = [item.wait for item in error.approvals]
-    left, pause = min(waits if longest is None else [*waits, longest]).total_seconds(), _FIRST_PAUSE
+    def __init__(self, pause: float) -> None:
+        super().__init__(pause)
+        self.pause = pause
+
+
+class Waits:
+    """The pauses of one call."""
+
+    __slots__ = ("_pauses",)
+
+    def __init__(self) -> None:
+        self._pauses: Iterator[float] | None = None
+
+    def after(self, error: ApprovalNeededError, longest: timedelta | None) -> float | None:
+        """Return for how many seconds a call pauses that was refused; None where it waits no longer.
+
+        Together the pauses are as long as the shortest wait of the approvals that the call needed first, and
+        ``longest`` at most. Where one is denied, nobody waits.
+        """
+        if not error.approvals or any(item.denied for item in error.approvals):
+            return None
+        if self._pauses is None:
+            waits = [item.wait for item in error.approvals]
+            self._pauses = _pauses(min(waits if longest is None else [*waits, longest]).total_seconds())
+        return next(self._pauses, None)
+
+
+def _pauses(left: float) -> Iterator[float]:
+    pause = _FIRST_PAUSE
     while left > 0:
         yield min(pause, left)
         left -= pause

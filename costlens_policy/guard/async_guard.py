@@ -17,6 +17,7 @@ from costlens_policy.engine.decision import Decision, DeniedError
 from costlens_policy.errors import CostlensPolicyError, RequestError
 from costlens_policy.guard import batches
 from costlens_policy.guard.any_guard import AnyGuard
+from costlens_policy.guard.approvals import Waiting, Waits
 from costlens_policy.guard.batches import Batch, BatchSettled
 from costlens_policy.guard.guard import CallFacts
 from costlens_policy.guard.held_call import HeldCall
@@ -289,7 +290,7 @@ class Opening:
 
     def __init__(
         self,
-        open_call: Callable[[Mapping[str, Any]], tuple[HeldCall, bool]],
+        open_call: Callable[..., tuple[HeldCall, bool]],
         worker: _Worker,
         request: Mapping[str, Any],
         asking: Callable[[], Awaitable[Mapping[str, Any]]] | None,
@@ -320,20 +321,23 @@ class Opening:
     async def _open(self) -> AsyncCall:
         if self._asking is not None:
             self._request = await self._asking()
-        given_up = Event()
+        given_up, waits = Event(), Waits()
         opening: asyncio.Future[tuple[HeldCall, bool]]
-        opening = self._worker.run(self._open_unless, given_up, apart=self._apart)
-        try:
-            held, repeated = await asyncio.shield(opening)
-            return AsyncCall(held, self._worker, repeated)
-        except asyncio.CancelledError:
-            given_up.set()
-            opening.add_done_callback(self._undo)  # the thread goes on and may still reserve
-            raise
+        while True:
+            opening = self._worker.run(self._open_unless, given_up, waits, apart=self._apart)
+            try:
+                held, repeated = await asyncio.shield(opening)
+                return AsyncCall(held, self._worker, repeated)
+            except Waiting as waiting:
+                await asyncio.sleep(waiting.pause)  # without a thread, which others need
+            except asyncio.CancelledError:
+                given_up.set()
+                opening.add_done_callback(self._undo)  # the thread goes on and may still reserve
+                raise
 
-    def _open_unless(self, given_up: Event) -> tuple[HeldCall, bool]:
+    def _open_unless(self, given_up: Event, waits: Waits) -> tuple[HeldCall, bool]:
         """Reserve in a thread, which gives the hold back itself where the event loop may be closed by then."""
-        held, repeated = self._open_call(self._request)
+        held, repeated = self._open_call(self._request, waits=waits)
         if given_up.is_set() and not repeated:  # what was held before is not given back by who asked again
             held.release()
         return held, repeated

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -12,6 +13,7 @@ from costlens_policy.engine.decision import Decision, DeniedError
 from costlens_policy.errors import CostlensPolicyError, RequestError
 from costlens_policy.guard import batches
 from costlens_policy.guard.any_guard import AnyGuard
+from costlens_policy.guard.approvals import Waiting, Waits
 from costlens_policy.guard.batches import Batch, BatchSettled
 from costlens_policy.guard.held_call import HeldCall
 from costlens_policy.guard.recording import Charged
@@ -54,7 +56,12 @@ class Guard(AnyGuard):
         same id gives the same hold, across processes and restarts, and a conflict once the call is settled. Raises
         ``RequestError``, ``DeniedError`` and ``CallConflictError``.
         """
-        return Call(*self._call(request, id, lease, run_now()))
+        waits = Waits()
+        while True:
+            try:
+                return Call(*self._call(request, id, lease, run_now(), waits))
+            except Waiting as waiting:
+                time.sleep(waiting.pause)
 
     def settle(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import chain, count, islice
@@ -11,10 +10,10 @@ from typing import Any, Final
 
 from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Decision, DeniedError
-from costlens_policy.engine.denial import ApprovalNeededError, RunEndedError, denial_of
+from costlens_policy.engine.denial import RunEndedError, denial_of
 from costlens_policy.guard.accounts import ToHold, holds_of, line_limit
 from costlens_policy.guard.alerts import Standing
-from costlens_policy.guard.approvals import approval_error, pauses
+from costlens_policy.guard.approvals import approval_error
 from costlens_policy.guard.balances import Snapshot, seen_line
 from costlens_policy.guard.hold_facts import REQUEST, Recalled, decide_again, is_of_plan, request_digest
 from costlens_policy.guard.link import Link
@@ -49,23 +48,8 @@ def hold_call(shared: Shared, asked: Asked, versions: Sequence[Shared] = ()) -> 
     """Decide a request and hold its worst case, and report the alerts that are due with it.
 
     ``versions`` are what calls of earlier policies share, one of which may have decided a call that is held already;
-    returned is that of the policies which decided. A call that needs an approval waits for it as long as the policy
-    says, holding nothing. Raises ``RequestError``, ``DeniedError`` and ``CallConflictError``.
+    returned is that of the policies which decided. Raises ``RequestError``, ``DeniedError`` and ``CallConflictError``.
     """
-    waits: Iterator[float] | None = None
-    while True:
-        try:
-            return _hold_at_once(shared, asked, versions)
-        except ApprovalNeededError as error:
-            waits = pauses(error, shared.options.longest_wait) if waits is None else waits
-            pause = None if any(item.denied for item in error.approvals) else next(waits, None)
-            if pause is None:
-                raise
-            time.sleep(pause)
-            asked = asked._replace(now=shared.clock())
-
-
-def _hold_at_once(shared: Shared, asked: Asked, versions: Sequence[Shared]) -> tuple[Shared, Reserved]:
     over = None if asked.named else shared.ended.over(run_of(asked.request))  # a named one may be held already
     if over is not None:
         raise run_over(shared, asked.request, asked.now, over)
