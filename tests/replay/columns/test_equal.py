@@ -310,7 +310,7 @@ def test_a_cut_that_is_found_on_the_way_moves_no_decision_to_another_length(plan
 @pytest.mark.parametrize("size", [1, 7, 10_000])
 def test_the_size_of_batches_does_not_matter(plan_of, policy, size):
     plan = plan_of(POLICIES[policy])
-    traffic = random_traffic(8, 300, MODELS, ATTRIBUTES)
+    traffic = random_traffic(8, 100 if size == 1 else 300, MODELS, ATTRIBUTES)
     got = in_columns(plan, traffic, tuple(ATTRIBUTES), Settings(), size, written=False)
     assert facts(got) == facts(replay(plan, traffic, Settings()))
 
