@@ -38,13 +38,16 @@ def look(url: str) -> Found:
     root = f"{scheme}://{bucket}"
     try:
         store = open_store(root, _TIMEOUT)
-        if _MAGIC.search(key):
-            pattern, above = _pattern(key), key[: _MAGIC.search(key).start()].rpartition("/")[0]  # type: ignore[union-attr]
-            found = {item["path"]: item for item in _listed(store, above) if pattern.fullmatch(item["path"])}
-            return Found(_named(root, found), False, store)
         one = _head(store, key) if key and not key.endswith("/") else None
-        found = {key: one} if one else {item["path"]: item for item in _listed(store, key.rstrip("/"))}
-        return Found(_named(root, found), one is None, store)
+        if one is not None:
+            return Found(_named(root, {key: one}), False, store)
+        magic = _MAGIC.search(key)
+        if magic is not None:
+            pattern, above = _pattern(key), key[: magic.start()].rpartition("/")[0]
+            found = {item["path"]: item for item in _listed(store, above) if pattern.fullmatch(item["path"])}
+            return Found(_named(root, _without_markers(found)), False, store)
+        found = {item["path"]: item for item in _listed(store, key.rstrip("/"))}
+        return Found(_named(root, _without_markers(found)), True, store)
     except InputError as error:
         raise TrafficError(str(error)) from error
     except BaseException as error:
@@ -54,6 +57,11 @@ def look(url: str) -> Found:
 
 def _named(root: str, found: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
     return {f"{root}/{path}": item for path, item in sorted(found.items())}
+
+
+def _without_markers(found: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
+    """Leave out the empty objects that consoles put in the place of folders."""
+    return {path: item for path, item in found.items() if item["size"] or PurePosixPath(path).suffix}
 
 
 def _head(store: Any, key: str) -> Mapping[str, Any] | None:

@@ -79,6 +79,16 @@ def test_what_engines_write_beside_data_is_left_out(bucket: Bucket) -> None:
     assert look_for([bucket.url("logs/**")]).files == (bucket.url("logs/a.csv"),)
 
 
+def test_names_like_globs_and_markers_of_folders(bucket: Bucket) -> None:
+    bucket.put("logs/[x].csv", "logs/50% a.csv")
+    bucket.put("logs", content=b"")
+    bucket.put("logs/day", "logs/day/b.csv", content=b"")
+    assert look_for([bucket.url("logs/[x].csv")]).files == (bucket.url("logs/[x].csv"),)
+    found = look_for([bucket.url("logs/")])
+    assert found.files == tuple(map(bucket.url, ("logs/50% a.csv", "logs/[x].csv", "logs/day/b.csv")))
+    assert found.skipped == ()
+
+
 def test_twins_and_tables_are_refused(bucket: Bucket) -> None:
     bucket.put("twins/a.csv", "twins/a.csv.gz", "d/_delta_log/0.json", "d/a.parquet", "i/metadata/1.metadata.json")
     with pytest.raises(TrafficError, match="the same rows"):
