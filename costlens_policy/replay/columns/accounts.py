@@ -31,6 +31,8 @@ _Key = tuple[str, str]
 _NOTHING: Final = Balance()
 _FOR_EVER: Final = 2**63
 _LONG_AGO: Final = -(2**63)
+_MOST_UNITS: Final = 2**126
+"""What is used is looked at in columns up to here, whose sums have 128 bits."""
 
 
 class Account:
@@ -104,6 +106,24 @@ class Account:
             return self.used
         ended = takewhile(lambda charge: charge[0] <= now - self._length, self._charges)
         return self.used - sum(amount for _, amount in ended)
+
+    def peak(self, total: int, times: pl.Series, amounts: pl.Series) -> int:
+        """Return the most that is used at any time while some calls are charged that come to ``total``.
+
+        They are in the order of time, and in the period in force; none is charged less than nothing. ``at`` was asked
+        for a time before all of them. What a rolling window forgets in the meantime makes room.
+        """
+        if not self.counts:
+            return self.used
+        if not self._length or times.is_empty() or self.used + total >= _MOST_UNITS:
+            return self.used + total
+        earlier = list(takewhile(lambda charge: charge[0] <= times[-1] - self._length, self._charges))
+        before = pl.DataFrame(earlier, schema={"at": pl.Int64, "amount": pl.Int128}, orient="row")
+        amounts = amounts.cast(pl.Int128)
+        forgotten = pl.concat([pl.Series([0], dtype=pl.Int128), before["amount"], amounts]).cum_sum()
+        gone = pl.concat([before["at"], times]).search_sorted(times - self._length, "right")
+        growth = (amounts.cum_sum() - forgotten.gather(gone)).max()
+        return self.used + max(0, int(growth))  # type: ignore[arg-type]  # there are amounts
 
     def charge_all(self, total: int, each: Callable[[], Iterable[tuple[int, int]]]) -> None:
         """Add what some calls came to, all of which lie in the period that is in force.

@@ -7,6 +7,7 @@ rows were charged before. What it comes to is then known beforehand, and with th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import polars as pl
@@ -110,13 +111,19 @@ class AtOnce:
         totals = {
             account: sum(total for _, _, total in parts) if account.counts else 0 for account, parts in charged.items()
         }
-        after = span.with_charges(totals)
-        if any(kind.full(after) != full[place] for place, kind in kinds.items()):
-            return 0
+
+        def finds_others(most: Mapping[Account, int]) -> bool:
+            after = span.reaching(most)
+            return any(kind.full(after) != full[place] for place, kind in kinds.items())
+
+        if finds_others({account: account.used + total for account, total in totals.items()}):
+            peaks = {account: account.peak(totals[account], *_of(amounts, parts)) for account, parts in charged.items()}
+            if finds_others(peaks):
+                return 0
 
         def charge() -> None:
             for account, parts in charged.items():
-                account.charge_all(totals[account], lambda parts=parts: _each(amounts, parts))  # type: ignore[misc]
+                account.charge_all(totals[account], partial(_each, amounts, parts))
             for session, model, prompt, time in caches.held.iter_rows():
                 held.setdefault(session, {})[model] = prompt, time + self._lifetime
 
@@ -164,9 +171,14 @@ class AtOnce:
         return found
 
 
-def _each(amounts: pl.DataFrame, parts: Sequence[tuple[int, Unit, int]]) -> Iterator[tuple[int, int]]:
-    """Yield when an account is charged, and what, in the order of time."""
+def _of(amounts: pl.DataFrame, parts: Sequence[tuple[int, Unit, int]]) -> tuple[pl.Series, pl.Series]:
+    """Return when an account is charged, and what, in the order of time."""
     units = {unit for _, unit, _ in parts}
     assert len(units) == 1, "an account has one unit"
     rows = amounts.filter(pl.col("_line").is_in([line for line, _, _ in parts]))
-    return zip(rows["time"].to_list(), rows[f"in {units.pop()}"].to_list(), strict=True)
+    return rows["time"], rows[f"in {units.pop()}"]
+
+
+def _each(amounts: pl.DataFrame, parts: Sequence[tuple[int, Unit, int]]) -> Iterator[tuple[int, int]]:
+    times, each = _of(amounts, parts)
+    return zip(times.to_list(), each.to_list(), strict=True)

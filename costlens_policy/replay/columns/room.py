@@ -31,10 +31,9 @@ class Span:
         used = {account: account.at(first) for account in accounts}
         return cls(first, last, {account: account.least_by(last) for account in used}, used)
 
-    def with_charges(self, charged: Mapping[Account, int]) -> Span:
-        """Return the same span, in which so much is charged."""
-        most = {account: used + charged.get(account, 0) for account, used in self.most.items()}
-        return Span(self.first, self.last, self.least, most)
+    def reaching(self, most: Mapping[Account, int]) -> Span:
+        """Return the same span, in which calls are charged by which accounts come to so much at most."""
+        return Span(self.first, self.last, self.least, {**self.most, **most})
 
     @property
     def ends(self) -> int:

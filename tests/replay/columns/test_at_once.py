@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import random
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from costlens_policy import load
 from costlens_policy.compiler.plan import Plan
+from costlens_policy.periods import schedule_of
 from costlens_policy.replay import Settings, Traffic, replay
 from costlens_policy.replay.columns import budgeted, comparing
+from costlens_policy.replay.columns.accounts import Account
 from costlens_policy.replay.columns.at_once import AtOnce, Stretch
 from costlens_policy.replay.difference import diff
 from tests.replay.columns.test_comparing import facts_of
@@ -93,14 +97,10 @@ def test_compared_alike(old, new, routes, seed, cache, prompts):
     assert facts_of(got) == facts_of(diff(*plans, traffic, assumed))
 
 
-@pytest.mark.parametrize(("most", "denied"), [(10**9, False), (0.1, True)])
-def test_batches_are_stretches_where_budgets_are_wide_or_used_up(monkeypatch, most, denied):
-    budgets = [
-        {"hard_limit_usd": most, "window": {"calendar": "week"}},
-        {"hard_limit_requests": 10**6, "window": {"rolling": "24h"}},
-    ]
-    plan, traffic, found = _plan(budgets, []), random_traffic(7, 1_500, ["large"], {}, 900), []
-    look = AtOnce.look
+@pytest.fixture
+def stretches(monkeypatch) -> list[int]:
+    """How many rows each look found to be charged at once: 0 where they are not."""
+    found, look = [], AtOnce.look
 
     def noted(self, frame, held):
         stretch = look(self, frame, held)
@@ -108,6 +108,46 @@ def test_batches_are_stretches_where_budgets_are_wide_or_used_up(monkeypatch, mo
         return stretch
 
     monkeypatch.setattr(AtOnce, "look", noted)
+    return found
+
+
+@pytest.mark.parametrize(("most", "denied"), [(10**9, False), (0.1, True)])
+def test_batches_are_stretches_where_budgets_are_wide_or_used_up(stretches, most, denied):
+    budgets = [
+        {"hard_limit_usd": most, "window": {"calendar": "week"}},
+        {"hard_limit_requests": 10**6, "window": {"rolling": "24h"}},
+    ]
+    plan, traffic = _plan(budgets, []), random_traffic(7, 1_500, ["large"], {}, 900)
     result = in_columns(plan, traffic, (), Settings(), size=750)
-    assert max(found) > 600
+    assert max(stretches) > 600
     assert bool(result.denied) is denied
+
+
+@pytest.mark.parametrize(("most", "denied"), [(130, False), (84, True), (40, True)])
+def test_what_a_rolling_window_forgets_makes_room_within_a_stretch(stretches, most, denied):
+    plan = _plan([{"hard_limit_requests": most, "window": {"rolling": "2h"}}], [])
+    traffic = random_traffic(11, 1_500, ["large"], {}, 900)
+    result = in_columns(plan, traffic, (), Settings(), size=750)
+    assert facts(result) == facts(replay(plan, traffic, Settings()))
+    assert bool(result.denied) is denied
+    if not denied:
+        assert max(stretches) > 5 * most
+
+
+@pytest.mark.parametrize("terms", [{"rolling": "10s"}, {"lifetime": True}])
+@pytest.mark.parametrize("seed", range(5))
+def test_the_peak_is_what_charges_one_by_one_come_to(terms, seed):
+    chance, account, now = random.Random(seed), Account(schedule_of(terms), 0), 86_400_000_000
+    for _ in range(10):
+        charges = []
+        for _ in range(chance.randrange(1, 12)):
+            now += chance.choice([0, 1, 1_000_000, 4_000_000])
+            charges.append((now, chance.choice([0, 3, 2**70])))
+        highest = account.at(charges[0][0])
+        times, amounts = zip(*charges, strict=True)
+        peak = account.peak(sum(amounts), pl.Series(times, dtype=pl.Int64), pl.Series(amounts, dtype=pl.Int128))
+        for time, amount in charges:
+            account.at(time)
+            account.charge(time, amount)
+            highest = max(highest, account.used)
+        assert peak == highest, f"seed {seed}"
