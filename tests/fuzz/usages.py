@@ -24,7 +24,8 @@ WORDS: Final = (
 )  # fmt: skip
 _NUMBERS: Final = (0, 1, 7, 99, 100, 1_000, 65_536, 10**9, 2**40, 10**13, 10**40, -1, 0.5, 3.0, 1e300, True, None, "7")
 _AROUND: Final = frozenset({
-    "usage", "usageMetadata", "usage_metadata", "meta", "response", "message", "modelUsage", "iterations",
+    "usage", "usageMetadata", "usage_metadata", "meta", "response", "message", "modelUsage", "iterations", "embedding",
+    "embeddings",
 })  # fmt: skip
 _TEXTS: Final = ("flex", "us", "fast", "message", "compaction", "claude-opus-4-8", "\ud800", "", "x" * 300)
 
@@ -56,7 +57,8 @@ def told_by_a_walk(value: Any) -> int:
     """Return the largest number of tokens anywhere in a usage: whatever is part of what, no sum is below it.
 
     Left out are numbers that are known to be no tokens, and those that tell once more what stands elsewhere. Where a
-    usage lies inside of something else, which of the numbers belong to it is not known, and 0 is returned.
+    usage lies inside of something else, or beside an answer, which of the numbers belong to it is not known, and 0 is
+    returned.
     """
     if not isinstance(value, dict) or not _AROUND.isdisjoint(value):
         return 0
