@@ -203,9 +203,10 @@ class ModelFacts(Section):
     ) = None
     """US dollars for each use of a tool that the provider runs, by its type without the date of a version
     (``web_search``, ``web_search_preview``, ``file_search``, ``code_interpreter``), or its key in Gemini's shape
-    (``google_search``). Where a model has such fees, a request with one of its provider's tools is held at the most
-    that the uses may cost (``max_uses`` of Anthropic's tools, ``max_tool_calls`` for OpenAI's), and a limit in US
-    dollars refuses what nothing bounds, or has no fee: write 0 for what is free. Without any, no fee is counted."""
+    (``google_search``, ``google_maps``), which nothing bounds. Where a model has such fees, a request with one of its
+    provider's tools is held at the most that the uses may cost (``max_uses`` of Anthropic's tools, ``max_tool_calls``
+    for OpenAI's; ``web_search_options`` is one ``web_search``), and a limit in US dollars refuses what nothing bounds,
+    or has no fee: write 0 for what is free. Without any, no fee is counted."""
     labels: dict[str, str] | None = None
     """Custom keys and values, read as ``model.labels``."""
 

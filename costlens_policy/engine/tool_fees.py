@@ -24,17 +24,23 @@ _ANTHROPIC: Final = re.compile(r"_\d{8}$")
 _OFFERED: Final = re.compile(r"_(?:preview|premium)$")
 _RUN_BY_PROVIDERS: Final = frozenset({
     "code_execution", "code_interpreter", "document_library", "enterprise_web_search", "file_search", "google_maps",
-    "google_search", "google_search_retrieval", "image_generation", "url_context", "web_fetch", "web_search",
-    "web_search_premium", "web_search_preview", "x_search",
+    "google_search", "google_search_retrieval", "image_generation", "live_search", "url_context", "web_fetch",
+    "web_search", "web_search_premium", "web_search_preview", "x_search",
 })  # fmt: skip
 """Tools that run at a provider, without the dates of their versions. Others are free unless the catalogue says else."""
 _BY_GOOGLE: Final = frozenset({
-    "enterprise_web_search", "google_maps", "google_search", "google_search_retrieval", "url_context",
+    "code_execution", "enterprise_web_search", "google_maps", "google_search", "google_search_retrieval", "url_context",
 })  # fmt: skip
-"""Tools of Gemini's, whose uses no request can bound."""
+"""Tools whose uses no request of Gemini's can bound, in whichever of its shapes they are offered."""
+_SEARCHES_OF_GOOGLE: Final = frozenset({"enterprise_web_search", "google_search_retrieval"})
+"""What its responses count as ``google_search``."""
 _MOST_CALLS: Final = "max_tool_calls"
 _SEARCHING: Final = "web_search_options"
 """The parameter of OpenAI's Chat Completions with which a model searches, once for each call."""
+_LIVE: Final = "search_parameters"
+"""The parameter of xAI's Chat Completions, which bills each source."""
+_SOURCES: Final = 20
+"""How many sources it reads at most where the parameter says nothing of that."""
 
 
 class ToolTerms(NamedTuple):
@@ -49,17 +55,16 @@ class ToolTerms(NamedTuple):
 
 def use_of(name: str) -> str:
     """Return the word under which uses of a tool are counted, whichever version of it was offered."""
-    return _OFFERED.sub("", name)
+    return "google_search" if name in _SEARCHES_OF_GOOGLE else _OFFERED.sub("", name)
 
 
 def tool_terms(model: Model, tools: Sequence[Any] | None, params: Mapping[str, Any]) -> tuple[ToolTerms, ...]:
     """Return the tools that a model bills by use; none where the catalogue has no fees of it."""
     fees = model.usd_per_tool_use
-    searches = params.get(_SEARCHING) is not None
-    if not fees or not (tools or searches):
+    if not fees or not (tools or _SEARCHING in params or _LIVE in params):
         return ()
     found: dict[str, ToolTerms] = {}
-    for name, bound in (*_bounded(tools or (), params), *([("web_search", 1)] if searches else ())):
+    for name, bound in (*_bounded(tools or (), params), *_searching(params, fees)):
         if name in fees or name in _RUN_BY_PROVIDERS:
             most = bound if type(bound) is int and bound >= 0 else None
             known = found.get(name)
@@ -93,6 +98,21 @@ def unbounded_tool(terms: Sequence[ToolTerms]) -> str:
     return ""
 
 
+def _searching(params: Mapping[str, Any], fees: Mapping[str, Decimal]) -> Iterator[tuple[str, Any]]:
+    """Yield the searches that parameters ask for, with their bound: at the dearest of the fees that they may have."""
+    if params.get(_SEARCHING) is not None:
+        yield (
+            max((name for name in fees if use_of(name) == "web_search"), key=fees.__getitem__, default="web_search"),
+            1,
+        )
+    live = params.get(_LIVE)
+    if live is not None:
+        given = live if isinstance(live, Mapping) else {}
+        if given.get("mode") != "off":
+            most = given.get("max_search_results")
+            yield "live_search", _SOURCES if most is None else most
+
+
 def _bounded(tools: Sequence[Any], params: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield what a provider may run by its name, with what that provider bounds its uses by.
 
@@ -103,7 +123,11 @@ def _bounded(tools: Sequence[Any], params: Mapping[str, Any]) -> Iterator[tuple[
             continue
         kind = tool.get("type")
         if isinstance(kind, str):
-            yield _DATED.sub("", kind), tool.get("max_uses") if _ANTHROPIC.search(kind) else params.get(_MOST_CALLS)
+            name = _DATED.sub("", kind)
+            if _ANTHROPIC.search(kind):
+                yield name, tool.get("max_uses")
+            else:
+                yield name, None if name in _BY_GOOGLE else params.get(_MOST_CALLS)
             continue
         for key, value in tool.items():
             if value is None:  # as SDKs write what is not there

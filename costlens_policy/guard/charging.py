@@ -36,6 +36,7 @@ from costlens_policy.usage import (
     read_usage,
     weighs_reasoning,
 )
+from costlens_policy.usage.tool_uses import BESIDE
 
 __all__ = [
     "Basis",
@@ -258,7 +259,8 @@ def _bill_of_one(decision: Decision, portion: Portion, basis: Basis, more: Facts
 
 def _is_priced(note: str, uses: Mapping[str, int]) -> bool:
     """Whether a note says of what has a fee that it has no price."""
-    return _NO_PRICE in note and any(word in note for word in uses)
+    counted = [name for name, word in BESIDE.items() if word in uses]
+    return _NO_PRICE in note and any(word in note for word in (*uses, *counted))
 
 
 def _with_others(decision: Decision, bill: Bill, first: Portion, others: Iterable[Portion]) -> Bill:

@@ -64,8 +64,13 @@ _WHOLE: Final = {
         reasoning_token_count native_tokens_reasoning""",
     "apart": """server_tool_use.web_search_requests web_search_requests server_tool_use.code_execution_requests
         num_search_queries billed_units.search_units billed_units.classifications billed_units.images search_units
+        server_side_tool_usage_details.web_search_calls server_side_tool_usage_details.x_search_calls
+        server_side_tool_usage_details.code_interpreter_calls server_side_tool_usage_details.file_search_calls
+        server_side_tool_usage_details.document_search_calls connectors.web_search connectors.web_search_premium
+        connectors.code_interpreter connectors.image_generation connectors.document_library
         num_sources_used seconds prompt_audio_seconds input_audio_seconds audio_seconds images image_count""",
-    "none": """server_tool_use.web_fetch_requests requests tool_calls num_turns context_window max_output_tokens
+    "none": """server_tool_use.web_fetch_requests server_side_tool_usage_details.mcp_calls
+        num_server_side_tools_used requests tool_calls num_turns context_window max_output_tokens
         max_tokens created created_at timestamp start_time index successful_requests tokens_cached id_slot
         tokens_prompt tokens_completion usage cache_discount embedding embeddings
         finish_reason.length finish_reason.matched results.output_text results.generated_text""",

@@ -235,20 +235,6 @@ def test_versions_of_a_tool_are_charged_at_the_dearer_one(guard: Guard) -> None:
     assert charged.cost == TOKENS + Decimal("0.02")
 
 
-def test_a_chat_completion_that_searches_is_one_search(tmp_path: Any) -> None:
-    """OpenAI's search models take an option in place of a tool, and their answers do not count what it does."""
-    write_company(tmp_path / "p", TEAM.replace("0.01", "1"), catalogue=FEES)
-    policies = tmp_path / "p" / "policy-set.yaml"
-    policies.write_text(policies.read_text().replace("admit: {", "admit: {params: [web_search_options], "))
-    engine = load(tmp_path / "p")
-    with Guard(engine, MemoryStore(), alert_sinks=[]) as guard:
-        with guard.call({**REQUEST, "params": {"web_search_options": {}}}) as call:
-            assert held(guard) == TOKENS + Decimal("0.01")
-            charged = call.settle({"object": "chat.completion", "model": "nano", "usage": CHAT})
-        assert charged.cost == TOKENS + Decimal("0.01")
-        assert any("nobody reports how often `web_search` was used" in note for note in charged.notes)
-
-
 GROUNDED = {"webSearchQueries": ["a", "b"], "groundingChunks": []}
 
 
@@ -290,3 +276,117 @@ def test_a_search_of_gemini_under_a_limit_in_dollars_names_what_helps(tmp_path: 
         pytest.raises(DeniedError, match="Gemini takes no bound: leave the tool out, or limit requests"),
     ):
         guard.call(offering({"google_search": {}}))
+
+
+def guard_of(path: Any, fees: str, *, in_dollars: bool = True) -> Guard:
+    """Return a guard of a model with these fees, under a limit of dollars or of requests."""
+    catalogue = CATALOGUE.replace(
+        "  nano: {provider: acme,", f"  nano: {{provider: acme, usd_per_tool_use: {{{fees}}},"
+    )
+    requests = "budgets: [{id: team, hard_limit_requests: 9, window: {calendar: month}}]"
+    write_company(path / "p", TEAM.replace("0.01", "1") if in_dollars else requests, catalogue=catalogue)
+    policies = path / "p" / "policy-set.yaml"
+    admitted = "admit: {params: [web_search_options, search_parameters], "
+    policies.write_text(policies.read_text().replace("admit: {", admitted))
+    return Guard(load(path / "p"), MemoryStore(), alert_sinks=[])
+
+
+@pytest.mark.parametrize("fees", ["web_search: 0.01, web_search_preview: 0.025", "web_search_preview: 0.025"])
+def test_a_chat_completion_that_searches_costs_the_highest_fee_of_a_search(tmp_path: Any, fees: str) -> None:
+    """Its model decides which version it is, and OpenAI's SDK reads its answer as any other."""
+    completion = pytest.importorskip("openai.types.chat").ChatCompletion.model_validate({
+        "id": "c", "object": "chat.completion", "created": 1, "model": "nano",
+        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "hi"}}],
+        "usage": {**CHAT, "total_tokens": 1100},
+    })  # fmt: skip
+    with guard_of(tmp_path, fees) as guard, guard.call({**REQUEST, "params": {"web_search_options": {}}}) as call:
+        assert held(guard) == TOKENS + Decimal("0.025")
+        charged = call.settle(completion)
+        assert charged.cost == TOKENS + Decimal("0.025")
+        assert "it counts as 1 times" in " ".join(charged.notes)
+
+
+WEB = {"groundingChunks": [{"web": {"uri": "u"}}]}
+PLACES = {"groundingChunks": [{"maps": {"uri": "u"}}]}
+GOOGLE = "google_search: 0.035, enterprise_web_search: 0.045, google_maps: 0.025, url_context: 0.001"
+
+
+@pytest.mark.parametrize(
+    ("tool", "candidate", "fees"),
+    [
+        ("google_search", {"groundingMetadata": WEB}, "0.035"),
+        ("google_search", {"groundingMetadata": {"searchEntryPoint": {"renderedContent": "x"}}}, "0.035"),
+        ("google_search", {"groundingMetadata": {"imageSearchQueries": ["a"]}}, "0.035"),
+        ("google_search", {"groundingMetadata": {**WEB, "webSearchQueries": ["", "a", "b", "a"]}}, "0.07"),
+        ("enterpriseWebSearch", {"groundingMetadata": {**WEB, "webSearchQueries": ["a"]}}, "0.045"),
+        ("google_maps", {"groundingMetadata": PLACES}, "0.025"),
+        ("google_maps", {"groundingMetadata": {**PLACES, "webSearchQueries": ["a", "b"]}}, "0.05"),
+        ("google_maps", {}, "0"),
+        (
+            "url_context",
+            {"urlContextMetadata": {"urlMetadata": [{"retrievedUrl": "a"}, {"retrievedUrl": "b"}]}},
+            "0.002",
+        ),
+    ],
+)
+@pytest.mark.parametrize("streams", [False, True])
+def test_what_gemini_grounds_an_answer_in_is_charged(
+    tmp_path: Any, tool: str, candidate: dict[str, Any], fees: str, streams: bool
+) -> None:
+    usage = {"promptTokenCount": 1000, "candidatesTokenCount": 100, "totalTokenCount": 1100}
+    text = {"content": {"role": "model", "parts": [{"text": "hi"}]}}
+    last = {
+        "candidates": [{**text, **candidate, "finishReason": "STOP"}], "usageMetadata": usage, "modelVersion": "nano",
+    }  # fmt: skip
+    with guard_of(tmp_path, GOOGLE, in_dollars=False) as guard, guard.call(offering({tool: {}})) as call:
+        if streams:
+            list(call.stream([{"candidates": [text], "modelVersion": "nano"}, last]))
+        charged = call.charged if streams else call.settle(last)
+        assert charged is not None
+        assert charged.cost == TOKENS + Decimal(fees)
+        assert not charged.notes or (streams and not candidate)
+
+
+def test_an_answer_of_geminis_sdk_is_charged_its_searches(tmp_path: Any) -> None:
+    types = pytest.importorskip("google.genai.types")
+    response = types.GenerateContentResponse.model_validate({
+        "candidates": [{"content": {"parts": [{"text": "hi"}]}, "groundingMetadata": GROUNDED}],
+        "usageMetadata": {"promptTokenCount": 1000, "candidatesTokenCount": 100}, "modelVersion": "nano",
+    })  # fmt: skip
+    tool = types.Tool(google_search=types.GoogleSearch()).model_dump()
+    with guard_of(tmp_path, GOOGLE, in_dollars=False) as guard, guard.call(offering(tool)) as call:
+        assert call.settle(response).cost == TOKENS + Decimal("0.07")
+
+
+@pytest.mark.parametrize("tool", [{"type": "google_search"}, {"google_search": {}}, {"code_execution": {}}])
+def test_no_parameter_bounds_tools_of_gemini(tmp_path: Any, tool: dict[str, Any]) -> None:
+    with (
+        guard_of(tmp_path, "google_search: 0.014, code_execution: 0.01") as guard,
+        pytest.raises(DeniedError, match="Gemini takes no bound"),
+    ):
+        guard.call(offering(tool, params={"max_tool_calls": 3}))
+
+
+@pytest.mark.parametrize(
+    ("search", "fees"),
+    [({}, "0.5"), ({"max_search_results": 4}, "0.1"), ({"mode": "off"}, "0")],
+)
+def test_sources_of_a_live_search_are_held(tmp_path: Any, search: dict[str, Any], fees: str) -> None:
+    with guard_of(tmp_path, "live_search: 0.025") as guard:
+        guard.call({**REQUEST, "params": {"search_parameters": search}})
+        assert held(guard) == TOKENS + Decimal(fees)
+
+
+@pytest.mark.parametrize(
+    ("usage", "fees"),
+    [
+        ({**CHAT, "num_sources_used": 3}, "0.075"),
+        ({**CHAT, "num_search_queries": 2, "citation_tokens": 0}, "0.02"),
+        ({**CHAT, "connectors": {"web_search": 2}}, "0.02"),
+        ({**CHAT, "num_server_side_tools_used": 2, "server_side_tool_usage_details": {"x_search_calls": 2}}, "0.01"),
+    ],
+)
+def test_uses_that_other_providers_count_are_charged(tmp_path: Any, usage: dict[str, Any], fees: str) -> None:
+    with guard_of(tmp_path, "web_search: 0.01, live_search: 0.025, x_search: 0.005") as guard:
+        charged = guard.call(REQUEST).settle({"object": "chat.completion", "model": "nano", "usage": usage})
+        assert (charged.cost, charged.notes) == (TOKENS + Decimal(fees), ())

@@ -23,12 +23,12 @@ class Answer:
     ``reasons`` says that there is thinking of which at most a summary is shown, ``is_frank`` that thinking never hides;
     ``claimed`` is the largest number of tokens that stood in what was not understood. ``output`` are the parts that the
     whole response lists at its end, None where it does not; ``tools_run`` the uses of Anthropic's own tools, by
-    their ids.
+    their ids, ``grounds`` what Gemini says of its searches.
     """
 
     __slots__ = (
-        "_firm", "_stale", "_texts", "_usage", "adds_up", "claimed", "finished", "hidden", "id", "is_final", "is_frank",
-        "is_start", "model", "of_tools", "output", "reasons", "text_came", "tier", "tools_run", "unknown",
+        "_firm", "_stale", "_texts", "_usage", "adds_up", "claimed", "finished", "grounds", "hidden", "id", "is_final",
+        "is_frank", "is_start", "model", "of_tools", "output", "reasons", "text_came", "tier", "tools_run", "unknown",
         "usage_came",
     )  # fmt: skip
 
@@ -38,6 +38,7 @@ class Answer:
         self.of_tools: Any = None
         self.output: list[Any] | None = None
         self.tools_run: dict[str, Any] = {}
+        self.grounds: list[dict[str, Any]] = []
         self.claimed = 0
         self.is_final = self.is_frank = self.adds_up = self.reasons = False
         self.is_start = self.usage_came = self.text_came = self.finished = False
@@ -57,6 +58,8 @@ class Answer:
         """Return what the response lists of its parts, as far as uses of tools show in them."""
         if self.output is not None:
             return {"output": self.output}
+        if self.grounds:
+            return {"candidates": self.grounds}
         if not self.is_frank:  # not Anthropic's, which shows each block as it begins
             return {}
         texts = [{"type": "text"}] if self.has_text else []

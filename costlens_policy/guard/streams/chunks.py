@@ -319,6 +319,15 @@ def _usage_of_tools(answer: Answer, value: Any, place: _Place) -> None:
     answer.of_tools = value
 
 
+def _ground(name: str) -> _Role:
+    """What Gemini says of its searches, under its name for it."""
+
+    def note(answer: Answer, value: Any, place: _Place) -> None:
+        answer.grounds.append({name: value})
+
+    return note
+
+
 def _metadata(answer: Answer, value: Any, place: _Place) -> None:
     """The last event of Bedrock's, with the usage."""
     fields = fields_of(value)
@@ -419,8 +428,8 @@ _ROWS: Final[tuple[tuple[Any, str], ...]] = (
         _IGNORED,
         """
         logprobs logprobs_result logprobsResult avgLogprobs avg_logprobs annotations annotation citations citation
-        citationMetadata citation_metadata groundingMetadata grounding_metadata urlContextMetadata
-        url_context_metadata safetyRatings safety_ratings promptFeedback prompt_feedback prompt_filter_results
+        citationMetadata citation_metadata safetyRatings safety_ratings promptFeedback prompt_feedback
+        prompt_filter_results
         content_filter_results content_filter_result content_filter_offsets content_filters moderation search_results
         codeExecutionResult code_execution_result functionResponse function_response outputs sdk_http_response
         automatic_function_calling_history chat_history documents pending_safety_checks prompt_logprobs trace
@@ -466,6 +475,8 @@ _ROWS: Final[tuple[tuple[Any, str], ...]] = (
     (_usage, "usage usage_metadata usageMetadata token_usage"),
     (_usage_of_meta, "meta"),
     (_usage_of_tools, "tool_usage"),
+    (_ground("groundingMetadata"), "groundingMetadata grounding_metadata"),
+    (_ground("urlContextMetadata"), "urlContextMetadata url_context_metadata"),
     (_metadata, "metadata"),
     (_count("prompt_tokens"), "prompt_eval_count"),
     (_count("completion_tokens"), "eval_count"),
